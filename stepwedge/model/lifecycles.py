@@ -1,0 +1,72 @@
+"""Life cycles as tables, so that a reviewer can check them against the standard with a finger.
+
+Each table maps a state to what may happen in it and where that leads. What is not listed must not happen:
+:func:`follow` says so instead of guessing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stepwedge.errors import StepwedgeError
+
+Table = dict[str, dict[str, str]]
+
+ORDER: Final[Table] = {
+    # HL7 table 0038 (order status) as IHE RAD-2 and RAD-3 use it; events are order control codes and progress.
+    "ordered": {"schedule": "scheduled", "cancel": "cancelled"},
+    "scheduled": {"schedule": "scheduled", "start": "in progress", "cancel": "cancelled"},
+    "in progress": {"start": "in progress", "complete": "completed", "discontinue": "discontinued"},
+    "completed": {"complete": "completed", "start": "in progress"},  # start: the append case
+    "discontinued": {"schedule": "scheduled"},
+    "cancelled": {},
+}
+
+STEP: Final[Table] = {
+    # PS3.3 C.4.10, Scheduled Procedure Step Status (0040,0020), driven by RAD-13 and MPPS.
+    "SCHEDULED": {"start": "STARTED", "cancel": "CANCELED", "update": "SCHEDULED"},
+    "STARTED": {"start": "STARTED", "complete": "COMPLETED", "discontinue": "DISCONTINUED"},
+    "COMPLETED": {"start": "STARTED"},
+    "DISCONTINUED": {"start": "STARTED"},
+    "CANCELED": {"start": "STARTED"},  # the technologist scanned from a stale list: it happened, so it is recorded
+}
+
+MPPS: Final[Table] = {
+    # PS3.4 F.7.2: N-CREATE must say IN PROGRESS; COMPLETED and DISCONTINUED accept nothing more (0110).
+    "IN PROGRESS": {"set": "IN PROGRESS", "complete": "COMPLETED", "discontinue": "DISCONTINUED"},
+    "COMPLETED": {},
+    "DISCONTINUED": {},
+}
+
+COMMITMENT: Final[Table] = {
+    # PS3.4 J.3: one N-ACTION, one N-EVENT-REPORT; the Transaction UID is dead afterwards.
+    "requested": {"all committed": "committed", "some failed": "failed"},
+    "committed": {},
+    "failed": {},
+}
+
+REPORT: Final[Table] = {
+    # HL7 table 0123 (result status, OBR-25) and 0085 (OBX-11): P preliminary, F final, C corrected, X cancelled.
+    "": {"P": "preliminary", "F": "final"},
+    "preliminary": {"P": "preliminary", "F": "final", "X": "cancelled"},
+    "final": {"F": "final", "C": "corrected", "A": "final", "X": "cancelled"},
+    "corrected": {"C": "corrected", "F": "corrected", "A": "corrected", "X": "cancelled"},
+    "cancelled": {},
+}
+
+
+class IllegalTransition(StepwedgeError):
+    """An event came in a state that does not allow it."""
+
+    def __init__(self, state: str, event: str, allowed: list[str]) -> None:
+        """Keep the three for replies that must name them."""
+        super().__init__(f"{event!r} is not allowed in state {state!r} (allowed: {', '.join(allowed) or 'nothing'})")
+        self.state, self.event, self.allowed = state, event, allowed
+
+
+def follow(table: Table, state: str, event: str) -> str:
+    """Return the state that ``event`` leads to."""
+    try:
+        return table[state][event]
+    except KeyError:
+        raise IllegalTransition(state, event, sorted(table.get(state, {}))) from None
