@@ -1,0 +1,1 @@
+"""What each actor can do, who plays which actor, and how they are asked from outside."""

@@ -1,0 +1,182 @@
+"""Who plays what: the actors of a lab, simulated or real, and the line to the simulated ones.
+
+The engine talks to a simulated actor through its admin API (:class:`Admin`) and to everybody else on the wire alone.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import select
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from stepwedge.actors.words import did_you_mean
+from stepwedge.errors import BadInput, Broken, Failed, Inconclusive, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from stepwedge.evidence.exchange import Exchange
+    from stepwedge.sim.address import Address
+
+PROBE_AE = "SW_PROBE"
+"""The calling AE title of questions that checks ask; a real system under test must know it (connection sheet)."""
+
+_TIMEOUT = 60.0
+_KINDS: Mapping[str, type[Exception]] = {"failed": Failed, "inconclusive": Inconclusive, "refused": Refused}
+
+
+class Admin:
+    """The admin API of one host process, over one persistent HTTP connection."""
+
+    def __init__(self, url: str, timeout: float = _TIMEOUT) -> None:
+        self.url = url.rstrip("/")
+        self._parts = urlsplit(self.url)
+        self._timeout = timeout
+        self._link: http.client.HTTPConnection | None = None
+
+    def act(self, word: str, args: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell the actor to do something and return its result.
+
+        Raises the verdict that the actor came to: what the system under test answered (``Refused``, ``Failed``),
+        what nobody can tell (``Inconclusive``), or our own trouble (``Broken``).
+        """
+        answer = self._post("/act", {"word": word, "args": args, "case": case})
+        return self._result(answer, word)
+
+    def ask(self, what: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask the actor for something it knows."""
+        return self._result(self._post("/ask", {"what": what, "args": args}), what)
+
+    def journal(self, after: int, wait: float = 0.0) -> list[dict[str, Any]]:
+        """Return the exchanges with numbers above ``after``, waiting up to ``wait`` seconds for the first one."""
+        query = urlencode({"after": after, "wait": f"{wait:.3f}"})
+        answer = self._call("GET", f"/journal?{query}", None, self._timeout + wait)
+        return list(answer["exchanges"])
+
+    def health(self) -> dict[str, Any]:
+        """Return what the process says about itself; raises ``Broken`` when it does not answer."""
+        return self._call("GET", "/health", None, self._timeout)
+
+    def close(self) -> None:
+        """End the connection; the next call opens a new one."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call("POST", path, json.dumps(body).encode(), self._timeout)
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        """Return a live connection: an act must not be repeated, so a dead one is noticed before sending."""
+        if self._link is not None and self._link.sock is not None:
+            if select.select([self._link.sock], [], [], 0)[0]:
+                self.close()
+            else:
+                self._link.sock.settimeout(timeout)
+        if self._link is None:
+            self._link = http.client.HTTPConnection(
+                self._parts.hostname or "", self._parts.port, timeout=timeout
+            )
+        return self._link
+
+    def _call(self, method: str, path: str, body: bytes | None, timeout: float) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            link = self._connection(timeout)
+            link.request(method, self._parts.path + path, body, headers)
+            answer: dict[str, Any] = json.loads(link.getresponse().read())
+        except TimeoutError:
+            self.close()
+            raise Broken(
+                f"{self.url}{path}: the simulated system did not answer within {timeout:g} s"
+            ) from None
+        except (OSError, http.client.HTTPException, ValueError) as trouble:
+            self.close()
+            raise Broken(
+                f"{self.url}{path}: the simulated system cannot be reached ({trouble!r})"
+            ) from trouble
+        return answer
+
+    @staticmethod
+    def _result(answer: Mapping[str, Any], asked: str) -> dict[str, Any]:
+        if (error := answer.get("error")) is None:
+            return dict(answer["result"])
+        raise _KINDS.get(error["kind"], Broken)(f"{asked}: {error['message']}")
+
+
+@dataclass(slots=True)
+class Player:
+    """One actor of the lab: who plays it, and where it is reached."""
+
+    name: str
+    role: str
+    simulated: bool
+    address: Address
+    admin: Admin | None = None
+    claims: frozenset[str] = frozenset()
+
+    @property
+    def played(self) -> str:
+        """Who plays it, as reports say it."""
+        return "simulated" if self.simulated else "real"
+
+    def act(self, word: str, args: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell a simulated actor to do something."""
+        if self.admin is None:
+            raise Broken(f"{self.name} is a real system: nobody can tell it to {word}")
+        return self.admin.act(word, args, case)
+
+    def ask(self, what: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask a simulated actor for something it knows."""
+        if self.admin is None:
+            raise Broken(f"{self.name} is a real system: it can only be asked on the wire")
+        return self.admin.ask(what, args)
+
+
+@dataclass(slots=True)
+class Cast:
+    """The players of one lab, by actor name.
+
+    Attributes:
+        host: the admin API of the whole simulated hospital, whose journal holds what its actors saw.
+        claims: what the systems under test promise to support; ``None`` when everything is simulated.
+        probe: the calling AE title of questions asked by checks.
+        observe: told of every exchange a check makes itself; returns the number it is evidence under.
+    """
+
+    players: dict[str, Player]
+    host: Admin | None = None
+    claims: frozenset[str] | None = None
+    probe: str = PROBE_AE
+    patience: float = 1.0
+    observe: Callable[[Exchange], int] = field(default=lambda _exchange: 0)
+
+    def __getitem__(self, name: str) -> Player:
+        """Return one player; an unknown name is answered with the nearest known."""
+        try:
+            return self.players[name]
+        except KeyError:
+            near = did_you_mean(name, self.players).strip(" ;")
+            raise BadInput(f"actor {name!r}", f"one of {', '.join(self.players)}", name, near) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.players
+
+    def __iter__(self) -> Iterator[Player]:
+        """Iterate over the players."""
+        return iter(self.players.values())
+
+    def claimed(self, claim: str) -> bool:
+        """Tell whether the systems under test promise ``claim``; simulated ones promise everything."""
+        return self.claims is None or claim in self.claims
+
+    def close(self) -> None:
+        """End all connections to simulated actors."""
+        for admin in {id(p.admin): p.admin for p in self}.values():
+            if admin is not None:
+                admin.close()
+        if self.host is not None:
+            self.host.close()
