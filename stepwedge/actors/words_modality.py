@@ -1,0 +1,134 @@
+"""What an acquisition modality (a scanner and its console) can be told to do."""
+
+from __future__ import annotations
+
+from stepwedge.actors.words import Parameter, Word, define
+
+define(
+    Word(
+        "modality",
+        "fetch_worklist",
+        "fetch the worklist onto the console",
+        (Parameter("all_stations", "flag", says="ask for every station, not only this one", default=False),),
+        {
+            "entries": "all entries, as Elements",
+            "count": "how many",
+            "entry": "the first entry; absent when none came",
+        },
+        ihe="RAD-5",
+        requires=("mwl",),
+        also="DICOM keyword",
+    ),
+    Word(
+        "modality",
+        "start_exam",
+        "start the exam chosen from the worklist",
+        (
+            Parameter("entry", "entry", required=True, says="a worklist entry, as fetch_worklist gave it"),
+            Parameter("step", "number", says="which scheduled step of the entry, from 0", default=0),
+        ),
+        {
+            "uid": "MPPS SOP Instance UID",
+            "study": "Study Instance UID",
+            "accession": "accession number",
+            "patient": "patient ID",
+            "station": "AE title of the scanner",
+        },
+        ihe="RAD-6",
+        requires=("mpps",),
+    ),
+    Word(
+        "modality",
+        "acquire",
+        "acquire images of the phantom",
+        (
+            Parameter("mpps", "mpps", required=True, says="the exam they belong to"),
+            Parameter("images", "number", says="how many slices", default=3),
+            Parameter("recipe", "text", says="a file of fixtures/phantoms", default=""),
+        ),
+        {
+            "series": "Series Instance UID",
+            "study": "Study Instance UID",
+            "instances": "one {sop, sop_class, pixels, number} per image; pixels is a SHA-256",
+            "count": "how many",
+            "mpps": "MPPS SOP Instance UID",
+        },
+    ),
+    Word(
+        "modality",
+        "store_images",
+        "send the images to the archive",
+        (
+            Parameter("images", "images", required=True, says="what acquire gave"),
+            Parameter("door", says="how they travel", default="c-store", choices=("c-store", "stow-rs")),
+            Parameter("alter", says="send the same SOP Instance UIDs with this changed", choices=("pixels",)),
+            Parameter(
+                "resend", "flag", says="the images were sent before; they are sent again", default=False
+            ),
+        ),
+        {
+            "sent": "one {sop, status, comment} per image; status is four hex digits, or an HTTP failure reason",
+            "stored": "how many the archive took",
+            "refused": "how many it refused",
+        },
+        ihe="RAD-8",
+        requires=("storage",),
+    ),
+    Word(
+        "modality",
+        "commit",
+        "ask the archive to take responsibility for the images",
+        (
+            Parameter("images", "images", required=True, says="what acquire gave"),
+            Parameter(
+                "event",
+                says="wait for the answer on the same association, or hang up",
+                default="same",
+                choices=("same", "new"),
+            ),
+            Parameter("extra", "number", says="ask for so many instances that were never sent", default=0),
+        ),
+        {
+            "transaction": "Transaction UID",
+            "committed": "SOP Instance UIDs the archive answers for",
+            "failed": "one {sop, reason} per instance it does not answer for",
+            "arrived": "same or new: the association on which the answer came",
+        },
+        ihe="RAD-10",
+        requires=("storage-commitment",),
+    ),
+    Word(
+        "modality",
+        "complete_exam",
+        "complete the exam",
+        (
+            Parameter("mpps", "mpps", required=True, says="the exam"),
+            Parameter(
+                "images",
+                "images",
+                required=True,
+                says="what was acquired; a list when there were several series",
+            ),
+        ),
+        {"status": "COMPLETED", "uid": "MPPS SOP Instance UID"},
+        ihe="RAD-7",
+        requires=("mpps",),
+    ),
+    Word(
+        "modality",
+        "discontinue_exam",
+        "discontinue the exam",
+        (
+            Parameter("mpps", "mpps", required=True, says="the exam"),
+            Parameter(
+                "reason",
+                says="code^meaning^scheme, CID 9300",
+                default="110513^Discontinued for unspecified reason^DCM",
+            ),
+            Parameter("images", "images", says="what was acquired before"),
+        ),
+        {"status": "DISCONTINUED", "uid": "MPPS SOP Instance UID"},
+        ihe="RAD-7",
+        requires=("mpps",),
+    ),
+)

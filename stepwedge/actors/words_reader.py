@@ -1,0 +1,81 @@
+"""What a radiologist at the reading workstation can be told to do."""
+
+from __future__ import annotations
+
+from stepwedge.actors.words import Parameter, Word, define
+
+define(
+    Word(
+        "reader",
+        "find_study",
+        "look the study up in the archive",
+        (
+            Parameter("accession", says="accession number"),
+            Parameter("study", says="Study Instance UID"),
+            Parameter("door", says="how to ask", default="c-find", choices=("c-find", "qido-rs")),
+        ),
+        {
+            "studies": "the answers, as Elements",
+            "count": "how many",
+            "study": "Study Instance UID of the first",
+        },
+        ihe="RAD-14",
+        also="DICOM keyword",
+    ),
+    Word(
+        "reader",
+        "retrieve",
+        "open the study and take in every image",
+        (
+            Parameter("study", required=True, says="Study Instance UID"),
+            Parameter(
+                "door", says="how it travels", default="c-move", choices=("c-move", "c-get", "wado-rs")
+            ),
+        ),
+        {
+            "instances": "one {sop, sop_class, pixels, header} per image; pixels is a SHA-256",
+            "count": "how many arrived",
+            "status": "final status of the retrieval",
+        },
+        ihe="RAD-16",
+    ),
+    Word(
+        "reader",
+        "sign_report",
+        "sign the report",
+        (
+            Parameter("order", "order", says="the order that is reported"),
+            Parameter("accession", says="its accession number, when there is no order at hand"),
+            Parameter("study", says="Study Instance UID"),
+            Parameter("text", required=True, says="what the radiologist says"),
+            Parameter("status", says="F final, P preliminary", default="F", choices=("F", "P")),
+        ),
+        {
+            "report": "number of the report",
+            "accession": "accession number",
+            "filler": "filler order number",
+            "status": "result status, HL7 table 0123",
+            "answer": "acknowledgment code of the RIS",
+        },
+        ihe="RAD-128",
+        requires=("reports",),
+    ),
+    Word(
+        "reader",
+        "add_addendum",
+        "add an addendum to the report",
+        (
+            Parameter("report", "report", required=True, says="what sign_report gave"),
+            Parameter("text", required=True, says="what is added below the signed text"),
+            Parameter("status", says="C corrected, A some results", default="C", choices=("C", "A")),
+        ),
+        {
+            "report": "number of the report",
+            "status": "result status",
+            "text": "the whole text now",
+            "answer": "as above",
+        },
+        ihe="RAD-128",
+        requires=("addenda",),
+    ),
+)
