@@ -1,0 +1,41 @@
+# make run    set up and run the shipped scenarios against the simulated hospital
+# make test   set up and pass the tests
+# make prove  one run per known defect: shows what the suite catches
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+export VENV PYTHON
+
+.PHONY: run test prove lint bench clean help
+
+run: $(VENV)/.ready
+	@$(BIN)/stepwedge run $(ARGS)
+
+test: $(VENV)/.ready-dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+prove: $(VENV)/.ready
+	@$(BIN)/stepwedge prove $(ARGS)
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready-dev
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+$(VENV)/.ready: requirements.txt pyproject.toml .ci/venv
+	@.ci/venv requirements.txt
+	@touch $@
+
+$(VENV)/.ready-dev: requirements.txt requirements-dev.txt pyproject.toml .ci/venv
+	@.ci/venv requirements.txt requirements-dev.txt
+	@touch $@ $(VENV)/.ready
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+help:
+	@sed -n '1,3s/^# //p' Makefile
