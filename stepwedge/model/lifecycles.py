@@ -28,7 +28,9 @@ STEP: Final[Table] = {
     "STARTED": {"start": "STARTED", "complete": "COMPLETED", "discontinue": "DISCONTINUED"},
     "COMPLETED": {"start": "STARTED"},
     "DISCONTINUED": {"start": "STARTED"},
-    "CANCELED": {"start": "STARTED"},  # the technologist scanned from a stale list: it happened, so it is recorded
+    "CANCELED": {
+        "start": "STARTED"
+    },  # the technologist scanned from a stale list: it happened, so it is recorded
 }
 
 MPPS: Final[Table] = {
@@ -60,7 +62,9 @@ class IllegalTransition(StepwedgeError):
 
     def __init__(self, state: str, event: str, allowed: list[str]) -> None:
         """Keep the three for replies that must name them."""
-        super().__init__(f"{event!r} is not allowed in state {state!r} (allowed: {', '.join(allowed) or 'nothing'})")
+        super().__init__(
+            f"{event!r} is not allowed in state {state!r} (allowed: {', '.join(allowed) or 'nothing'})"
+        )
         self.state, self.event, self.allowed = state, event, allowed
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-import yaml
-
 from stepwedge.errors import BadInput
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ class Procedure:
 
     Attributes:
         body_part: Body Part Examined (0018,0015), a defined term of PS3.16 annex L.
-        series: recipe for synthetic acquisition, one mapping of plain values per series.
+        recipe: name of the phantom that a synthetic scan of it shows.
     """
 
     code: str
@@ -41,7 +39,7 @@ class Procedure:
     modality: str
     body_part: str
     steps: tuple[PlannedStep, ...]
-    series: tuple[dict[str, str | int], ...] = ()
+    recipe: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +100,8 @@ class PerformedStep:
 @cache
 def catalogue(path: Path) -> dict[str, Procedure]:
     """Read the procedure catalogue of a hospital, by procedure code."""
+    import yaml
+
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not content:
         raise BadInput(str(path), "a mapping from procedure code to procedure", type(content).__name__)
@@ -112,10 +112,9 @@ def _procedure(path: Path, code: str, entry: object) -> Procedure:
     try:
         fields = dict(entry)  # type: ignore[call-overload]  # checked by the except below
         steps = tuple(PlannedStep(**step) for step in fields.pop("steps"))
-        series = tuple(fields.pop("series", ()))
-        procedure = Procedure(code=code, steps=steps, series=series, **fields)
+        procedure = Procedure(code=code, steps=steps, **fields)
     except (TypeError, ValueError, KeyError) as error:
-        wanted = "text, modality, body_part, steps (each code, text, modality, station) and optionally series"
+        wanted = "text, modality, body_part, steps (each code, text, modality, station) and optionally recipe"
         raise BadInput(f"{path}: procedure {code}", wanted, str(error)) from error
     if not steps:
         raise BadInput(f"{path}: procedure {code}", "at least one step", "none")

@@ -1,0 +1,116 @@
+"""What the electronic health record can be told to do: register, correct, merge, order, cancel."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stepwedge.actors.words import Parameter, Word, define
+
+VERSION: Final = Parameter(
+    "version", says="HL7 version of the messages", default="2.5.1", choices=("2.3.1", "2.5.1")
+)
+PATIENT: Final = {
+    "id": "patient ID",
+    "issuer": "assigning authority of the ID",
+    "name": "name as a DICOM PN value",
+    "birth_date": "YYYYMMDD",
+    "sex": "F, M or O",
+}
+ORDER: Final = {
+    "placer": "placer order number",
+    "filler": "filler order number, empty until the filler has answered",
+    "accession": "accession number, empty until the filler has answered",
+    "procedure": "procedure code",
+    "priority": "routine, timed, urgent or stat",
+    "patient": "patient ID",
+    "version": "HL7 version of its messages",
+    "study": "Study Instance UID, empty until it is known",
+    "status": "status as the placer knows it",
+}
+
+define(
+    Word(
+        "ehr",
+        "register_patient",
+        does="register a patient",
+        takes=(
+            Parameter("name", says="DICOM PN value; made from the seed when left out"),
+            Parameter("birth_date", "date", says="YYYYMMDD; made from the seed when left out"),
+            Parameter("sex", says="made from the seed when left out", choices=("F", "M", "O")),
+            Parameter("locale", says="language of a made-up name", default="en_US"),
+            VERSION,
+            Parameter("charset", says="MSH-18 of the messages; the smallest that fits when left out"),
+        ),
+        gives=PATIENT,
+        ihe="RAD-1",
+    ),
+    Word(
+        "ehr",
+        "update_patient",
+        does="correct a patient's demographics",
+        takes=(
+            Parameter("patient", "patient", required=True),
+            Parameter("name", says="new name, DICOM PN value"),
+            Parameter("birth_date", "date", says="new birth date"),
+            Parameter("sex", says="new sex", choices=("F", "M", "O")),
+            VERSION,
+        ),
+        gives=PATIENT,
+        ihe="RAD-12",
+        requires=("patient-update",),
+    ),
+    Word(
+        "ehr",
+        "merge_patients",
+        does="merge a duplicate patient record into the one that survives",
+        takes=(
+            Parameter("survivor", "patient", required=True, says="the record that stays"),
+            Parameter("prior", "patient", required=True, says="the duplicate that disappears"),
+            VERSION,
+        ),
+        gives=PATIENT,
+        ihe="RAD-12",
+        requires=("patient-merge",),
+    ),
+    Word(
+        "ehr",
+        "place_order",
+        does="order an imaging procedure",
+        takes=(
+            Parameter("patient", "patient", required=True),
+            Parameter("procedure", required=True, says="code in the procedure catalogue"),
+            Parameter("priority", default="routine", choices=("routine", "timed", "urgent", "stat")),
+            Parameter("reason", says="reason for the study (OBR-31)"),
+            Parameter("alerts", says="medical alerts (OBR-13)"),
+            VERSION,
+        ),
+        gives=ORDER,
+        ihe="RAD-2",
+        requires=("orders",),
+    ),
+    Word(
+        "ehr",
+        "resend_order",
+        does="send an order again under a new control ID, as a sender does that is unsure whether it arrived",
+        takes=(Parameter("order", "order", required=True),),
+        gives=ORDER | {"answer": "acknowledgement code (MSA-1)"},
+        ihe="RAD-2",
+        requires=("orders",),
+    ),
+    Word(
+        "ehr",
+        "cancel_order",
+        does="cancel an order",
+        takes=(
+            Parameter("order", "order", required=True),
+            Parameter("reason", says="why (ORC-16)"),
+        ),
+        gives=ORDER
+        | {
+            "control": "order control of the answer: CR cancelled, UC unable to cancel",
+            "answer": "acknowledgement code (MSA-1)",
+        },
+        ihe="RAD-2",
+        requires=("orders",),
+    ),
+)

@@ -1,0 +1,54 @@
+"""What the radiology information system can be told to do: schedule, reschedule, cancel."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stepwedge.actors.words import Parameter, Word, define
+from stepwedge.actors.words_ehr import ORDER
+
+SCHEDULE: Final = ORDER | {
+    "start": "start of the first step, YYYYMMDDHHMMSS",
+    "date": "day of the first step, YYYYMMDD",
+    "station": "AE title of the station of the first step",
+    "steps": "list of {id, code, station, start, status}",
+}
+
+define(
+    Word(
+        "ris",
+        "schedule_order",
+        does="schedule an order's procedure steps",
+        takes=(
+            Parameter("order", "order", required=True),
+            Parameter("station", says="AE title of the station; the catalogue's when left out"),
+            Parameter("start", says="YYYYMMDDHHMM or YYYYMMDDHHMMSS; soon when left out"),
+        ),
+        gives=SCHEDULE,
+        ihe="RAD-4",
+    ),
+    Word(
+        "ris",
+        "reschedule",
+        does="move an exam to another day, time or scanner",
+        takes=(
+            Parameter("order", "order", required=True),
+            Parameter("days", "number", says="move by so many days"),
+            Parameter("start", says="move to YYYYMMDDHHMM or YYYYMMDDHHMMSS"),
+            Parameter("station", says="AE title of the new station"),
+        ),
+        gives=SCHEDULE,
+        ihe="RAD-13",
+    ),
+    Word(
+        "ris",
+        "cancel_order",
+        does="cancel an order on the department's side",
+        takes=(
+            Parameter("order", "order", required=True),
+            Parameter("reason", says="why (ORC-16)"),
+        ),
+        gives=SCHEDULE,
+        ihe="RAD-3",
+    ),
+)
