@@ -29,6 +29,11 @@ WEDGE = (-800, -400, -100, 40, 120, 300, 600, 1000)
 NOISE = 12
 """Greatest deviation of a pixel from its material, in Hounsfield units."""
 _LARGEST = 1024
+_BODY, _HALF_WIDTH, _HALF_LENGTH = (
+    0.9,
+    0.25,
+    0.5,
+)  # radius of the water, extent of the wedge; half the image is 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,9 @@ def pixels(shape: Recipe, number: int, *parts: object) -> bytes:
     turn = np.deg2rad(10.0 * number)
     across = x * np.cos(turn) + y * np.sin(turn)
     along = -x * np.sin(turn) + y * np.cos(turn)
-    units = np.where(x**2 + y**2 < 0.9**2, WATER, AIR).astype(np.int32)
-    step = np.clip(((along + 0.5) * len(WEDGE)).astype(np.int32), 0, len(WEDGE) - 1)
-    inside = (np.abs(across) < 0.25) & (np.abs(along) < 0.5)
+    units = np.where(x**2 + y**2 < _BODY**2, WATER, AIR).astype(np.int32)
+    step = np.clip(((along + _HALF_LENGTH) * len(WEDGE)).astype(np.int32), 0, len(WEDGE) - 1)
+    inside = (np.abs(across) < _HALF_WIDTH) & (np.abs(along) < _HALF_LENGTH)
     units = np.where(inside, np.array(WEDGE, dtype=np.int32)[step], units)
     noise = np.random.default_rng(int(digits(15, "phantom", number, *parts)))
     units = units + noise.integers(-NOISE, NOISE, size=units.shape, endpoint=True)

@@ -67,13 +67,16 @@ def read(data: bytes) -> Part10:
             )
         values[number] = data[at : at + length]
         at += length
-    uids = [
-        values.get(number, b"").decode("ascii", "replace").rstrip("\0 ")
-        for number in (0x0002, 0x0003, 0x0010)
-    ]
-    if not uids[2]:
+    sop_class, sop_instance, transfer_syntax = (
+        _text(values.get(number, b"")) for number in (0x0002, 0x0003, 0x0010)
+    )
+    if not transfer_syntax:
         raise RemoteProtocolError("the file names no transfer syntax (0002,0010)")
-    return Part10(*uids, dataset=data[at:])
+    return Part10(sop_class, sop_instance, transfer_syntax, data[at:])
+
+
+def _text(value: bytes) -> str:
+    return value.decode("ascii", "replace").rstrip("\0 ")
 
 
 def _uid(number: int, value: str) -> bytes:
