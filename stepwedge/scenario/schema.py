@@ -1,0 +1,171 @@
+"""The scenario language as models: what a scenario and a flow may contain.
+
+These models are also the JSON Schema that editors use (``scenarios/scenario.schema.json``). What needs more than one
+place of a file to judge - words, bindings, flows - is checked in :mod:`stepwedge.scenario.load`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal, Union
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+
+LANGUAGE: Final = 1
+KINDS: Final = ("given", "do", "expect", "never")
+SEVERITIES: Final = ("blocker", "critical", "normal", "minor", "trivial")
+WITHIN: Final = 10.0
+FOR: Final = 2.0
+LONGEST: Final = 3600.0
+
+_DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|min)")
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0}
+
+
+def duration(text: object) -> float:
+    """Return the seconds of a duration such as ``500ms``, ``5s`` or ``2min``."""
+    found = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not 0 < seconds <= LONGEST:
+        raise ValueError("a duration such as 500ms, 5s or 2min, above 0 and at most 60min")
+    return seconds
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
+_SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+Seconds = Annotated[
+    float,
+    BeforeValidator(duration),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern, "examples": ["5s", "500ms", "2min"]}),
+]
+Name = Annotated[str, Field(pattern=_NAME)]
+Slug = Annotated[str, Field(pattern=_SLUG, max_length=80)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
+Reference = Annotated[str, Field(pattern=r"^(not )?\$[a-z][a-z0-9_.]*$")]
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*\.[a-z][a-z0-9_]*$", description="actor.word or flow.name")]
+
+
+class Model(BaseModel):
+    """Refuses unknown keys and never turns one type into another."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Step(Model):
+    """What every step may say."""
+
+    title: Text | None = Field(None, description="A plain sentence for the report, instead of the word's own")
+    with_: dict[str, Any] = Field({}, alias="with", description="Arguments")
+    when: Reference | None = Field(None, description="Take the step only when this is true: $scan, or not $scan")
+    requires: Texts = Field([], description="Claims of the system under test without which the step is left out")
+    ihe: Text | None = Field(None, description="The IHE transaction, such as RAD-5")
+    at: Text | None = Field(None, description="The actor where it is observed")
+    from_: Text | None = Field(None, alias="from", description="The actor that is asked")
+    to: Text | None = Field(None, description="The actor it goes to")
+    through: Texts = Field([], description="The doors to ask through (c-find, qido-rs); all must agree")
+
+
+class Act(Step):
+    """A step that makes something happen."""
+
+    as_: Name | dict[Name, Name] | None = Field(
+        None, alias="as", description="The name of the result, or result key: name"
+    )
+    reply: dict[str, Any] | None = Field(None, description="Matchers for the answer, such as {outcome: AE}")
+
+
+class Given(Act):
+    """Arrange; trouble here is the lab's, not the system's under test."""
+
+    given: Word
+
+
+class Do(Act):
+    """Act."""
+
+    do: Word
+
+
+class Watch(Step):
+    """A step that looks."""
+
+    where: dict[str, Any] = Field({}, description="Which one is meant")
+
+
+class Expect(Watch):
+    """Must become true within a time."""
+
+    expect: Word
+    is_: Any = Field(None, alias="is", description="What must hold: a value, a matcher, or a mapping of them")
+    within: Seconds = WITHIN
+    as_: Name | None = Field(None, alias="as", description="The name of what was found")
+
+
+class Never(Watch):
+    """Must not happen: proven by a fence where the channel has one, else watched for a time."""
+
+    never: Word
+    is_: Any = Field(None, alias="is", description="What must not hold")
+    for_: Seconds = Field(FOR, alias="for")
+
+
+def kind_of(step: Any) -> str | None:
+    """Return which of the four kinds a step is, for pydantic."""
+    return next((kind for kind in KINDS if kind in step), None) if isinstance(step, dict) else None
+
+
+AnyStep = Annotated[
+    Union[  # noqa: UP007 - a union of annotated members reads better on lines of its own
+        Annotated[Given, Tag("given")],
+        Annotated[Do, Tag("do")],
+        Annotated[Expect, Tag("expect")],
+        Annotated[Never, Tag("never")],
+    ],
+    Discriminator(kind_of),
+]
+
+
+class Scenario(Model):
+    """One scenario: one file."""
+
+    language: Literal[1] = Field(1, description="The version of this language")
+    scenario: Slug
+    catalogue: Texts = Field([], description="Entries of the scenario catalogue that this covers, such as CAN-02")
+    title: Text
+    story: Text = Field(description="What happens, and why it matters, for a reader who knows the ward")
+    severity: Literal["blocker", "critical", "normal", "minor", "trivial"] = "normal"
+    tags: Annotated[list[Slug], Field()] = []
+    concern: Text | None = Field(None, description="The acceptance concern it belongs to")
+    ihe: Texts = Field([], description="Profiles or transactions beyond those of the steps")
+    requires: Texts = Field([], description="Claims without which the scenario is skipped")
+    variants: list[dict[str, Any]] = Field([], description="One run each; id and any further names")
+    steps: Annotated[list[AnyStep], Field(min_length=1)]
+
+
+class FlowParameter(Model):
+    """One parameter of a flow; without a default it must be given."""
+
+    says: Text
+    default: Any = None
+
+
+class Flow(Model):
+    """A run of steps that scenarios share."""
+
+    language: Literal[1] = 1
+    flow: Name
+    title: Text
+    parameters: dict[Name, FlowParameter] = {}
+    gives: dict[Name, Annotated[str, Field(pattern=r"^\$[a-z][a-z0-9_.]*$")]] = {}
+    steps: Annotated[list[AnyStep], Field(min_length=1)]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario file."""
+    schema = Scenario.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Stepwedge scenario", **schema}
