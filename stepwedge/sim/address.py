@@ -1,0 +1,129 @@
+"""Where an actor can be reached, and who is who."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from stepwedge.errors import BadInput, Broken
+
+
+class Endpoint(NamedTuple):
+    """A TCP endpoint of an HL7 receiver."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"mllp://{self.host}:{self.port}"
+
+
+class Entity(NamedTuple):
+    """A DICOM application entity and its TCP endpoint."""
+
+    ae: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"dicom://{self.ae}@{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Every door of one actor; a door it does not have is None.
+
+    Attributes:
+        hl7: HL7 v2 receiver.
+        dicom: storage, query/retrieve, storage commitment.
+        worklist: modality worklist and performed procedure step, when they stand apart from ``dicom``.
+        web: DICOMweb root URL without trailing slash.
+        admin: admin API of a simulated actor.
+        application: sending application (MSH-3) this actor calls itself by.
+        calling: AE title this actor calls from, when it has no DICOM door of its own.
+    """
+
+    hl7: Endpoint | None = None
+    dicom: Entity | None = None
+    worklist: Entity | None = None
+    web: str | None = None
+    admin: str | None = None
+    application: str | None = None
+    calling: str | None = None
+
+    @classmethod
+    def parse(cls, doors: dict[str, Any], place: str = "address") -> Address:
+        """Read ``{"hl7": "mllp://h:p", "dicom": "dicom://AE@h:p", "web": "http://..."}``."""
+        known = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {}
+        for door, text in doors.items():
+            if door not in known:
+                raise BadInput(f"{place}.{door}", f"one of {', '.join(sorted(known))}", door)
+            values[door] = _parse(door, text, f"{place}.{door}") if text is not None else None
+        return cls(**values)
+
+    def format(self) -> dict[str, str]:
+        """Write the doors this actor has, as :meth:`parse` reads them."""
+        return {
+            field.name: str(value) for field in fields(self) if (value := getattr(self, field.name)) is not None
+        }
+
+    def joined(self, other: Address) -> Address:
+        """Return both: the other's doors are added to ours."""
+        changes = {
+            field.name: value for field in fields(other) if (value := getattr(other, field.name)) is not None
+        }
+        return replace(self, **changes)
+
+
+def _parse(door: str, text: str, place: str) -> Any:
+    if door in {"application", "calling"}:
+        return text
+    scheme = {"hl7": "mllp", "dicom": "dicom", "worklist": "dicom"}.get(door)
+    url = urlsplit(text)
+    if scheme is None:
+        if url.scheme not in {"http", "https"} or not url.hostname or url.username:
+            raise BadInput(place, "http://HOST:PORT/PATH without credentials", text)
+        return text.rstrip("/")
+    form = f"{scheme}://{'AE@' if scheme == 'dicom' else ''}HOST:PORT"
+    try:
+        port = url.port
+    except ValueError:
+        port = None
+    if url.scheme != scheme or not url.hostname or not port:
+        raise BadInput(place, form, text)
+    if scheme == "mllp":
+        return Endpoint(url.hostname, port)
+    ae = text.split("//", 1)[1].rpartition("@")[0]
+    if not ae.strip() or len(ae) > 16 or "\\" in ae or not ae.isprintable():  # noqa: PLR2004 - PS3.5, VR AE
+        raise BadInput(place, f"{form}, the AE title 1 to 16 printable characters", text)
+    return Entity(ae, url.hostname, port)
+
+
+class Directory(dict[str, Address]):
+    """Actor name to address, for simulated and real actors alike; filled by the host, read when something is sent."""
+
+    def door(self, name: str, door: str) -> Any:
+        """Return one door of an actor, or say what is missing."""
+        if name not in self:
+            raise Broken(f"no actor is called {name!r} here; known are {', '.join(sorted(self)) or 'none'}")
+        if (value := getattr(self[name], door)) is None:
+            raise Broken(f"actor {name!r} has no {door} address; it has {', '.join(self[name].format()) or 'none'}")
+        return value
+
+    def having(self, door: str) -> list[str]:
+        """Return the names of all actors that have a door, in the order of the lab file."""
+        return [name for name, address in self.items() if getattr(address, door) is not None]
+
+    def by_ae(self, title: str) -> str:
+        """Return the actor that uses an AE title, or the title itself."""
+        for name, address in self.items():
+            own = (address.calling, address.dicom and address.dicom.ae, address.worklist and address.worklist.ae)
+            if title in own:
+                return name
+        return title
+
+    def by_application(self, application: str) -> str:
+        """Return the actor that sends as an application (MSH-3), or the application itself."""
+        return next((name for name, address in self.items() if address.application == application), application)

@@ -1,0 +1,150 @@
+"""What one simulated system stands on."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from stepwedge.clock import Clock, SystemClock
+from stepwedge.errors import StepwedgeError
+from stepwedge.evidence.exchange import NOTHING, Direction, Exchange, Payload, Protocol
+from stepwedge.sim.outbox import Outbox, Send
+from stepwedge.sim.quirks import Quirks
+from stepwedge.sim.store import Change, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+    from pathlib import Path
+
+    from stepwedge.evidence.journal import Journal
+    from stepwedge.sim.address import Directory
+    from stepwedge.sim.ports import Ports
+    from stepwedge.sim.simulator import Case
+    from stepwedge.sim.tables import State
+
+S = TypeVar("S", bound="State")
+H = TypeVar("H")
+"""A simulator's habits."""
+
+
+@dataclass
+class Bench:
+    """Everything a simulated system is given: who it is, what it keeps, whom it can reach.
+
+    Attributes:
+        name: the actor's name in the lab file (``ct``); ``role`` is the simulator that plays it (``modality``).
+        settings: the actor's mapping from the lab file, without ``simulated``.
+        folder: its own folder below the host's state folder, for files such as stored objects.
+    """
+
+    name: str
+    role: str
+    settings: dict[str, Any]
+    folder: Path
+    seed: int
+    journal: Journal
+    directory: Directory
+    ports: Ports
+    quirks: Quirks = field(default_factory=Quirks)
+    clock: Clock = field(default_factory=SystemClock)
+
+    def __post_init__(self) -> None:
+        """Open the store and what waits in it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.store = Store(self.folder / "state.sqlite")
+        self.outbox = Outbox(self)
+
+    @property
+    def application(self) -> str:
+        """Sending and receiving application (MSH-3, MSH-5): ``application`` of the settings, or ``SW_`` and the name."""
+        return str(self.settings.get("application") or f"SW_{self.name.upper()}")
+
+    @property
+    def ae_title(self) -> str:
+        """AE title: ``ae_title`` of the settings, or ``SW_`` and the name."""
+        return str(self.settings.get("ae_title") or f"SW_{self.name.upper()}"[:16])
+
+    def restore(self, state: S) -> S:
+        """Fill a fresh state with what the store kept, and return it."""
+        self.store.load(state)
+        return state
+
+    def adopt(self, habits: H) -> H:
+        """Return the habits with this system's active quirks in them."""
+        return self.quirks.adopt(habits)
+
+    @contextmanager
+    def change(self, state: State) -> Iterator[Change]:
+        """Change the state and send messages in one transaction; no ``await`` inside.
+
+        On leaving, changed rows, the messages given to ``change.send`` and stored replies are durable (see
+        :class:`stepwedge.sim.store.Store`); on an exception nothing has happened.
+        """
+        change = Change()
+        state.settled()
+        try:
+            yield change
+            for send in change.sends:
+                self.outbox.check(send)
+            self.store.commit(state, change)
+        except BaseException:
+            state.rollback()
+            raise
+        state.keep()
+        self.outbox.take(change.sends)
+
+    def record(
+        self,
+        protocol: Protocol,
+        direction: Direction,
+        kind: str,
+        *,
+        began: float,
+        peer: str,
+        outcome: str,
+        keys: dict[str, list[str]] | None = None,
+        facts: dict[str, Any] | None = None,
+        request: bytes | Payload = NOTHING,
+        response: bytes | Payload = NOTHING,
+        case: str = "",
+    ) -> int:
+        """Append one exchange to the journal and return its number; ``began`` is ``time.time()`` at its start."""
+        return self.journal.append(
+            Exchange(
+                0,
+                began,
+                time.time() - began,
+                self.name,
+                direction,
+                protocol,
+                kind,
+                peer,
+                outcome,
+                keys or {},
+                facts or {},
+                request if isinstance(request, Payload) else Payload.of(request),
+                response if isinstance(response, Payload) else Payload.of(response),
+                case,
+            )
+        )
+
+    @contextmanager
+    def acting(self, word: str, args: dict[str, Any], case: Case) -> Iterator[dict[str, Any]]:
+        """Record one act with the result put into the mapping, or with the trouble that ended it."""
+        from stepwedge.sim.admin import kind_of
+        from stepwedge.sim.keys import of_values
+
+        began = time.time()
+        result: dict[str, Any] = {}
+        try:
+            yield result
+        except Exception as trouble:
+            kind = kind_of(trouble)
+            facts = {"args": args, "error": {"kind": kind, "message": str(trouble)}}
+            self.record("act", "out", word, began=began, peer="", outcome=kind, keys=of_values(args), facts=facts, case=case.id)
+            raise
+        keys = of_values([args, result])
+        facts = {"args": args, "result": dict(result)}
+        self.record("act", "out", word, began=began, peer="", outcome="passed", keys=keys, facts=facts, case=case.id)

@@ -1,0 +1,98 @@
+"""One simulated system: its doors, what it can be told to do and what it can be asked."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from stepwedge.errors import Broken
+from stepwedge.sim.address import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from stepwedge.sim.bench import Bench
+    from stepwedge.sim.tables import State
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The case an act is done for: its id, and the seed identifiers are made from."""
+
+    id: str = ""
+    seed: int | None = None
+
+
+class Door(Protocol):
+    """A listener of a simulated system."""
+
+    async def start(self) -> Address:
+        """Listen, and return the address to be reached at."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop listening and end what is open."""
+        ...
+
+
+Act = "Callable[[dict[str, Any], Case], Awaitable[dict[str, Any]]]"
+"""What a word does: ``async def place_order(args, case) -> result``; trouble is raised from ``stepwedge.errors``."""
+
+
+@dataclass
+class Simulator:
+    """What the host starts, stops and talks to; ``build(bench)`` of a simulator's package returns one.
+
+    Attributes:
+        acts: word to coroutine function ``(args, case) -> result``, called with the checked JSON arguments.
+        asks: question to function ``(args) -> JSON`` (plain or coroutine), reading the state only.
+        background: coroutine functions started with the simulator and cancelled when it stops.
+        application: what it calls itself in MSH-3; ``calling`` is the AE title it calls from without a DICOM door.
+    """
+
+    bench: Bench
+    state: State
+    doors: Sequence[Door] = ()
+    acts: Mapping[str, Callable[[dict[str, Any], Case], Awaitable[dict[str, Any]]]] = field(default_factory=dict)
+    asks: Mapping[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
+    calling: str | None = None
+    _address: Address = field(default_factory=Address)
+
+    async def start(self) -> None:
+        """Open every door."""
+        self._address = Address(application=self.bench.application, calling=self.calling)
+        for door in self.doors:
+            self._address = self._address.joined(await door.start())
+
+    async def stop(self) -> None:
+        """Close every door, then end all that is on its way out."""
+        for door in self.doors:
+            await door.stop()
+        await self.bench.stop()
+
+    def addresses(self) -> Address:
+        """Return where this system can be reached; complete after :meth:`start`."""
+        return self._address
+
+    async def act(self, word: str, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Do one word, and put it into the journal with its result or its trouble."""
+        if (do := self.acts.get(word)) is None:
+            raise Broken(f"{self.bench.name} cannot {word!r}; it can {', '.join(sorted(self.acts)) or 'nothing'}")
+        with self.bench.acting(word, args, case) as result:
+            result.update(await do(args, case))
+        return dict(result)
+
+    async def ask(self, what: str, args: dict[str, Any]) -> Any:
+        """Answer one question about the state; every system can tell what is ``parked`` and ``waiting``."""
+        asks = {"parked": lambda _: self.bench.outbox.parked(), "waiting": lambda _: self.bench.outbox.waiting()}
+        if (answer := {**asks, **self.asks}.get(what)) is None:
+            raise Broken(f"{self.bench.name} cannot be asked {what!r}; it answers {', '.join(sorted({**asks, **self.asks}))}")
+        found = answer(args)
+        return await found if inspect.isawaitable(found) else found
+
+    def reset(self) -> None:
+        """Forget every row and everything on its way out."""
+        with self.bench.change(self.state):
+            self.state.clear()
+        self.bench.outbox.clear()
