@@ -1,0 +1,62 @@
+"""What a system under test can claim to support, and which roles a claim binds.
+
+A scenario or a step says ``requires: [mwl]``. In a lab where the roles that the claim binds are simulated it holds by
+itself; where one of them is real, the lab file must claim it under ``sut.claims``, or the step is left out with that
+reason. Nothing is ever expected of a system that did not claim it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One promise, by the roles that must keep it."""
+
+    roles: tuple[str, ...]
+    says: str
+
+
+CLAIMS: Final[dict[str, Claim]] = {
+    "orders": Claim(("ris",), "takes imaging orders and answers them (RAD-2)"),
+    "order-status": Claim(("ris",), "tells the order placer how its order fares (RAD-3)"),
+    "procedure-scheduled": Claim(
+        ("ris", "pacs"), "the archive learns what was scheduled and changed (RAD-4, RAD-13)"
+    ),
+    "mwl": Claim(("ris",), "serves a modality worklist (RAD-5)"),
+    "mpps": Claim(("ris",), "takes modality performed procedure steps (RAD-6, RAD-7)"),
+    "storage": Claim(("pacs",), "stores images sent with C-STORE (RAD-8)"),
+    "storage-commitment": Claim(("pacs",), "takes responsibility for stored images (RAD-10)"),
+    "commitment-same-association": Claim(
+        ("pacs",), "reports commitment on the association that asked (RAD-10)"
+    ),
+    "commitment-new-association": Claim(
+        ("pacs",), "reports commitment on an association of its own (RAD-10)"
+    ),
+    "duplicate-refused": Claim(("pacs",), "refuses another object under a SOP Instance UID it already holds"),
+    "c-find": Claim(("pacs",), "answers study queries with C-FIND (RAD-14)"),
+    "c-move": Claim(("pacs",), "sends studies to a third system with C-MOVE (RAD-16)"),
+    "c-get": Claim(("pacs",), "hands studies over with C-GET (RAD-16)"),
+    "qido-rs": Claim(("pacs",), "answers study queries over DICOMweb (PS3.18 section 10.6)"),
+    "wado-rs": Claim(("pacs",), "hands studies over over DICOMweb (PS3.18 section 10.4)"),
+    "stow-rs": Claim(("pacs",), "stores images sent over DICOMweb (PS3.18 section 10.5)"),
+    "patient-update": Claim(("ris", "pacs"), "follows corrected demographics (RAD-12, ADT^A08)"),
+    "patient-merge": Claim(("ris", "pacs"), "follows merged patients (RAD-12, ADT^A40)"),
+    "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
+    "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
+}
+
+
+def effective(claimed: Iterable[str], real_roles: Collection[str]) -> frozenset[str] | None:
+    """Return every claim that holds in a lab whose ``real_roles`` claim ``claimed``; ``None`` when none is real."""
+    if not real_roles:
+        return None
+    said = set(claimed)
+    return frozenset(
+        name for name, claim in CLAIMS.items() if name in said or not set(claim.roles) & set(real_roles)
+    )

@@ -1,0 +1,292 @@
+"""The shape of a lab file: every key, what it may hold, and the words for what is wrong with it.
+
+Validators raise :func:`wrong`, which carries what was expected and what to do; :mod:`stepwedge.lab.labfile` adds the
+file and line. Nothing here opens a socket or asks a name server: a lab file is judged before any packet.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from stepwedge import kit
+from stepwedge.actors.cast import PROBE_AE
+from stepwedge.actors.words import did_you_mean
+from stepwedge.errors import BadInput
+from stepwedge.lab.claims import CLAIMS
+from stepwedge.model.identifiers import ACCESSION_PREFIX, ISSUER, PATIENT_PREFIX
+from stepwedge.sim.address import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_AE_LENGTH = 16
+_HIGHEST_PORT = 65535
+_DOORS = ("hl7", "dicom", "worklist", "web")
+_CALLS_ITSELF = ("application", "calling")
+
+
+def wrong(expected: str, *, remedy: str = "", at: Any = None, hidden: str = "") -> PydanticCustomError:
+    """Return the error a validator raises.
+
+    ``at`` is the key or value to point at when it lies deeper than what was validated; ``hidden`` is said instead of
+    a value that must not be shown.
+    """
+    said = {"expected": expected, "remedy": remedy, "at": at, "hidden": hidden}
+    return PydanticCustomError("lab", "{expected}", said)
+
+
+def ae_title(value: str) -> str:
+    """Accept an application entity title as PS3.5 section 6.2 (VR AE) allows it."""
+    if not value.strip():
+        raise wrong("an AE title of 1 to 16 characters", remedy="ask the system's owner for its AE title")
+    if len(value) > _AE_LENGTH:
+        raise wrong(
+            f"an AE title of at most 16 characters, this one has {len(value)}",
+            remedy="PS3.5 section 6.2, VR AE",
+        )
+    if value != value.strip():
+        raise wrong("an AE title without leading or trailing blanks", remedy=f"write {value.strip()!r}")
+    if "\\" in value or not value.isascii() or not value.isprintable():
+        raise wrong("an AE title of printable ASCII without backslash", remedy="PS3.5 section 6.2, VR AE")
+    return value
+
+
+def port(value: int) -> int:
+    """Accept a TCP port that can be named in an address."""
+    if not 0 < value <= _HIGHEST_PORT:
+        raise wrong("a TCP port from 1 to 65535", remedy="leave the key out to take a free port")
+    return value
+
+
+def finite(value: float) -> float:
+    """Accept a factor that time budgets can be multiplied with."""
+    if not 0 < value <= 1000:  # noqa: PLR2004 - also refuses NaN; beyond it no budget is one
+        raise wrong("a factor above 0 and at most 1000", remedy="1.0 keeps the budgets, 2.0 doubles them")
+    return value
+
+
+def door(name: str, value: Any) -> str:
+    """Accept the address of one door, or say how it is written."""
+    form = {"hl7": "mllp://HOST:PORT", "web": "http://HOST:PORT/PATH"}.get(name, "dicom://AE@HOST:PORT")
+    if not isinstance(value, str):
+        raise wrong(f"an address such as {form}")
+    try:
+        url = urlsplit(value)
+        number = url.port
+    except ValueError:
+        raise wrong(f"an address such as {form}", remedy="the port is a number from 1 to 65535") from None
+    if url.password or (name in {"hl7", "web"} and url.username):
+        raise wrong(
+            f"{form} without credentials",
+            remedy="never write a secret into a lab file; name an environment variable instead: ${NAME}",
+            hidden="an address with a user name or password (not shown)",
+        )
+    if url.scheme not in {"hl7": ("mllp",), "web": ("http", "https")}.get(name, ("dicom",)):
+        raise wrong(
+            f"an address such as {form}", remedy=f"the scheme {url.scheme or '(none)'!r} is not for {name}"
+        )
+    if number == 0 or (name != "web" and not number):
+        raise wrong(f"{form} with a port from 1 to 65535")
+    if url.hostname in {"0.0.0.0", "::", "*"}:  # noqa: S104 - refused here, not bound
+        raise wrong(
+            f"{form} with one host",
+            remedy="0.0.0.0 means every interface; write 127.0.0.1 or the host's name",
+        )
+    try:
+        Address.parse({name: value})
+    except BadInput as trouble:
+        raise wrong(trouble.expected, remedy=trouble.remedy) from None
+    return value
+
+
+def known_claim(value: str) -> str:
+    """Accept a claim that scenarios can require."""
+    if value not in CLAIMS:
+        raise wrong(f"a claim out of {', '.join(CLAIMS)}", remedy=did_you_mean(value, CLAIMS).strip(" ;"))
+    return value
+
+
+KnownClaim = Annotated[str, AfterValidator(known_claim)]
+AeTitle = Annotated[str, AfterValidator(ae_title)]
+Port = Annotated[int, AfterValidator(port)]
+Factor = Annotated[float, AfterValidator(finite)]
+
+
+class Part(BaseModel):
+    """Any part of a lab file: unknown keys are mistakes, and values keep the type they were written with."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Sut(Part):
+    """The system under test, as the report names it, and what it claims to support."""
+
+    name: str = "the simulated hospital"
+    version: str = ""
+    claims: tuple[KnownClaim, ...] = Field(default=(), strict=False)
+    environment: Literal["test", "pilot", "production"] = "test"
+
+    @field_validator("environment", mode="after")
+    @classmethod
+    def _never_production(cls, value: str) -> str:
+        if value == "production":
+            raise wrong(
+                "a test or pilot environment",
+                remedy="Stepwedge makes patients, orders and images up; it never talks to a production system",
+            )
+        return value
+
+
+class Start(Part):
+    """How the lab itself starts a real system: a child process, ended with the lab.
+
+    Attributes:
+        command: program and arguments; run in the lab file's folder, without a shell.
+        ready: the door that must answer before the system counts as started.
+        env: added to its environment; ``STEPWEDGE_STATE`` is always set to a folder of its own.
+        seconds: how long it may take to become ready.
+    """
+
+    command: tuple[str, ...] = Field(strict=False, min_length=1)
+    ready: Literal["dicom", "worklist", "hl7", "http"] = "dicom"
+    env: dict[str, str] = Field(default_factory=dict)
+    seconds: Factor = 30.0
+
+
+class Real(Part):
+    """A system that is not ours: where it is reached, and nothing else."""
+
+    role: str
+    doors: dict[str, str]
+    start: Start | None = None
+
+    @property
+    def address(self) -> Address:
+        """Its doors, read."""
+        return Address.parse(dict(self.doors))
+
+
+class Simulated(Part):
+    """A system that Stepwedge plays; ``settings`` go to the simulator as they are."""
+
+    role: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+def actor(name: str, written: Any) -> Real | Simulated:
+    """Read one entry of ``actors``: ``simulated``, ``{simulated: ROLE, ...}`` or ``{real: {...}, ...}``."""
+    forms = "'simulated', {simulated: ROLE, ...settings} or {real: {hl7: ..., dicom: ..., web: ...}}"
+    if written == "simulated":
+        return Simulated(role=_role(name, name))
+    if not isinstance(written, dict) or ("simulated" in written) == ("real" in written):
+        remedy = did_you_mean(str(written), ["simulated"]).strip(" ;") if isinstance(written, str) else ""
+        raise wrong(forms, remedy=remedy)
+    if "simulated" in written:
+        settings = {key: value for key, value in written.items() if key != "simulated"}
+        return Simulated(role=_role(name, written["simulated"]), settings=_settings(settings))
+    rest = {key: value for key, value in written.items() if key not in {"real", "role", "start"}}
+    if rest:
+        stranger = next(iter(rest))
+        near = did_you_mean(stranger, ["real", "role", "start", *_DOORS]).strip(" ;")
+        raise wrong("the keys real, role and start of a real system", at=stranger, remedy=near)
+    start = Start.model_validate(written["start"]) if "start" in written else None
+    return Real(role=_role(name, written.get("role", name)), doors=_doors(written["real"]), start=start)
+
+
+def _role(name: str, role: Any) -> str:
+    known = kit.simulators()
+    if role not in known:
+        remedy = (
+            did_you_mean(str(role), known).strip(" ;")
+            or f"say which system {name} is: {{simulated: ROLE}} or role:"
+        )
+        raise wrong(f"a role, one of {', '.join(known)}", at=role, remedy=remedy)
+    return str(role)
+
+
+def _settings(settings: dict[str, Any]) -> dict[str, Any]:
+    for key, value in settings.items():
+        if key in {"ae_title", "calling_ae_title"}:
+            if not isinstance(value, str):
+                raise wrong("an AE title", at=value, remedy="put it in quotes")
+            _pointing(value, ae_title)
+        elif key == "port" or key.endswith("_port"):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise wrong("a TCP port, a whole number from 1 to 65535", at=value)
+            _pointing(value, port)
+    return settings
+
+
+def _doors(written: Any) -> dict[str, str]:
+    if not isinstance(written, dict) or not written:
+        raise wrong(
+            "at least one door: {hl7: mllp://HOST:PORT, dicom: dicom://AE@HOST:PORT, web: http://...}"
+        )
+    for key, value in written.items():
+        if key not in {*_DOORS, *_CALLS_ITSELF}:
+            near = did_you_mean(str(key), [*_DOORS, *_CALLS_ITSELF]).strip(" ;")
+            raise wrong(f"doors out of {', '.join([*_DOORS, *_CALLS_ITSELF])}", at=key, remedy=near)
+        if key == "calling":
+            _pointing(_text(value), ae_title)
+        elif key == "application":
+            _text(value)
+        else:
+            _pointing(value, partial(door, key))
+    if not set(written) & set(_DOORS):
+        raise wrong(f"at least one of the doors {', '.join(_DOORS)}")
+    return dict(written)
+
+
+def _pointing(value: Any, accept: Callable[[Any], object]) -> None:
+    """Let ``accept`` judge ``value``, and point its complaint at the value."""
+    try:
+        accept(value)
+    except PydanticCustomError as trouble:
+        said = trouble.context or {}
+        raise wrong(said["expected"], remedy=said["remedy"], at=value, hidden=said["hidden"]) from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise wrong("a text", at=value, remedy='put it in quotes: "7"')
+    return value
+
+
+class Patience(Part):
+    """How long things may take; every budget of every scenario is multiplied with ``scale``."""
+
+    scale: Factor = 1.0
+
+
+class Identity(Part):
+    """How synthetic patients and accession numbers are recognised."""
+
+    patients: str = Field(default=PATIENT_PREFIX, pattern=r"^[A-Z]{2,4}$")
+    accessions: str = Field(default=ACCESSION_PREFIX, pattern=r"^[A-Z]{2,4}$")
+    issuer: str = Field(default=ISSUER, min_length=1, max_length=64)
+
+
+class Probe(Part):
+    """What checks call themselves when they ask a real system; it must know this AE title."""
+
+    ae_title: AeTitle = PROBE_AE
+    port: Port | None = None
+
+
+class LabText(Part):
+    """A whole lab file."""
+
+    lab: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")
+    sut: Sut = Sut()
+    actors: dict[str, Any]
+    triggers: dict[str, Literal["automatic", "operator"]] = Field(default_factory=dict)
+    patience: Patience = Patience()
+    identity: Identity = Identity()
+    lanes: int = Field(default=1, ge=1, le=64)
+    allow: tuple[str, ...] = Field(default=("127.0.0.0/8", "::1/128"), strict=False)
+    probe: Probe = Probe()
