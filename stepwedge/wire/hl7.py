@@ -1,0 +1,324 @@
+"""HL7 v2 (ER7) through a lens: nothing is split before it is asked for.
+
+    >>> message = parse(raw)                                               # doctest: +SKIP
+    >>> message["PID-3.1"], message.get("ORC-3"), message.all("OBX-5")     # doctest: +SKIP
+
+Accepted although the standard says otherwise, because real senders do it: LF or CRLF for CR, no CR at the end, empty
+segments between two CRs, and encoding characters that leave out what the message does not use (``MSH|^~|``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from stepwedge.wire.hl7_build import (
+    PROCESSING,
+    VERSIONS,
+    Rep,
+    acknowledgement,
+    compose,
+    header,
+    null,
+    timestamp,
+)
+from stepwedge.wire.hl7_charset import codec
+from stepwedge.wire.hl7_errors import CONDITIONS, HL7Error
+from stepwedge.wire.hl7_escape import Separators, unescape
+from stepwedge.wire.hl7_path import path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "CONDITIONS",
+    "VERSIONS",
+    "Group",
+    "HL7Error",
+    "Message",
+    "Rep",
+    "Segment",
+    "Separators",
+    "acknowledgement",
+    "compose",
+    "header",
+    "null",
+    "parse",
+    "timestamp",
+]
+
+_HEADERS: Final = frozenset({"MSH", "BHS", "FHS"})
+_FORBIDDEN: Final = bytes(set(range(0x20)) - set(b"\t\n\r\x1b")) + b"\x7f"
+_BOM: Final = b"\xef\xbb\xbf"
+_CONTROL_ID_LIMIT: Final = {"2.7": 199, "2.8": 199, "2.9": 199}
+_CONTROL_ID_LIMIT_BEFORE_2_7: Final = 20
+
+
+class Segment:
+    """One segment; ``segment["3.1"]`` reads inside it."""
+
+    __slots__ = ("_fields", "_separators", "line", "number")
+
+    def __init__(self, line: str, number: int, separators: Separators) -> None:
+        """Keep the line as written and its position in the message, from 1."""
+        self.line, self.number, self._separators = line, number, separators
+        self._fields: list[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Segment({self.line[:60]!r})"
+
+    @property
+    def name(self) -> str:
+        """Segment ID."""
+        return self.line[:3]
+
+    def __getitem__(self, place: str) -> str:
+        """Return the text at ``place``, "" when it is not valued."""
+        return self.get(place) or ""
+
+    def get(self, place: str) -> str | None:
+        """Return the text at ``place``, ``None`` when it is not valued, ``'""'`` for HL7's null."""
+        _, _, number, repetition, component, subcomponent = path(place)
+        return self.read(number, repetition, component, subcomponent)
+
+    def all(self, place: str) -> list[str]:
+        """Return every valued repetition at ``place``."""
+        _, _, number, repetition, component, subcomponent = path(place)
+        count = self.written(number).count(self._separators.repetition or "\r") + 1
+        wanted = [repetition] if repetition else range(1, count + 1)
+        found = [self.read(number, each, component, subcomponent) for each in wanted]
+        return [text for text in found if text is not None]
+
+    def written(self, number: int) -> str:
+        """Return field ``number`` exactly as it stands in the message, with separators and escapes."""
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = self.line.split(self._separators.field)
+            if fields[0] in _HEADERS:  # the field separator itself is field 1
+                fields.insert(1, self._separators.field)
+        return fields[number] if 0 < number < len(fields) else ""
+
+    def read(self, number: int, repetition: int = 0, component: int = 0, subcomponent: int = 0) -> str | None:
+        """Return one value by its numbers; a place above the leaf keeps its separators."""
+        text = self.written(number)
+        if not text:
+            return None
+        separators = self._separators
+        if number <= 2 and self.line[:3] in _HEADERS:  # noqa: PLR2004 - MSH-1 and MSH-2 are the separators themselves
+            return text
+        text = _part(text, separators.repetition, repetition or 1)
+        if component:
+            text = _part(text, separators.component, component)
+            if subcomponent:
+                text = _part(text, separators.subcomponent, subcomponent)
+        if not text:
+            return None
+        return unescape(text, separators) if separators.escape and separators.escape in text else text
+
+
+def _part(text: str, separator: str, number: int) -> str:
+    if not separator or separator not in text:
+        return text if number == 1 else ""
+    parts = text.split(separator, number)
+    return parts[number - 1] if number <= len(parts) else ""
+
+
+class Group:
+    """Some segments of a message, read by the same paths; occurrences count within the group."""
+
+    __slots__ = ("_by_name", "_segments", "_separators")
+
+    def __init__(self, segments: Sequence[Segment], separators: Separators) -> None:
+        """Hold the segments in their order."""
+        self._segments, self._separators = segments, separators
+        self._by_name: dict[str, list[Segment]] | None = None
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """All segments, in order."""
+        return self._segments
+
+    def _index(self) -> dict[str, list[Segment]]:
+        index = self._by_name
+        if index is None:
+            index = self._by_name = {}
+            for segment in self._segments:
+                index.setdefault(segment.line[:3], []).append(segment)
+        return index
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether a segment of that name is there."""
+        return name in self._index()
+
+    def __getitem__(self, place: str) -> str:
+        """Return the text at ``place``, "" when it is not valued."""
+        return self.get(place) or ""
+
+    def get(self, place: str) -> str | None:
+        """Return the text at ``place``, ``None`` when it is not valued, ``'""'`` for HL7's null."""
+        name, occurrence, number, repetition, component, subcomponent = path(place)
+        found = self._index().get(name, ())
+        nth = occurrence or 1
+        if nth > len(found):
+            return None
+        return found[nth - 1].read(number, repetition, component, subcomponent)
+
+    def all(self, place: str) -> list[str]:
+        """Return every valued repetition at ``place`` in every segment of that name."""
+        name, occurrence, *_ = path(place)
+        inside = place.partition("-")[2]
+        found = self.each(name)[occurrence - 1 : occurrence] if occurrence else self.each(name)
+        return [text for segment in found for text in segment.all(inside)]
+
+    def each(self, name: str) -> list[Segment]:
+        """Return the segments of one name, in order."""
+        return self._index().get(name, [])
+
+    def groups(self, start: str) -> list[Group]:
+        """Cut before every ``start`` segment; what stands before the first belongs to no group."""
+        cuts = [index for index, segment in enumerate(self._segments) if segment.line.startswith(start)]
+        ends = [*cuts[1:], len(self._segments)]
+        return [Group(self._segments[a:b], self._separators) for a, b in zip(cuts, ends, strict=True)]
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self._segments)
+
+
+class Message(Group):
+    """One HL7 message: its bytes, and what is asked of them.
+
+    Attributes:
+        raw: the bytes as they came, without MLLP framing.
+        type: message code and trigger event, ``ORM^O01``; ``ACK`` alone when no event is given.
+        control: MSH-10.
+        version: MSH-12.1.
+        charset: MSH-18 as written.
+    """
+
+    __slots__ = ("charset", "control", "raw", "type", "version")
+
+    def __init__(self, raw: bytes, text: str, separators: Separators) -> None:
+        """Read MSH only."""
+        lines = text.split("\r") if "\r" in text else text.split("\n")
+        if "\r\n" in text:
+            lines = [line.removeprefix("\n") for line in lines]
+        super().__init__(
+            [Segment(line, number, separators) for number, line in enumerate(filter(None, lines), 1)],
+            separators,
+        )
+        self.raw = raw
+        msh = self._segments[0]
+        code, event = msh.read(9, 1, 1), msh.read(9, 1, 2)
+        self.type = f"{code or ''}^{event}" if event else code or ""
+        self.control = msh.read(10) or ""
+        self.version = msh.read(12, 1, 1) or ""
+        self.charset = msh.written(18)
+
+    def __repr__(self) -> str:
+        return f"<HL7 {self.version} {self.type} {self.control}>"
+
+    @property
+    def separators(self) -> Separators:
+        """What MSH-1 and MSH-2 say."""
+        return self._separators
+
+
+def parse(raw: bytes) -> Message:
+    """Open a message; refuse what has no readable MSH, contradicts its own charset, or holds what is no segment."""
+    separators = _separators(raw)
+    end = raw.find(b"\r")
+    head = raw if end < 0 else raw[:end]
+    about = Message(raw, head.decode("latin-1").partition("\n")[0], separators)
+    try:
+        return _checked(raw, about, separators)
+    except HL7Error as error:
+        error.about = about
+        raise
+
+
+def _separators(raw: bytes) -> Separators:
+    if raw.startswith(_BOM):
+        raise HL7Error(100, "MSH", "a byte order mark stands before MSH")
+    if not raw.startswith(b"MSH"):
+        where = "MSH is not the first segment" if b"MSH" in raw else "no MSH segment"
+        raise HL7Error(100, "MSH", f"{where}; the message starts {raw[:12]!r}")
+    field = chr(raw[3]) if len(raw) > 3 else ""  # noqa: PLR2004 - MSH-1 is the fourth character
+    if not _may_separate(field):
+        raise HL7Error(102, "MSH-1", f"{field!r} cannot be a field separator")
+    written = raw[4:12].decode("latin-1").partition(field)[0].partition("\r")[0]
+    if not written:
+        raise HL7Error(101, "MSH-2", "no encoding characters")
+    if len(written) > 5:  # noqa: PLR2004 - 2.7 added a fifth, the truncation character
+        raise HL7Error(102, "MSH-2", f"more than five encoding characters: {written!r}")
+    if len(set(field + written)) <= len(written) or not all(map(_may_separate, written)):
+        raise HL7Error(
+            102, "MSH-2", f"encoding characters must be five different signs, not {field + written!r}"
+        )
+    return Separators(field, *written[:4])
+
+
+def _may_separate(sign: str) -> bool:
+    return "!" <= sign <= "~" and not sign.isalnum() and sign != '"'
+
+
+def _checked(raw: bytes, about: Message, separators: Separators) -> Message:
+    _check_header(about)
+    encoding = codec(
+        about.charset.replace(separators.repetition, "~") if separators.repetition else about.charset
+    )
+    if encoding is None:
+        raise HL7Error(
+            103, "MSH-18", f"character set {about.charset!r} is not in HL7 table 0211 or not supported"
+        )
+    if len(raw.translate(None, _FORBIDDEN)) != len(raw):
+        at = next(index for index, byte in enumerate(raw) if byte in _FORBIDDEN)
+        raise HL7Error(102, _place(raw, at, separators), f"control character 0x{raw[at]:02X} in the message")
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        said = about.charset or "nothing, which means ASCII"
+        raise HL7Error(
+            102,
+            _place(raw, error.start, separators),
+            f"byte 0x{raw[error.start]:02X} contradicts the character set; MSH-18 says {said}",
+        ) from None
+    message = Message(raw, text, separators._replace(encoding=encoding))
+    field = separators.field
+    for segment in message.segments:
+        name = segment.line[:3]
+        if not (len(name) == 3 and name.isupper() and name.isalnum() and segment.line[3:4] in {field, ""}):  # noqa: PLR2004
+            raise HL7Error(100, "", f"line {segment.number} is no segment: {segment.line[:20]!r}")
+        if name == "MSH" and segment.number > 1:
+            raise HL7Error(100, "MSH[2]", f"a second MSH at line {segment.number}: two messages in one frame")
+    return message
+
+
+def _check_header(message: Message) -> None:
+    required = ((9, message.type), (10, message.control), (12, message.version))
+    for number, value in required:
+        if not value:
+            raise HL7Error(101, f"MSH-{number}", "required, and empty")
+    if message.version not in VERSIONS:
+        raise HL7Error(203, "MSH-12", f"version {message.version!r} is not an HL7 v2 version")
+    processing = message["MSH-11.1"]
+    if not processing:
+        raise HL7Error(101, "MSH-11", "required, and empty")
+    if processing not in PROCESSING:
+        raise HL7Error(202, "MSH-11", f"processing id {processing!r} is not in HL7 table 0103")
+    limit = _CONTROL_ID_LIMIT.get(message.version[:3], _CONTROL_ID_LIMIT_BEFORE_2_7)
+    if len(message.control) > limit:
+        raise HL7Error(
+            102,
+            "MSH-10",
+            f"control id of {len(message.control)} characters; {message.version} allows {limit}",
+        )
+
+
+def _place(raw: bytes, offset: int, separators: Separators) -> str:
+    """Return segment and field that hold the byte at ``offset``."""
+    before = raw[:offset].decode("latin-1").replace("\n", "\r")
+    lines = before.split("\r")
+    names = [line[:3] for line in lines]
+    fields = lines[-1].count(separators.field) + (names[-1] in _HEADERS)
+    if not fields:
+        return names[-1]
+    return f"{names[-1]}[{names.count(names[-1])}]-{fields}"

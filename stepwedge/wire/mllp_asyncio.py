@@ -1,0 +1,285 @@
+"""MLLP over asyncio: a server for simulated systems and a persistent client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, Self
+
+from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError, WireError
+from stepwedge.wire.mllp import MESSAGE_LIMIT, Frame, Framer, frame
+from stepwedge.wire.mllp_asking import Asking
+
+Handler = Callable[[bytes, str], Awaitable[bytes | None]]
+"""Takes one message and the peer's ``host:port``; ``None`` sends no answer."""
+Trouble = Callable[[str, Exception], None]
+"""Hears what ended a connection: the peer's ``host:port`` and the error."""
+
+_WAITING: Final = 64
+"""Frames read ahead on one connection before reading stops."""
+
+
+def _silent(_peer: str, _error: Exception) -> None:
+    """Drop the report."""
+
+
+class _Served(asyncio.Protocol):
+    """One connection: frames are handled one after the other, in the order they came."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._framer = Framer(server.limit)
+        self._frames: deque[bytes] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._paused = self._ended = False
+        self._error: RemoteProtocolError | None = None
+        self._drained = asyncio.Event()
+        self._drained.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP server makes no other
+        host, port = transport.get_extra_info("peername")[:2]
+        self.peer, self.transport = f"{host}:{port}", transport
+        if not self._server.admit(self):
+            transport.abort()
+            return
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.task = asyncio.get_running_loop().create_task(self._serve())
+
+    def data_received(self, data: bytes) -> None:
+        self._read(data)
+
+    def eof_received(self) -> bool:
+        self._read(b"")
+        self._ended = True
+        self._ring()
+        return True  # the answers to what came before are still sent
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._server.forget(self)
+        self._drained.set()
+        if self.task is not None:
+            self.task.cancel()
+
+    def pause_writing(self) -> None:
+        self._drained.clear()
+
+    def resume_writing(self) -> None:
+        self._drained.set()
+
+    def _read(self, data: bytes) -> None:
+        if self._error is not None:
+            return
+        self._framer.receive_data(data)
+        try:
+            while isinstance(event := self._framer.next_event(), Frame):
+                self._frames.append(event.payload)
+        except RemoteProtocolError as error:
+            self._error, self._ended = error, True
+        if len(self._frames) >= _WAITING and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                while self._frames:
+                    answer = await self._server.handler(self._frames.popleft(), self.peer)
+                    if answer is not None:
+                        self.transport.write(frame(answer))
+                        await self._drained.wait()
+                if self._ended:
+                    break
+                if self._paused:
+                    self._paused = False
+                    self.transport.resume_reading()
+                self._wake = loop.create_future()
+                await self._wake
+            if self._error is not None:
+                self._server.trouble(self.peer, self._error)
+        except Exception as error:  # noqa: BLE001 - whatever a handler does, it must neither acknowledge nor stop the server
+            self._server.trouble(self.peer, error)
+        finally:
+            self.transport.close()
+
+
+class Server:
+    """A listening MLLP server; ``port`` is the real one when 0 was asked for."""
+
+    def __init__(self, handler: Handler, trouble: Trouble, limit: int, connections: int) -> None:
+        """Bound message size and number of connections; :func:`serve` starts one."""
+        self.handler, self.trouble, self.limit, self._most = handler, trouble, limit, connections
+        self._connections: set[_Served] = set()
+        self._listening: asyncio.Server | None = None
+        self.port = 0
+
+    def admit(self, connection: _Served) -> bool:
+        """Count a new connection in, unless there are too many."""
+        if len(self._connections) >= self._most:
+            self.trouble(connection.peer, RemoteProtocolError(f"MLLP: more than {self._most} connections"))
+            return False
+        self._connections.add(connection)
+        return True
+
+    def forget(self, connection: _Served) -> None:
+        """Count a connection out."""
+        self._connections.discard(connection)
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen."""
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(lambda: _Served(self), host, port)
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection; a message in work is not acknowledged."""
+        if self._listening is not None:
+            self._listening.close()
+        tasks = [served.task for served in self._connections if served.task is not None]
+        for served in tuple(self._connections):
+            served.transport.abort()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+async def serve(
+    host: str,
+    port: int,
+    handler: Handler,
+    *,
+    trouble: Trouble = _silent,
+    limit: int = MESSAGE_LIMIT,
+    connections: int = 256,
+) -> Server:
+    """Answer every message with what ``handler`` returns, in order on each connection.
+
+    A broken frame, or a handler that raises, ends its connection without an answer and is told to ``trouble``.
+    """
+    server = Server(handler, trouble, limit, connections)
+    await server.start(host, port)
+    return server
+
+
+class _Asked(asyncio.Protocol):
+    """The client's connection: hands bytes to :class:`Asking`, the answer to whoever waits."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._name = name
+        self.asking = Asking(limit)
+        self.answer: asyncio.Future[bytes] | None = None
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP client makes no other
+        self.transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            answer = self.asking.receive_data(data)
+        except WireError as error:
+            self._fail(error)
+            self.transport.abort()
+            return
+        if answer is not None and self.answer is not None and not self.answer.done():
+            self.answer.set_result(answer)
+
+    def eof_received(self) -> None:
+        try:
+            self.asking.receive_data(b"")
+        except WireError as error:
+            self._fail(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._fail(LinkLost(f"{self._name}: {exc or 'the peer closed without an answer'}"))
+
+    def _fail(self, error: Exception) -> None:
+        self.lost = True
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Client:
+    """A persistent connection that asks in order and connects anew when the last one was lost.
+
+    It never repeats a message by itself: whether to send again is the sender's decision (see ``sim.outbox``).
+    """
+
+    def __init__(self, host: str, port: int, *, limit: int = MESSAGE_LIMIT) -> None:
+        """Connect on the first question."""
+        self.host, self.port, self._limit = host, port, limit
+        self.name = f"mllp://{host}:{port}"
+        self._turn = asyncio.Lock()
+        self._link: _Asked | None = None
+
+    async def ask(self, raw: bytes, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109 - the peer's time to answer, not the caller's
+        """Send one message and return its answer, matched by MSA-2."""
+        async with self._turn:
+            loop = asyncio.get_running_loop()
+            link = await self._connected(timeout)
+            data = link.asking.ask(raw)
+            link.answer = loop.create_future()
+            alarm = loop.call_later(timeout, self._give_up, link, len(raw), timeout)
+            try:
+                link.transport.write(data)
+                return await link.answer
+            except asyncio.CancelledError:
+                link.asking.give_up()
+                raise
+            finally:
+                alarm.cancel()
+                link.answer = None
+
+    def _give_up(self, link: _Asked, size: int, allowed: float) -> None:
+        if link.answer is not None and not link.answer.done():
+            link.asking.give_up()
+            link.answer.set_exception(
+                NoAnswer(f"{self.name}: no answer within {allowed:g} s to the message of {size} bytes")
+            )
+
+    async def _connected(self, allowed: float) -> _Asked:
+        if self._link is not None and not self._link.lost and not self._link.transport.is_closing():
+            return self._link
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(allowed):
+                _, link = await loop.create_connection(
+                    lambda: _Asked(self.name, self._limit), self.host, self.port
+                )
+        except TimeoutError:
+            raise NoAnswer(f"{self.name}: no connection within {allowed:g} s") from None
+        except OSError as error:
+            raise LinkLost(f"{self.name}: no connection: {error}") from error
+        self._link = link
+        return link
+
+    @property
+    def late(self) -> list[bytes]:
+        """Answers that came after their question was given up, on the present connection."""
+        return list(self._link.asking.late) if self._link else []
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._link is not None:
+            self._link.transport.close()
+            self._link = None
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)

@@ -1,0 +1,92 @@
+"""MLLP over a blocking socket, for checks and, under gevent, for load."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from stepwedge.errors import LinkLost, NoAnswer
+from stepwedge.wire.mllp import MESSAGE_LIMIT
+from stepwedge.wire.mllp_asking import Asking
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_READ: Final = 1 << 16
+
+
+class Link:
+    """One persistent connection that asks in order.
+
+    After :class:`NoAnswer` the link still stands, and a late answer is recognised; after any other error it is closed.
+    """
+
+    def __init__(
+        self, connection: socket.socket, name: str, timeout: float, limit: int = MESSAGE_LIMIT
+    ) -> None:
+        """Take over a connected socket; :meth:`open` makes one."""
+        self._socket, self.name, self.timeout = connection, name, timeout
+        self._asking = Asking(limit)
+
+    @classmethod
+    def open(cls, host: str, port: int, timeout: float = 10.0, *, limit: int = MESSAGE_LIMIT) -> Self:
+        """Connect."""
+        name = f"mllp://{host}:{port}"
+        try:
+            connection = socket.create_connection((host, port), timeout)
+        except OSError as error:
+            raise LinkLost(f"{name}: no connection: {error}") from error
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return cls(connection, name, timeout, limit)
+
+    def ask(self, raw: bytes, timeout: float | None = None) -> bytes:
+        """Send one message and return its answer, matched by MSA-2."""
+        allowed = self.timeout if timeout is None else timeout
+        deadline = time.monotonic() + allowed
+        data = self._asking.ask(raw)
+        try:
+            self._socket.settimeout(allowed)
+            self._socket.sendall(data)
+            return self._answer(deadline, allowed)
+        except TimeoutError:
+            self._asking.give_up()
+            raise NoAnswer(
+                f"{self.name}: no answer within {allowed:g} s to the message of {len(raw)} bytes"
+            ) from None
+        except OSError as error:
+            self.close()
+            raise LinkLost(f"{self.name}: lost before the answer was complete: {error}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _answer(self, deadline: float, allowed: float) -> bytes:
+        while True:
+            data = self._socket.recv(_READ)
+            if (answer := self._asking.receive_data(data)) is not None:
+                return answer
+            if not data:
+                self.close()
+                raise LinkLost(f"{self.name}: the peer closed without an answer")
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError
+            self._socket.settimeout(min(remaining, allowed))
+
+    @property
+    def late(self) -> list[bytes]:
+        """Answers that came after their question was given up."""
+        return list(self._asking.late)
+
+    def close(self) -> None:
+        """Close the connection; harmless when it is closed."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
