@@ -57,6 +57,7 @@ class Order:
         version: HL7 version in which the order is spoken about, ``2.3.1`` or ``2.5.1``.
         study: Study Instance UID of the requested procedure, where known.
         alerts: danger code or medical alerts (OBR-13, (0010,2000)).
+        provider: ordering physician, DICOM PN (ORC-12, OBR-16, (0032,1032)).
         placed: when it was placed, ``YYYYMMDDHHMMSS``.
         why: reason of the last cancellation or discontinuation (ORC-16).
     """
@@ -71,6 +72,7 @@ class Order:
     status: str = "ordered"
     reason: str = ""
     alerts: str = ""
+    provider: str = ""
     version: str = "2.5.1"
     study: str = ""
     placed: str = ""

@@ -1,0 +1,46 @@
+"""The one place that knows how clinical facts are written in HL7 2.3.1 and 2.5.1, and how they are read back.
+
+Writers take plain model objects and an :class:`Envelope` and return the bytes of a message. Readers take an opened message of
+either version and return the same plain objects, so that no simulated system ever asks for the version.
+
+| fact | 2.3.1 | 2.5.1 | transaction |
+| --- | --- | --- | --- |
+| patient registered, corrected, merged | ADT^A04, A08, A40 | the same | RAD-1, RAD-12, ITI-30 |
+| order placed, cancelled, its status | ORM^O01, answered ORR^O02 | OMG^O19, answered ORG^O20 | RAD-2, RAD-3 |
+| procedure scheduled, changed, cancelled | ORM^O01 with ZDS | OMI^O23 with IPC, answered ORI^O24 | RAD-4, RAD-13 |
+| report | ORU^R01 | ORU^R01 | RAD-28, RAD-128 |
+"""
+
+from stepwedge.sim.messages.envelope import Envelope, said, smallest_charset
+from stepwedge.sim.messages.orders import (
+    REPLY_KIND,
+    Answer,
+    Item,
+    order_message,
+    procedure_message,
+    read_answer,
+    read_items,
+    reply_segments,
+)
+from stepwedge.sim.messages.patients import patient_message, read_merge, read_patient
+from stepwedge.sim.messages.reports import ReportEvent, read_report, report_message
+
+__all__ = [
+    "REPLY_KIND",
+    "Answer",
+    "Envelope",
+    "Item",
+    "ReportEvent",
+    "order_message",
+    "patient_message",
+    "procedure_message",
+    "read_answer",
+    "read_items",
+    "read_merge",
+    "read_patient",
+    "read_report",
+    "reply_segments",
+    "report_message",
+    "said",
+    "smallest_charset",
+]
