@@ -23,7 +23,7 @@ from stepwedge.wire.hl7_build import (
 )
 from stepwedge.wire.hl7_charset import codec
 from stepwedge.wire.hl7_errors import CONDITIONS, HL7Error
-from stepwedge.wire.hl7_escape import Separators, unescape
+from stepwedge.wire.hl7_escape import Er7, Separators, standard, unescape
 from stepwedge.wire.hl7_path import path
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONDITIONS",
     "VERSIONS",
+    "Er7",
     "Group",
     "HL7Error",
     "Message",
@@ -96,6 +97,10 @@ class Segment:
             if fields[0] in _HEADERS:  # the field separator itself is field 1
                 fields.insert(1, self._separators.field)
         return fields[number] if 0 < number < len(fields) else ""
+
+    def copy(self, number: int) -> Er7:
+        """Return field ``number`` ready to be composed into another message, whatever separators this one has."""
+        return standard(self.written(number), self._separators)
 
     def read(self, number: int, repetition: int = 0, component: int = 0, subcomponent: int = 0) -> str | None:
         """Return one value by its numbers; a place above the leaf keeps its separators."""
@@ -169,6 +174,13 @@ class Group:
         found = self.each(name)[occurrence - 1 : occurrence] if occurrence else self.each(name)
         return [text for segment in found for text in segment.all(inside)]
 
+    def copy(self, place: str) -> Er7:
+        """Return a whole field (``PID-3``) ready to be composed into another message."""
+        name, occurrence, number, *_ = path(place)
+        found = self._index().get(name, ())
+        nth = occurrence or 1
+        return found[nth - 1].copy(number) if nth <= len(found) else Er7()
+
     def each(self, name: str) -> list[Segment]:
         """Return the segments of one name, in order."""
         return self._index().get(name, [])
@@ -225,14 +237,15 @@ class Message(Group):
 def parse(raw: bytes) -> Message:
     """Open a message; refuse what has no readable MSH, contradicts its own charset, or holds what is no segment."""
     separators = _separators(raw)
-    end = raw.find(b"\r")
-    head = raw if end < 0 else raw[:end]
-    about = Message(raw, head.decode("latin-1").partition("\n")[0], separators)
     try:
-        return _checked(raw, about, separators)
+        message = Message(raw, *_decoded(raw, separators))
+        _check_header(message)
+        _check_segments(message)
     except HL7Error as error:
-        error.about = about
+        head = raw.replace(b"\n", b"\r").partition(b"\r")[0]
+        error.about = Message(raw, head.decode("latin-1"), separators)
         raise
+    return message
 
 
 def _separators(raw: bytes) -> Separators:
@@ -260,36 +273,35 @@ def _may_separate(sign: str) -> bool:
     return "!" <= sign <= "~" and not sign.isalnum() and sign != '"'
 
 
-def _checked(raw: bytes, about: Message, separators: Separators) -> Message:
-    _check_header(about)
-    encoding = codec(
-        about.charset.replace(separators.repetition, "~") if separators.repetition else about.charset
-    )
+def _decoded(raw: bytes, separators: Separators) -> tuple[str, Separators]:
+    """Return the text, and the separators with the codec that MSH-18 names."""
+    head = raw.partition(b"\r")[0].partition(b"\n")[0].decode("latin-1").split(separators.field, 18)
+    charset = head[17] if len(head) > 17 else ""  # noqa: PLR2004 - MSH-18 is the eighteenth, counted with its name
+    encoding = codec(charset.replace(separators.repetition or "~", "~"))
     if encoding is None:
-        raise HL7Error(
-            103, "MSH-18", f"character set {about.charset!r} is not in HL7 table 0211 or not supported"
-        )
+        raise HL7Error(103, "MSH-18", f"character set {charset!r} is not in HL7 table 0211 or not supported")
     if len(raw.translate(None, _FORBIDDEN)) != len(raw):
         at = next(index for index, byte in enumerate(raw) if byte in _FORBIDDEN)
         raise HL7Error(102, _place(raw, at, separators), f"control character 0x{raw[at]:02X} in the message")
     try:
-        text = raw.decode(encoding)
+        return raw.decode(encoding), separators._replace(encoding=encoding)
     except UnicodeDecodeError as error:
-        said = about.charset or "nothing, which means ASCII"
+        said = charset or "nothing, which means ASCII"
         raise HL7Error(
             102,
             _place(raw, error.start, separators),
             f"byte 0x{raw[error.start]:02X} contradicts the character set; MSH-18 says {said}",
         ) from None
-    message = Message(raw, text, separators._replace(encoding=encoding))
-    field = separators.field
+
+
+def _check_segments(message: Message) -> None:
+    ends = {message.separators.field, ""}
     for segment in message.segments:
         name = segment.line[:3]
-        if not (len(name) == 3 and name.isupper() and name.isalnum() and segment.line[3:4] in {field, ""}):  # noqa: PLR2004
+        if not (len(name) == 3 and name.isupper() and name.isalnum() and segment.line[3:4] in ends):  # noqa: PLR2004 - segment IDs have three
             raise HL7Error(100, "", f"line {segment.number} is no segment: {segment.line[:20]!r}")
         if name == "MSH" and segment.number > 1:
             raise HL7Error(100, "MSH[2]", f"a second MSH at line {segment.number}: two messages in one frame")
-    return message
 
 
 def _check_header(message: Message) -> None:

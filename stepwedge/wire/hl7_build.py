@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from stepwedge.errors import LocalProtocolError
 from stepwedge.wire.hl7_charset import codec
 from stepwedge.wire.hl7_errors import CONDITIONS
-from stepwedge.wire.hl7_escape import STANDARD, encode, escape
+from stepwedge.wire.hl7_escape import STANDARD, Er7, encode, escape
 from stepwedge.wire.hl7_path import path
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ _STRUCTURES: Final[dict[str, str]] = {
 
 def timestamp(at: datetime) -> str:
     """Return a TS to the second, with its offset when the time has one."""
-    return at.strftime("%Y%m%d%H%M%S%z")
+    text = at.isoformat(timespec="seconds")
+    return text[:19].replace("-", "").replace(":", "").replace("T", "") + text[19:].replace(":", "")
 
 
 def header(
@@ -72,8 +73,8 @@ def header(
     control: str,
     now: datetime,
     version: str = "2.5.1",
-    sender: tuple[str, str] = ("", ""),
-    receiver: tuple[str, str] = ("", ""),
+    sender: tuple[Value, Value] = ("", ""),
+    receiver: tuple[Value, Value] = ("", ""),
     processing: str = "P",
     more: Fields | None = None,
 ) -> Written:
@@ -122,17 +123,18 @@ def compose(segments: Sequence[Written], *, charset: str = "", errors: str = "st
 
 
 def _line(name: str, fields: Fields) -> str:
-    texts = [name, STANDARD.written()] if name == "MSH" else [name]
-    first = len(texts) if name != "MSH" else 3  # MSH-1 is the separator itself, MSH-2 stands already
-    texts += [_field(fields.get(number)) for number in range(first, max(fields, default=0) + 1)]
+    # MSH-1 is the separator itself, and MSH-2 stands already
+    texts, first = ([name, STANDARD.written()], 3) if name == "MSH" else ([name], 1)
+    valued = fields.get
+    texts += [_field(valued(number, "")) for number in range(first, max(fields, default=0) + 1)]
     return "|".join(texts).rstrip("|")
 
 
 def _field(value: Value) -> str:
+    if isinstance(value, str):
+        return escape(value) if value and not isinstance(value, Er7) else value
     if value is None:
         return ""
-    if isinstance(value, str):
-        return escape(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, Rep):
@@ -142,7 +144,7 @@ def _field(value: Value) -> str:
 
 def _component(value: Component) -> str:
     if isinstance(value, str):
-        return escape(value)
+        return value if isinstance(value, Er7) else escape(value)
     return "&".join(escape(each) for each in value).rstrip("&")
 
 
@@ -181,8 +183,8 @@ def acknowledgement(
             control=control,
             now=now,
             version=version,
-            sender=(message["MSH-5"], message["MSH-6"]) if message else ("", ""),
-            receiver=(message["MSH-3"], message["MSH-4"]) if message else ("", ""),
+            sender=(message.copy("MSH-5"), message.copy("MSH-6")) if message else ("", ""),
+            receiver=(message.copy("MSH-3"), message.copy("MSH-4")) if message else ("", ""),
             processing=processing if processing in PROCESSING else "P",
         ),
         ("MSA", {1: code, 2: message.control if message else "", 3: text or (error.text if error else "")}),

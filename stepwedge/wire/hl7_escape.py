@@ -25,6 +25,12 @@ class Separators(NamedTuple):
         return self.component + self.repetition + self.escape + self.subcomponent
 
 
+class Er7(str):
+    """Text that is ER7 already, in the recommended separators: composing a message leaves it as it is."""
+
+    __slots__ = ()
+
+
 STANDARD: Final = Separators("|", "^", "~", "\\", "&")
 
 _ESCAPES: Final = str.maketrans(
@@ -43,7 +49,7 @@ _HEX: Final = re.compile(r"X((?:[0-9A-Fa-f]{2})+)")
 
 def escape(text: str) -> str:
     r"""Write text so that no sign of it separates anything; line feeds become ``\.br\``."""
-    return text.translate(_ESCAPES)
+    return text if text.isalnum() else text.translate(_ESCAPES)
 
 
 @lru_cache(maxsize=64)
@@ -83,6 +89,21 @@ def _meaning(inside: str, separators: Separators, written: str) -> str:
         return bytes.fromhex(hexadecimal[1]).decode(separators.encoding)
     except UnicodeDecodeError:
         return written
+
+
+def standard(text: str, separators: Separators) -> Er7:
+    """Rewrite one field from a message's own separators into the recommended ones."""
+    if separators[:5] == STANDARD[:5]:
+        return Er7(text)
+    between = [(separators[index], STANDARD[index]) for index in (2, 1, 4) if separators[index]]
+    return Er7(_rewritten(text, between, separators))
+
+
+def _rewritten(text: str, between: list[tuple[str, str]], separators: Separators) -> str:
+    if not between:
+        return escape(unescape(text, separators) if separators.escape else text)
+    (own, recommended), *inner = between
+    return recommended.join(_rewritten(part, inner, separators) for part in text.split(own))
 
 
 def encode(text: str, charset: str, errors: str = "strict") -> bytes:
