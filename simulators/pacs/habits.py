@@ -1,0 +1,94 @@
+"""The archive's decisions, each a pure function, so that a quirk can replace exactly one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .state import Failure, Instance, Person
+
+SUCCESS = 0x0000
+WARNING_SUBOPERATIONS = 0xB000
+UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
+
+
+class PacsHabits:
+    """What a conforming archive does."""
+
+    # --- storage (PS3.4 annex B)
+
+    def keeps(self, instance: Instance) -> bool:
+        """Tell whether an accepted instance is really kept."""
+        return True
+
+    def duplicate(self, same_content: bool) -> str:
+        """Say what happens to a SOP Instance UID that is here already: ``same``, ``refuse``, ``replace`` or ``delete``."""
+        return "same" if same_content else "refuse"
+
+    # --- storage commitment (PS3.4 annex J)
+
+    def failures(self, failed: tuple[Failure, ...]) -> tuple[Failure, ...]:
+        """Return the failures that are reported."""
+        return failed
+
+    def calls_back(self) -> bool:
+        """Tell whether a result that finds its association gone is brought on a new one (PS3.4 J.3.3)."""
+        return True
+
+    # --- patients (ITI-30, RAD-12)
+
+    def merges(self) -> bool:
+        """Tell whether an acknowledged A40 is carried out."""
+        return True
+
+    def lists(self, person: Person) -> bool:
+        """Tell whether a patient is offered to queries: not when merged away."""
+        return not person.merged_into
+
+    def names(self, name: str) -> str:
+        """Return the DICOM PN filed for a name that came in a PID-5."""
+        return name
+
+    def study_count(self, own: int, brought: int) -> int:
+        """Return Number of Patient Related Studies: ``own`` under this ID and ``brought`` here by merges."""
+        return own + brought
+
+    def rewrites(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return the patient attributes that are put into an object on its way out, so that it agrees with the index."""
+        return changes
+
+    # --- queries (PS3.4 annex C.4.1)
+
+    def modalities(self, found: Sequence[str]) -> list[str]:
+        """Return Modalities in Study from the Modality of each series."""
+        return sorted(set(found))
+
+    def charset(self, term: str) -> str:
+        """Return the Specific Character Set written for a defined term of PS3.3 C.12.1.1.2."""
+        return term
+
+    def final(self, last: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return the identifier sent with the final C-FIND response: none (PS3.4 C.4.1.1.4)."""
+        return None
+
+    # --- retrieval (PS3.4 annex C.4.2 and C.4.3)
+
+    def delivers(self, instances: list[Instance]) -> list[Instance]:
+        """Return what is delivered of the instances that were asked for."""
+        return instances
+
+    def pixels(self, value: bytes) -> bytes:
+        """Return the pixels that are delivered for those that were stored."""
+        return value
+
+    def completed(self, done: int) -> int:
+        """Return Number of Completed Sub-operations."""
+        return done
+
+    def move_status(self, done: int, failed: int) -> int:
+        """Return the final status of a retrieval (PS3.4 table C.4-2)."""
+        if not failed:
+            return SUCCESS
+        return WARNING_SUBOPERATIONS if done else UNABLE_TO_PERFORM_SUBOPERATIONS

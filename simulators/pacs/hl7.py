@@ -1,0 +1,100 @@
+"""The archive's HL7 side: patients (RAD-1, RAD-12) and announced procedures (RAD-4, RAD-13). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from stepwedge.model.lifecycles import ORDER, IllegalTransition, follow
+from stepwedge.sim.hl7 import Reply
+from stepwedge.sim.messages import REPLY_KIND, read_items, read_merge, read_patient, said
+
+from .state import Expected, patient_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from stepwedge.model.patient import Patient
+    from stepwedge.sim.hl7 import Handler
+    from stepwedge.sim.messages import Item
+    from stepwedge.wire.hl7 import Message
+
+    from .state import Archive
+
+EVENTS: Final = {
+    # ORC-1 of RAD-4 and RAD-13 (HL7 table 0119) to the event of ``lifecycles.ORDER``; XO and SC follow ORC-5.
+    "NW": "schedule",
+    "CA": "cancel",
+    "OC": "cancel",
+    "DC": "discontinue",
+}
+STATUS_EVENTS: Final = {"SC": "schedule", "IP": "start", "CM": "complete", "CA": "cancel", "DC": "discontinue"}
+
+
+def register(archive: Archive, message: Message, now: datetime) -> Reply:
+    """Take ADT^A04 and A08: what the message does not mention stays, the null value removes (ITI TF-2 appendix C)."""
+    _know(archive, message, read_patient(message))
+    return Reply()
+
+
+def merge(archive: Archive, message: Message, now: datetime) -> Reply:
+    """Take ADT^A40; an unknown survivor makes it a change of identifier, an unknown prior is no error (ITI-30)."""
+    survivor, prior = read_merge(message)
+    _know(archive, message, survivor)
+    if problem := archive.merge(patient_key(survivor.id, survivor.issuer), patient_key(prior)):
+        return Reply("AE", problem, error=("207", "MRG-1"))
+    return Reply()
+
+
+def _know(archive: Archive, message: Message, patient: Patient) -> None:
+    archive.update(
+        patient.id,
+        patient.issuer,
+        {
+            "name": None if said(message, "PID-5.1") is None else archive.habits.names(patient.name.dicom()),
+            "birth_date": None if said(message, "PID-7.1") is None else patient.birth_date,
+            "sex": None if said(message, "PID-8.1") is None else patient.sex,
+        },
+    )
+
+
+def announce(archive: Archive, message: Message, now: datetime) -> Reply:
+    """Take ORM^O01 with ZDS and OMI^O23 with IPC: keep what is expected for each accession number."""
+    patient = read_patient(message)
+    if patient_key(patient.id, patient.issuer) not in archive.people:
+        _know(archive, message, patient)
+    items = read_items(message)
+    for item in items:
+        if not item.accession:
+            return Reply("AE", "a procedure needs an accession number", error=("101", "OBR-18"))
+        _expect(archive, item, patient_key(patient.id, patient.issuer))
+    answer = REPLY_KIND.get(message.type)
+    return Reply(type=answer, segments=[("ORC", {1: "OK", 2: one.placer or "", 3: one.filler or ""}) for one in items])
+
+
+def _expect(archive: Archive, item: Item, patient: str) -> None:
+    """Put one item in; values it does not mention stay, and a state that cannot follow is left as it is."""
+    accession = item.accession or ""
+    old = archive.expected.get(accession) or Expected(accession, patient, status="ordered")
+    known = {
+        name: value
+        for name in ("study", "placer", "filler", "start", "station", "text")
+        if (value := getattr(item, name)) is not None
+    }
+    event = EVENTS.get(item.control) or STATUS_EVENTS.get(item.status or "", "")
+    try:
+        status = follow(ORDER, old.status, event) if event else old.status
+    except IllegalTransition:
+        status = old.status
+    archive.expected[accession] = replace(old, patient=patient, control=item.control, status=status, **known)
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "ADT^A01": register,
+    "ADT^A04": register,
+    "ADT^A08": register,
+    "ADT^A40": merge,
+    "ORM^O01": announce,
+    "OMI^O23": announce,
+}

@@ -1,0 +1,204 @@
+"""Queries against the archive (PS3.4 annex C, PS3.18 section 10.6): rows of each level, matching, answers. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.errors import LocalProtocolError
+from stepwedge.wire.elements import encode, match
+
+from .state import Instance, Person, patient_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .state import Archive
+
+Elements = dict[str, Any]
+
+LEVELS: Final = {
+    "PATIENT": "PatientID",
+    "STUDY": "StudyInstanceUID",
+    "SERIES": "SeriesInstanceUID",
+    "IMAGE": "SOPInstanceUID",
+}
+"""Query/Retrieve Levels, highest first, each with its unique key (PS3.4 C.6.1.1 and C.6.2.1)."""
+
+STUDY_KEYS: Final = (
+    "StudyInstanceUID StudyID StudyDate StudyTime AccessionNumber StudyDescription ReferringPhysicianName "
+    "ProcedureCodeSequence"
+).split()
+SERIES_KEYS: Final = (
+    "SeriesInstanceUID SeriesNumber SeriesDate SeriesTime Modality SeriesDescription BodyPartExamined ProtocolName "
+    "StationName Manufacturer PatientPosition FrameOfReferenceUID RequestAttributesSequence "
+    "PerformedProcedureStepID PerformedProcedureStepStartDate PerformedProcedureStepStartTime "
+    "ReferencedPerformedProcedureStepSequence"
+).split()
+IMAGE_KEYS: Final = (
+    "SOPInstanceUID SOPClassUID InstanceNumber AcquisitionNumber AcquisitionDate AcquisitionTime ContentDate "
+    "ContentTime ImageType Rows Columns BitsAllocated NumberOfFrames ImagePositionPatient SliceLocation"
+).split()
+PATIENT_KEYS: Final = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
+KEPT: Final = frozenset((*PATIENT_KEYS, *STUDY_KEYS, *SERIES_KEYS, *IMAGE_KEYS, "SpecificCharacterSet"))
+"""The attributes the index keeps of every instance."""
+
+UTF8: Final = "ISO_IR 192"
+
+
+def problem(level: str, identifier: Elements, model: str) -> str:
+    """Say why a hierarchical query is not allowed (PS3.4 C.4.1.2.1), or nothing."""
+    levels = list(LEVELS)
+    if level not in levels or (model == "STUDY" and level == "PATIENT"):
+        return f"Query/Retrieve Level {level!r} does not exist in this model"
+    above = levels[1 if model == "STUDY" else 0 : levels.index(level)]
+    for key in (LEVELS[one] for one in above if one != "PATIENT"):
+        if not identifier.get(key):
+            return f"{key} must have one value at level {level} (PS3.4 C.4.1.2.1)"
+    return ""
+
+
+def select(archive: Archive, level: str, identifier: Elements) -> list[Elements]:
+    """Return the rows of one level that match, complete."""
+    rows = {"PATIENT": _patients, "STUDY": _studies, "SERIES": _series, "IMAGE": _images}[level]
+    return [row for row in rows(archive, identifier) if match(identifier, row)]
+
+
+def answer(archive: Archive, row: Elements, identifier: Elements, level: str, ae_title: str) -> Elements:
+    """Return what a C-FIND response says about a row: the keys that were asked for, and where to retrieve it from."""
+    told = {key: row.get(key, [] if isinstance(wanted, list) else "") for key, wanted in identifier.items()}
+    told |= {"QueryRetrieveLevel": level, "RetrieveAETitle": ae_title}
+    return with_charset(archive, told, row)
+
+
+def with_charset(archive: Archive, told: Elements, row: Elements) -> Elements:
+    """Declare a character set that fits: that of the objects where possible, UTF-8 otherwise."""
+    told.pop("SpecificCharacterSet", None)
+    term = fitting_charset(told, str(row.get("SpecificCharacterSet", "")))
+    return {**told, "SpecificCharacterSet": archive.habits.charset(term)} if term else told
+
+
+def fitting_charset(elements: Elements, preferred: str) -> str:
+    """Return the preferred defined term if the elements can be written in it, else UTF-8; none for plain ASCII."""
+    for term in ("", preferred):
+        try:
+            encode({**elements, "SpecificCharacterSet": term}, explicit=True)
+        except LocalProtocolError:
+            continue
+        return term
+    return UTF8
+
+
+def requested(archive: Archive, identifier: Elements) -> list[Instance]:
+    """Return the instances that a C-MOVE or C-GET identifier names (PS3.4 C.4.2.1.4.1), in order of their numbers."""
+    keys = {key: identifier[key] for key in LEVELS.values() if identifier.get(key)}
+    return sorted((one for one, row in _instances(archive, keys) if match(keys, row)), key=_position)
+
+
+def _position(one: Instance) -> tuple[str, str, int, str]:
+    number = str(one.header.get("InstanceNumber", "")).strip()
+    return one.study, one.series, int(number) if number.lstrip("-").isdigit() else 0, one.sop
+
+
+# --- rows, highest level first
+
+
+def _people(archive: Archive, identifier: Elements) -> Iterable[Person]:
+    """Return the patient records that may match and are offered to queries."""
+    wanted = str(identifier.get("PatientID") or "")
+    exact = wanted and not set("*?\\") & set(wanted)
+    people = archive.people.by("id", wanted) if exact else archive.people.values()
+    return [person for person in people if archive.habits.lists(person)]
+
+
+def _patients(archive: Archive, identifier: Elements) -> Iterator[Elements]:
+    for person in _people(archive, identifier):
+        own = _study_uids(archive, [person.key])
+        brought = _study_uids(archive, archive.aliases(person.key)[1:])
+        if own or brought or person.merged_into:
+            count = archive.habits.study_count(len(own), len(brought))
+            yield _patient_row(person) | {"NumberOfPatientRelatedStudies": str(count)}
+
+
+def _patient_row(person: Person) -> Elements:
+    return {
+        "PatientName": person.name,
+        "PatientID": person.id,
+        "IssuerOfPatientID": person.issuer,
+        "PatientBirthDate": person.birth_date,
+        "PatientSex": person.sex,
+    }
+
+
+def _study_uids(archive: Archive, keys: Iterable[str]) -> list[str]:
+    return [
+        study.uid for key in keys for study in archive.studies.by("patient", key) if archive.instances.by("study", study.uid)
+    ]
+
+
+def _candidates(archive: Archive, identifier: Elements) -> Iterable[str]:
+    """Return the studies that may match, by the narrowest key that was given."""
+    if uids := identifier.get("StudyInstanceUID"):
+        return [uid for uid in str(uids).split("\\") if uid in archive.studies]
+    accession = str(identifier.get("AccessionNumber") or "")
+    if accession and not set("*?") & set(accession):
+        return [study.uid for study in archive.studies.by("accession", accession)]
+    number = str(identifier.get("PatientID") or "")
+    if number and not set("*?") & set(number):
+        keys = [key for person in archive.people.by("id", number) for key in archive.aliases(person.key)]
+        return _study_uids(archive, keys or [patient_key(number)])
+    return list(archive.studies)
+
+
+def _studies(archive: Archive, identifier: Elements) -> Iterator[Elements]:
+    for uid in _candidates(archive, identifier):
+        if instances := archive.instances.by("study", uid):
+            yield _study_row(archive, instances)
+
+
+def _study_row(archive: Archive, instances: list[Instance]) -> Elements:
+    first = instances[0]
+    modality = {one.series: str(one.header.get("Modality", "")) for one in instances}
+    return (
+        {key: first.header[key] for key in (*STUDY_KEYS, "SpecificCharacterSet") if key in first.header}
+        | _patient_row(archive.person_of(first))
+        | {
+            "ModalitiesInStudy": "\\".join(archive.habits.modalities(list(modality.values()))),
+            "SOPClassesInStudy": "\\".join(sorted({one.sop_class for one in instances})),
+            "NumberOfStudyRelatedSeries": str(len(modality)),
+            "NumberOfStudyRelatedInstances": str(len(instances)),
+            "InstanceAvailability": "ONLINE",
+        }
+    )
+
+
+def _series(archive: Archive, identifier: Elements) -> Iterator[Elements]:
+    for uid in _candidates(archive, identifier):
+        instances = archive.instances.by("study", uid)
+        if not instances:
+            continue
+        study = _study_row(archive, instances)
+        for series in dict.fromkeys(one.series for one in instances):
+            yield study | _series_row(archive.instances.by("series", series))
+
+
+def _series_row(instances: list[Instance]) -> Elements:
+    header = instances[0].header
+    return {key: header[key] for key in SERIES_KEYS if key in header} | {
+        "NumberOfSeriesRelatedInstances": str(len(instances))
+    }
+
+
+def _images(archive: Archive, identifier: Elements) -> Iterator[Elements]:
+    for _, row in _instances(archive, identifier):
+        yield row
+
+
+def _instances(archive: Archive, identifier: Elements) -> Iterator[tuple[Instance, Elements]]:
+    for uid in _candidates(archive, identifier):
+        instances = archive.instances.by("study", uid)
+        series_rows: dict[str, Elements] = {}
+        study = _study_row(archive, instances) if instances else {}
+        for one in instances:
+            if one.series not in series_rows:
+                series_rows[one.series] = study | _series_row(archive.instances.by("series", one.series))
+            yield one, series_rows[one.series] | one.header | _patient_row(archive.person_of(one))

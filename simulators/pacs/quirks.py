@@ -1,0 +1,245 @@
+"""Known wrong behaviours of archives, each in the place of one habit; the defect catalogue tells who really had them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.sim.quirks import collect, quirk
+
+from .habits import SUCCESS, PacsHabits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .state import Failure, Instance, Person
+
+
+@quirk(
+    "store.success_on_failure",
+    defect="DEF-080",
+    severity="S1",
+    overrides=PacsHabits.keeps,
+    notices="an image that the scanner was told is safe cannot be opened",
+)
+def success_on_failure(original: Callable[..., bool], instance: Instance) -> bool:
+    """Answer 0000 and drop the second image of a series; seen as a count short by one and a failed commitment."""
+    return str(instance.header.get("InstanceNumber")) != "2"
+
+
+@quirk(
+    "store.resend_deletes",
+    defect="DEF-081",
+    severity="S1",
+    overrides=PacsHabits.duplicate,
+    notices="after the scanner sent the study twice, images are missing",
+)
+def resend_deletes(original: Callable[[bool], str], same_content: bool) -> str:
+    """Delete what is there when the same comes again; seen as a count that falls after a resend."""
+    return "delete" if same_content else original(same_content)
+
+
+@quirk(
+    "store.duplicate_fails",
+    defect="DEF-084",
+    severity="S3",
+    overrides=PacsHabits.duplicate,
+    notices="the scanner keeps sending the same study and never gets rid of it",
+)
+def duplicate_fails(original: Callable[[bool], str], same_content: bool) -> str:
+    """Refuse an identical instance; seen as a C-STORE status that is not 0000."""
+    return "refuse"
+
+
+@quirk(
+    "store.overwrite_different",
+    defect="DEF-225",
+    severity="S1",
+    overrides=PacsHabits.duplicate,
+    notices="another picture stands where the original was, and nobody was told",
+)
+def overwrite_different(original: Callable[[bool], str], same_content: bool) -> str:
+    """Replace an instance by another of the same UID; seen as 0000 and a pixel hash that changed."""
+    return original(same_content) if same_content else "replace"
+
+
+@quirk(
+    "store.single_failed_item",
+    defect="DEF-088",
+    severity="S1",
+    overrides=PacsHabits.failures,
+    notices="the scanner deletes images that the archive never had",
+)
+def single_failed_item(original: Callable[..., tuple[Failure, ...]], failed: tuple[Failure, ...]) -> tuple[Failure, ...]:
+    """Report one failed instance of several; seen as a committed instance that no query finds."""
+    return failed[:1]
+
+
+@quirk(
+    "stgcmt.same_assoc_only",
+    defect="DEF-258",
+    severity="S2",
+    overrides=PacsHabits.calls_back,
+    notices="the scanner's disk fills up: the archive never confirms",
+)
+def same_association_only(original: Callable[[], bool]) -> bool:
+    """Drop a commitment result whose association is gone; seen as no N-EVENT-REPORT at all."""
+    return False
+
+
+@quirk(
+    "merge.ris_only",
+    defect="DEF-203",
+    severity="S1",
+    overrides=PacsHabits.merges,
+    notices="after the merge the prior study is in the RIS, and not in the archive",
+)
+def ignores_merges(original: Callable[[], bool]) -> bool:
+    """Acknowledge A40 and do nothing; seen as studies still under the prior ID."""
+    return False
+
+
+@quirk(
+    "merge.return_merged",
+    defect="DEF-028",
+    severity="S2",
+    overrides=PacsHabits.lists,
+    notices="the patient list shows a patient who no longer exists",
+)
+def return_merged(original: Callable[[Person], bool], person: Person) -> bool:
+    """Offer merged patients to queries; seen as a C-FIND at PATIENT level that returns the prior."""
+    return True
+
+
+@quirk(
+    "merge.stale_counts",
+    defect="DEF-026",
+    severity="S3",
+    overrides=PacsHabits.study_count,
+    notices="the patient list says there are fewer studies than it shows",
+)
+def stale_counts(original: Callable[[int, int], int], own: int, brought: int) -> int:
+    """Forget what merges brought; seen as (0020,1200) unlike the number of studies."""
+    return own
+
+
+@quirk(
+    "patient.name_corrupt",
+    defect="DEF-039",
+    severity="S1",
+    overrides=PacsHabits.names,
+    notices="the patient's given name is missing in the archive",
+)
+def name_corrupt(original: Callable[[str], str], name: str) -> str:
+    """Keep the family name of PID-5 only; seen as (0010,0010) unlike PID-5 in queries and retrieved headers."""
+    return name.partition("^")[0]
+
+
+@quirk(
+    "demog.online_only",
+    defect="DEF-220",
+    severity="S1",
+    overrides=PacsHabits.rewrites,
+    notices="an image that was opened still carries the patient's old name or ID",
+)
+def online_only(original: Callable[..., dict[str, Any]], changes: dict[str, Any]) -> dict[str, Any]:
+    """Correct the index and not the objects; seen as a retrieved header unlike the query's answer."""
+    return {}
+
+
+@quirk(
+    "find.modalities_in_study",
+    defect="DEF-101",
+    severity="S3",
+    overrides=PacsHabits.modalities,
+    notices="a search for CT studies does not find the CT study",
+)
+def wrong_modalities(original: Callable[..., list[str]], found: Sequence[str]) -> list[str]:
+    """Say OT for every study; seen as (0008,0061) without the Modality of its series."""
+    return ["OT"]
+
+
+@quirk(
+    "charset.bad_term",
+    defect="DEF-043",
+    severity="S2",
+    overrides=PacsHabits.charset,
+    notices="names with accents come out as boxes or question marks",
+)
+def bad_term(original: Callable[[str], str], term: str) -> str:
+    """Write ``ISO IR 100`` for ``ISO_IR 100``; seen as (0008,0005) that is no defined term of PS3.3 C.12.1.1.2."""
+    return term.replace("_", " ")
+
+
+@quirk(
+    "find.bad_final",
+    defect="DEF-094",
+    severity="S3",
+    overrides=PacsHabits.final,
+    notices="the last study of a list is shown twice",
+)
+def bad_final(original: Callable[..., dict[str, Any] | None], last: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Send the last match again with the final status; seen as a data set after 0000."""
+    return last
+
+
+@quirk(
+    "img.missing_slice_ok",
+    defect="DEF-126",
+    severity="S1",
+    overrides=PacsHabits.delivers,
+    notices="a slice is missing in the study that was opened",
+)
+def missing_slice(original: Callable[..., list[Instance]], instances: list[Instance]) -> list[Instance]:
+    """Leave one instance out of a retrieval and count the rest as all; seen as fewer images than the query says."""
+    return instances[:1] + instances[2:]
+
+
+@quirk(
+    "img.undeclared_lossy",
+    defect="DEF-125",
+    severity="S1",
+    overrides=PacsHabits.pixels,
+    notices="fine detail is gone, and the image does not say that it was compressed",
+)
+def undeclared_lossy(original: Callable[[bytes], bytes], value: bytes) -> bytes:
+    """Deliver pixels without their lowest bits; seen as a pixel hash that changed under the same UID."""
+    return bytes(byte & 0xFC if place % 2 == 0 else byte for place, byte in enumerate(value))
+
+
+@quirk(
+    "img.pixels_lost_transcode",
+    defect="DEF-112",
+    severity="S1",
+    overrides=PacsHabits.pixels,
+    notices="the image opens black",
+)
+def pixels_lost(original: Callable[[bytes], bytes], value: bytes) -> bytes:
+    """Deliver empty frames; seen as a pixel hash that changed under the same UID."""
+    return bytes(len(value))
+
+
+@quirk(
+    "qr.counters",
+    defect="DEF-103",
+    severity="S3",
+    overrides=PacsHabits.completed,
+    notices="the workstation's progress says that images are missing when all came",
+)
+def counters(original: Callable[[int], int], done: int) -> int:
+    """Report one completed sub-operation too few; seen as counts that do not add up to what arrived."""
+    return max(done - 1, 0)
+
+
+@quirk(
+    "qr.success_all_failed",
+    defect="DEF-090",
+    severity="S1",
+    overrides=PacsHabits.move_status,
+    notices="the workstation says the study was fetched, and it is empty",
+)
+def success_all_failed(original: Callable[[int, int], int], done: int, failed: int) -> int:
+    """Answer 0000 whatever became of the sub-operations; seen as success with nothing delivered."""
+    return SUCCESS
+
+
+QUIRKS = collect(globals())

@@ -1,0 +1,312 @@
+"""What the archive knows: patients, instances, expected procedures, commitments, exceptions. Pure.
+
+An instance's bytes lie in a file; the state refers to them by a name made from their hash. Patients are never copied into
+instances: the patient of an instance is found through its key and the chain of merges, so one change reaches every object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.model.identifiers import ISSUER
+from stepwedge.sim.tables import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .habits import PacsHabits
+
+CONFLICT = 0xC201
+"""C-STORE failure of ours for a known SOP Instance UID with other content (PS3.4 table B.2-1 leaves Cxxx to the SCP)."""
+NO_SUCH_INSTANCE = 0x0112
+CLASS_INSTANCE_CONFLICT = 0x0119
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One patient record.
+
+    Attributes:
+        name: DICOM PN.
+        merged_into: key of the surviving record, once this one was merged away.
+        told: an ADT message spoke of this patient, so the record outranks what images say.
+    """
+
+    id: str
+    issuer: str = ISSUER
+    name: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    merged_into: str = ""
+    told: bool = False
+
+    @property
+    def key(self) -> str:
+        """The same ID from two issuers is two patients (ITI-30)."""
+        return patient_key(self.id, self.issuer)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One stored SOP instance.
+
+    Attributes:
+        patient: key of the patient record it was filed under.
+        file: generated name of the file that holds the data set as it came.
+        content: hash over header and pixels that is the same in every uncompressed transfer syntax.
+        header: the attributes queries may ask for, as Elements.
+        sender: AE title or ``STOW-RS``.
+    """
+
+    sop: str
+    sop_class: str
+    series: str
+    study: str
+    patient: str
+    transfer_syntax: str
+    file: str
+    content: str
+    header: dict[str, Any]
+    sender: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study, made by its first instance; it belongs to the patient that instance named."""
+
+    uid: str
+    patient: str
+    accession: str
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One imaging procedure that the RIS announced (RAD-4) or changed (RAD-13).
+
+    Attributes:
+        control: order control code of the last message (HL7 table 0119).
+        status: ``scheduled``, ``cancelled`` and so on, as ``model.order`` words them.
+    """
+
+    accession: str
+    patient: str
+    study: str = ""
+    placer: str = ""
+    filler: str = ""
+    control: str = ""
+    status: str = ""
+    start: str = ""
+    station: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One entry of the exception list, for a person to decide on."""
+
+    kind: str
+    text: str
+    at: str
+    sop: str = ""
+    study: str = ""
+    patient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One instance that the archive does not answer for, with its Failure Reason (PS3.3 C.14.1.1)."""
+
+    sop: str
+    sop_class: str
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """One storage commitment transaction; it exists until its result was delivered, and after.
+
+    Attributes:
+        requester: AE title to report to.
+        committed: (SOP Class UID, SOP Instance UID) of each instance answered for.
+    """
+
+    transaction: str
+    requester: str
+    committed: tuple[tuple[str, str], ...] = ()
+    failed: tuple[Failure, ...] = ()
+    delivered: bool = False
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """What becomes of one received instance: the C-STORE status and comment."""
+
+    status: int = 0
+    comment: str = ""
+    fate: str = "stored"
+
+
+def patient_key(number: str, issuer: str = "") -> str:
+    """Return the key of a patient record; an ID without issuer belongs to the hospital."""
+    return f"{number}^^^{issuer or ISSUER}"
+
+
+class Archive(State):
+    """The tables of the archive, and what changes them."""
+
+    def __init__(self, seed: int, name: str, habits: PacsHabits) -> None:
+        super().__init__(seed, name)
+        self.habits = habits
+        self.people = self.table("people", Person)
+        self.people.index("merged", lambda person: [person.merged_into])
+        self.people.index("id", lambda person: [person.id])
+        self.studies = self.table("studies", Study)
+        self.studies.index("patient", lambda study: [study.patient])
+        self.studies.index("accession", lambda study: [study.accession])
+        self.instances = self.table("instances", Instance)
+        self.instances.index("study", lambda one: [one.study])
+        self.instances.index("series", lambda one: [one.series])
+        self.expected = self.table("expected", Expected)
+        self.notes = self.table("notes", Note)
+        self.commitments = self.table("commitments", Commitment)
+
+    # --- patients
+
+    def survivor(self, key: str) -> Person | None:
+        """Return the record that stands for a patient now, through any chain of merges."""
+        person = self.people.get(key)
+        seen = {key}
+        while person and person.merged_into and person.merged_into not in seen:
+            seen.add(person.merged_into)
+            person = self.people.get(person.merged_into)
+        return person
+
+    def aliases(self, key: str) -> list[str]:
+        """Return the key and every key merged into it, directly or not."""
+        found = [key]
+        for one in found:
+            found.extend(prior.key for prior in self.people.by("merged", one) if prior.key not in found)
+        return found
+
+    def update(self, number: str, issuer: str, values: Mapping[str, str | None]) -> Person:
+        """Register or update a patient; a value of None was absent from the message and leaves what is there."""
+        key = patient_key(number, issuer)
+        old = self.people.get(key) or Person(number, issuer or ISSUER)
+        known = {name: value for name, value in values.items() if value is not None}
+        self.people[key] = person = replace(old, told=True, **known)
+        return person
+
+    def merge(self, survivor: str, prior: str) -> str:
+        """Merge one patient into another (ITI-30 3.30.6.4.4) and return what is wrong with that, if anything.
+
+        An unknown prior is no error and changes nothing; the caller has registered the survivor already.
+        """
+        if prior not in self.people:
+            return ""
+        into = self.survivor(survivor)
+        if into is None or prior in {survivor, into.key}:
+            return f"patient {prior} cannot be merged into itself"
+        if self.habits.merges():
+            self.people[prior] = replace(self.people[prior], merged_into=survivor)
+        return ""
+
+    # --- instances
+
+    def file(self, instance: Instance, at: str) -> Filing:
+        """Take one instance into the index, or say why not; the same instance twice is one instance (IDM-04, IDM-05)."""
+        if (known := self.instances.get(instance.sop)) is None:
+            return self._add(instance)
+        decision = self.habits.duplicate(known.content == instance.content)
+        if decision == "refuse":
+            text = f"SOP Instance {instance.sop[-12:]} is here already" + (
+                "" if known.content == instance.content else " with other content"
+            )
+            self.note("duplicate", text, at, instance)
+            return Filing(CONFLICT, text, "refused")
+        if decision == "replace":
+            return self._add(instance)
+        if decision == "delete":
+            del self.instances[instance.sop]
+        return Filing(fate="same")
+
+    def _add(self, instance: Instance) -> Filing:
+        if not self.habits.keeps(instance):
+            return Filing(fate="dropped")
+        if instance.patient not in self.people:
+            header = instance.header
+            number, _, issuer = instance.patient.partition("^^^")
+            self.people[instance.patient] = Person(
+                number,
+                issuer,
+                str(header.get("PatientName", "")),
+                str(header.get("PatientBirthDate", "")),
+                str(header.get("PatientSex", "")),
+            )
+        if instance.study not in self.studies:
+            accession = str(instance.header.get("AccessionNumber", ""))
+            self.studies[instance.study] = Study(instance.study, instance.patient, accession, instance.at)
+        self.instances[instance.sop] = instance
+        return Filing()
+
+    def note(self, kind: str, text: str, at: str, instance: Instance) -> None:
+        """Put something on the exception list."""
+        number = str(self.next("note"))
+        self.notes[number] = Note(kind, text, at, instance.sop, instance.study, instance.patient)
+
+    def exceptions(self) -> Iterator[Note]:
+        """Yield the exception list: what was refused, and every study that no known order asked for."""
+        yield from self.notes.values()
+        for study in self.studies.values():
+            if study.accession not in self.expected:
+                text = f"no order with accession number {study.accession!r} was announced"
+                yield Note("unscheduled", text, study.at, study=study.uid, patient=study.patient)
+
+    def person_of(self, instance: Instance) -> Person:
+        """Return the patient an instance belongs to now."""
+        return self.survivor(instance.patient) or Person(*instance.patient.split("^^^", 1))
+
+    def corrections(self, instance: Instance) -> dict[str, Any]:
+        """Return the patient attributes (PS3.3 C.7.1.1) in which the object differs from the patient record."""
+        person = self.person_of(instance)
+        if not person.told and person.key == instance.patient:
+            return {}
+        now = {
+            "PatientName": person.name,
+            "PatientID": person.id,
+            "PatientBirthDate": person.birth_date,
+            "PatientSex": person.sex,
+        }
+        if "IssuerOfPatientID" in instance.header or person.key != instance.patient:
+            now["IssuerOfPatientID"] = person.issuer
+        return {key: value for key, value in now.items() if instance.header.get(key, "") != value}
+
+    # --- storage commitment
+
+    def promise(self, transaction: str, requester: str, references: Iterable[tuple[str, str]], lost: frozenset[str]) -> Commitment:
+        """Decide on a request for storage commitment.
+
+        Args:
+            transaction: Transaction UID.
+            requester: AE title of the requester.
+            references: (SOP Class UID, SOP Instance UID) of each instance asked for.
+            lost: SOP Instance UIDs whose file is not where it should be.
+        """
+        committed: list[tuple[str, str]] = []
+        failed: list[Failure] = []
+        for sop_class, sop in references:
+            here = self.instances.get(sop)
+            if here is None or sop in lost:
+                failed.append(Failure(sop, sop_class, NO_SUCH_INSTANCE))
+            elif here.sop_class != sop_class:
+                failed.append(Failure(sop, sop_class, CLASS_INSTANCE_CONFLICT))
+            else:
+                committed.append((sop_class, sop))
+        reported = self.habits.failures(tuple(failed))
+        believed = [(one.sop_class, one.sop) for one in failed if one not in reported]
+        made = Commitment(transaction, requester, (*committed, *believed), reported)
+        self.commitments[transaction] = made
+        return made
