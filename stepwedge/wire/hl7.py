@@ -23,7 +23,7 @@ from stepwedge.wire.hl7_build import (
 )
 from stepwedge.wire.hl7_charset import codec
 from stepwedge.wire.hl7_errors import CONDITIONS, HL7Error
-from stepwedge.wire.hl7_escape import Er7, Separators, standard, unescape
+from stepwedge.wire.hl7_escape import STANDARD, Er7, Separators, standard, unescape
 from stepwedge.wire.hl7_path import path
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ __all__ = [
     "Separators",
     "acknowledgement",
     "compose",
+    "control_of",
     "header",
     "null",
     "parse",
@@ -130,23 +131,18 @@ def _part(text: str, separator: str, number: int) -> str:
 class Group:
     """Some segments of a message, read by the same paths; occurrences count within the group."""
 
-    __slots__ = ("_by_name", "_segments", "_separators")
+    __slots__ = ("_by_name", "segments", "separators")
 
     def __init__(self, segments: Sequence[Segment], separators: Separators) -> None:
         """Hold the segments in their order."""
-        self._segments, self._separators = segments, separators
+        self.segments, self.separators = segments, separators
         self._by_name: dict[str, list[Segment]] | None = None
-
-    @property
-    def segments(self) -> Sequence[Segment]:
-        """All segments, in order."""
-        return self._segments
 
     def _index(self) -> dict[str, list[Segment]]:
         index = self._by_name
         if index is None:
             index = self._by_name = {}
-            for segment in self._segments:
+            for segment in self.segments:
                 index.setdefault(segment.line[:3], []).append(segment)
         return index
 
@@ -187,12 +183,12 @@ class Group:
 
     def groups(self, start: str) -> list[Group]:
         """Cut before every ``start`` segment; what stands before the first belongs to no group."""
-        cuts = [index for index, segment in enumerate(self._segments) if segment.line.startswith(start)]
-        ends = [*cuts[1:], len(self._segments)]
-        return [Group(self._segments[a:b], self._separators) for a, b in zip(cuts, ends, strict=True)]
+        cuts = [index for index, segment in enumerate(self.segments) if segment.line.startswith(start)]
+        ends = [*cuts[1:], len(self.segments)]
+        return [Group(self.segments[a:b], self.separators) for a, b in zip(cuts, ends, strict=True)]
 
     def __iter__(self) -> Iterator[Segment]:
-        return iter(self._segments)
+        return iter(self.segments)
 
 
 class Message(Group):
@@ -214,24 +210,17 @@ class Message(Group):
         if "\r\n" in text:
             lines = [line.removeprefix("\n") for line in lines]
         super().__init__(
-            [Segment(line, number, separators) for number, line in enumerate(filter(None, lines), 1)],
-            separators,
+            [Segment(line, number, separators) for number, line in enumerate(lines, 1) if line], separators
         )
         self.raw = raw
-        msh = self._segments[0]
-        code, event = msh.read(9, 1, 1), msh.read(9, 1, 2)
-        self.type = f"{code or ''}^{event}" if event else code or ""
+        msh = self.segments[0]
+        self.type = "^".join(msh.written(9).split(separators.component)[:2]).rstrip("^")
         self.control = msh.read(10) or ""
         self.version = msh.read(12, 1, 1) or ""
         self.charset = msh.written(18)
 
     def __repr__(self) -> str:
         return f"<HL7 {self.version} {self.type} {self.control}>"
-
-    @property
-    def separators(self) -> Separators:
-        """What MSH-1 and MSH-2 say."""
-        return self._separators
 
 
 def parse(raw: bytes) -> Message:
@@ -249,6 +238,8 @@ def parse(raw: bytes) -> Message:
 
 
 def _separators(raw: bytes) -> Separators:
+    if raw.startswith(b"MSH|^~\\&|"):
+        return STANDARD
     if raw.startswith(_BOM):
         raise HL7Error(100, "MSH", "a byte order mark stands before MSH")
     if not raw.startswith(b"MSH"):
@@ -271,6 +262,12 @@ def _separators(raw: bytes) -> Separators:
 
 def _may_separate(sign: str) -> bool:
     return "!" <= sign <= "~" and not sign.isalnum() and sign != '"'
+
+
+def control_of(raw: bytes) -> str:
+    """Return MSH-10 without opening the message, "" when there is none."""
+    head = raw.partition(b"\r")[0].partition(b"\n")[0].split(raw[3:4] or b"|", 10)
+    return head[9].decode("latin-1") if len(head) > 9 else ""  # noqa: PLR2004 - MSH-10, counted with the segment's name
 
 
 def _decoded(raw: bytes, separators: Separators) -> tuple[str, Separators]:

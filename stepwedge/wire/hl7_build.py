@@ -115,10 +115,8 @@ def compose(segments: Sequence[Written], *, charset: str = "", errors: str = "st
     """
     if not segments or segments[0][0] != "MSH":
         raise LocalProtocolError("a message starts with MSH; build it with header()")
-    lines = [
-        _line(name, {**fields, 18: Rep(charset.split("~"))} if name == "MSH" else fields)
-        for name, fields in segments
-    ]
+    msh = {**segments[0][1], 18: Er7(charset)}
+    lines = [_line("MSH", msh), *(_line(name, fields) for name, fields in segments[1:])]
     return encode("\r".join(lines) + "\r", charset, errors)
 
 

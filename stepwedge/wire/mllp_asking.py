@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
-from stepwedge.wire.hl7 import parse
+from stepwedge.wire.hl7 import control_of, parse
 from stepwedge.wire.mllp import CLOSED, MESSAGE_LIMIT, NEED_DATA, Frame, Framer, frame
 
 _REMEMBERED: Final = 1000
@@ -22,22 +22,23 @@ class Asking:
     def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
         """Start with nothing asked."""
         self._framer = Framer(limit)
-        self._open = ""
+        self._open: str | None = None
         self._given_up: deque[str] = deque(maxlen=_REMEMBERED)
         self.late: deque[bytes] = deque(maxlen=_REMEMBERED)
 
     def ask(self, raw: bytes) -> bytes:
         """Return the bytes to send for one message."""
-        if self._open:
+        if self._open is not None:
             raise LocalProtocolError(f"HL7 message {self._open} is still unanswered on this connection")
         data = frame(raw)
-        self._open = parse(raw).control
+        self._open = control_of(raw)
         return data
 
     def give_up(self) -> None:
         """Stop waiting for the open question."""
-        self._given_up.append(self._open)
-        self._open = ""
+        if self._open is not None:
+            self._given_up.append(self._open)
+        self._open = None
 
     def receive_data(self, data: bytes) -> bytes | None:
         """Take what came (``b""``: the peer closed) and return the answer, as soon as it is whole."""
@@ -51,14 +52,25 @@ class Asking:
                 return answer
 
     def _match(self, payload: bytes) -> bytes | None:
-        answered = parse(payload).get("MSA-2")
-        if self._open and answered == self._open:
-            self._open = ""
+        answered = _answered(payload)
+        if self._open is not None and answered == self._open:
+            self._open = None
             return payload
         if answered in self._given_up:
             self.late.append(payload)
             return None
+        asked = "nothing" if self._open is None else f"MSH-10 = {self._open!r}"
         raise RemoteProtocolError(
-            f"HL7: the peer answered MSA-2 = {answered or 'nothing'}, asked was MSH-10 = {self._open or 'nothing'} "
+            f"HL7: the peer answered MSA-2 = {answered!r}, asked was {asked} "
             "(2.5.1 section 2.9.2: MSA-2 repeats the control id of the message it answers)"
         )
+
+
+def _answered(payload: bytes) -> str:
+    """Return MSA-2; an answer too broken to find it in is refused with what is wrong with it."""
+    separator = payload[3:4]
+    start = payload.find(b"\rMSA" + separator)
+    if start < 0:
+        return parse(payload)["MSA-2"]
+    fields = payload[start + 1 :].partition(b"\r")[0].split(separator, 3)
+    return fields[2].decode("latin-1") if len(fields) > 2 else ""  # noqa: PLR2004 - MSA-2, counted with the segment's name
