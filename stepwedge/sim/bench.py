@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stepwedge.clock import Clock, SystemClock
-from stepwedge.errors import StepwedgeError
 from stepwedge.evidence.exchange import NOTHING, Direction, Exchange, Payload, Protocol
-from stepwedge.sim.outbox import Outbox, Send
+from stepwedge.evidence.redact import Identity
+from stepwedge.sim.hl7 import Hl7Sender
+from stepwedge.sim.outbox import Outbox
 from stepwedge.sim.quirks import Quirks
 from stepwedge.sim.store import Change, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from stepwedge.evidence.journal import Journal
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound="State")
 H = TypeVar("H")
-"""A simulator's habits."""
+T = TypeVar("T")
 
 
 @dataclass
@@ -55,6 +56,8 @@ class Bench:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = Store(self.folder / "state.sqlite")
         self.outbox = Outbox(self)
+        self.outbox.register("hl7", Hl7Sender(self))
+        self.identity = Identity.of(self.settings.get("identity") or {})
 
     @property
     def application(self) -> str:
@@ -74,6 +77,16 @@ class Bench:
     def adopt(self, habits: H) -> H:
         """Return the habits with this system's active quirks in them."""
         return self.quirks.adopt(habits)
+
+    async def listen(self, door: str, serve: Callable[[str, int], Awaitable[T]]) -> tuple[T, int]:
+        """Call ``serve(host, port)`` with this system's port for a door: ``<door>_port`` of the settings, or a free one."""
+        wish = self.settings.get(f"{door}_port")
+        return await self.ports.listen(self.name, door, wish, lambda port: serve(self.ports.host, port))
+
+    async def stop(self) -> None:
+        """End all that is on its way out and close the store."""
+        await self.outbox.stop()
+        self.store.close()
 
     @contextmanager
     def change(self, state: State) -> Iterator[Change]:

@@ -6,17 +6,29 @@ commits rows, outgoing messages and the reply as one transaction, journals, and 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.sim.store import Send
+from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError, WireError
+from stepwedge.evidence.redact import refusal
+from stepwedge.model.identifiers import digits
+from stepwedge.sim import keys
+from stepwedge.sim.address import Address, Endpoint
+from stepwedge.sim.outbox import Delivery
+from stepwedge.sim.store import Change, Send, StoredReply, digest
+from stepwedge.wire import mllp_asyncio
+from stepwedge.wire.hl7 import HL7Error, Message, acknowledgement, parse
 
 if TYPE_CHECKING:
-    from stepwedge.sim.address import Address
+    from stepwedge.evidence.exchange import Keys
     from stepwedge.sim.bench import Bench
-    from stepwedge.wire.hl7 import Message
+    from stepwedge.sim.tables import State
+
+UNSUPPORTED_MESSAGE, UNSUPPORTED_EVENT, UNKNOWN_KEY, DUPLICATE_KEY, INTERNAL_ERROR = 200, 201, 204, 205, 207
+"""HL7 table 0357."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,7 @@ class Reply:
         text: MSA-3 and ERR user message, for a person.
         type: message type of the answer, ``ORR^O02``; None for a plain ACK.
         segments: what follows MSA (and ERR), as ``wire.hl7.compose`` takes it.
-        error: HL7 error code (table 0357) and location, such as ``("204", "ORC-2")``, for AE and AR.
+        error: what is wrong, with code (table 0357) and location, for AE and AR; a handler may as well raise it.
         sends: messages that go out because of this one; built with ``state.control()`` as MSH-10.
     """
 
@@ -36,7 +48,7 @@ class Reply:
     text: str = ""
     type: str | None = None
     segments: Sequence[Any] = ()
-    error: tuple[str, str] | None = None
+    error: HL7Error | None = None
     sends: Sequence[Send] = ()
 
 
@@ -46,18 +58,218 @@ Handler = Callable[[Any, "Message", datetime], Reply]
 class Hl7Door:
     """An MLLP listener.
 
-    Args:
-        handlers: by trigger (``ADT^A04``), by message type (``ORU``); another type is answered AR, error 200 or 201.
+    A repeated message (same MSH-3, MSH-4 and MSH-10, same bytes) is answered as the first time and does nothing; the same
+    control ID over other content is refused (error 205). Only accepted messages are remembered: what was answered AE may
+    be sent again once its reason is gone. A handler that raises has changed nothing and is answered AE.
     """
 
-    def __init__(self, bench: Bench, state: Any, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, bench: Bench, state: State, handlers: Mapping[str, Handler]) -> None:
+        """Take handlers by trigger (``ADT^A04``) or message type (``ORU``); another type is answered AR, error 200 or 201."""
         self._bench = bench
         self._state = state
         self._handlers = handlers
+        self._codes = {kind.partition("^")[0] for kind in handlers}
+        self._server: mllp_asyncio.Server | None = None
+        self._endpoint = ""
 
     async def start(self) -> Address:
         """Listen on the bench's ``hl7`` port."""
-        raise NotImplementedError
+        self._server, port = await self._bench.listen(
+            "hl7", lambda host, port: mllp_asyncio.serve(host, port, self.answer, trouble=self._trouble)
+        )
+        host = self._bench.ports.host
+        self._endpoint = f"{host}:{port}"
+        return Address(hl7=Endpoint(host, port))
 
     async def stop(self) -> None:
         """Stop listening."""
+        if self._server is not None:
+            await self._server.close()
+
+    async def answer(self, raw: bytes, peer: str) -> bytes:
+        """Handle one message: everything it causes is durable and in the journal when the answer is returned."""
+        began = time.time()
+        facts: dict[str, Any] = {}
+        try:
+            message = parse(raw)
+        except HL7Error as error:
+            facts["error"] = str(error)
+            reply = self._acknowledge(error.about, Reply(error.answer, error=error), raw)
+            kind = error.about.type if error.about else "unreadable"
+            self._record(kind, began, peer, error.answer, {}, facts, raw, reply)
+            return reply
+        if refused := self._refusal(message):
+            error = HL7Error(UNKNOWN_KEY, *refused)
+            reply = self._acknowledge(message, Reply("AE", error=error), raw)
+            self._record(message.type, began, peer, "AE", {}, {"refused": "identifiers that are not synthetic"}, b"", b"")
+            return reply
+        reply, code = self._decide(message, facts)
+        found = keys.of_message(message)
+        if code == "AA" and message.type.startswith(_ORDERS):
+            found = keys.merge(found, _answered(reply))
+        sender = self._bench.directory.by_application(message["MSH-3.1"])
+        self._record(message.type, began, sender, code, found, facts, raw, reply)
+        return reply
+
+    def _decide(self, message: Message, facts: dict[str, Any]) -> tuple[bytes, str]:
+        """Return the answer and its code, from memory or from the handler, committed."""
+        sender = f"{message['MSH-3.1']}|{message['MSH-4.1']}"
+        content = digest(message.raw)
+        before = self._bench.store.replied(sender, message.control)
+        if before is not None and before.digest == content:
+            facts["repeated"] = True
+            return before.reply, "AA"
+        try:
+            if before is not None:
+                raise HL7Error(DUPLICATE_KEY, "MSH-10", f"{message.control} was used before, for another message")
+            with self._bench.change(self._state) as change:
+                reply = self._handle(message)
+                answer = self._acknowledge(message, reply, message.raw)
+                _take(change, reply, StoredReply(sender, message.control, content, answer))
+        except HL7Error as error:
+            facts["error"] = str(error)
+            return self._acknowledge(message, Reply(error.answer, error=error), message.raw), error.answer
+        except Exception as trouble:  # noqa: BLE001 - whatever fails in a handler is answered, and the door stays open
+            facts["error"] = f"{type(trouble).__name__}: {trouble}"
+            error = HL7Error(INTERNAL_ERROR, "", facts["error"])
+            return self._acknowledge(message, Reply("AE", error=error), message.raw), "AE"
+        return answer, reply.code
+
+    def _refusal(self, message: Message) -> tuple[str, str] | None:
+        """Return place and reason when a patient is not synthetic."""
+        for place in ("PID-3", "MRG-1"):
+            if why := refusal(self._bench.identity, patients=message.all(f"{place}.1")):
+                return place, why
+        return None
+
+    def _handle(self, message: Message) -> Reply:
+        code = message.type.partition("^")[0]
+        handler = self._handlers.get(message.type) or self._handlers.get(code)
+        if handler is None:
+            number = UNSUPPORTED_EVENT if code in self._codes else UNSUPPORTED_MESSAGE
+            place = "MSH-9.2" if code in self._codes else "MSH-9.1"
+            raise HL7Error(number, place, f"{message.type} is not supported; {', '.join(sorted(self._handlers))} are")
+        return handler(self._state, message, self._bench.clock.now())
+
+    def _acknowledge(self, message: Message | None, reply: Reply, raw: bytes) -> bytes:
+        """Compose the answer; its own control ID depends on what is answered, so that a run can be replayed."""
+        return acknowledgement(
+            message,
+            reply.code,
+            control="SW" + digits(14, self._bench.seed, self._bench.name, "answer", digest(raw)),
+            now=self._bench.clock.now(),
+            text=reply.text,
+            error=reply.error,
+            segments=reply.segments,
+            kind=reply.type or "ACK",
+        )
+
+    def _record(
+        self,
+        kind: str,
+        began: float,
+        peer: str,
+        outcome: str,
+        found: Keys,
+        facts: dict[str, Any],
+        request: bytes,
+        response: bytes,
+    ) -> None:
+        self._bench.record(
+            "hl7", "in", kind, began=began, peer=peer, outcome=outcome, keys=found, facts=facts, request=request, response=response
+        )
+
+    def _trouble(self, peer: str, error: Exception) -> None:
+        """Keep what ended a connection."""
+        if isinstance(error, WireError):
+            self._record("MLLP", time.time(), peer, "garbled", {}, {"error": str(error)}, b"", b"")
+
+
+_ORDERS = ("ORM", "OMG", "OMI")
+
+
+def _take(change: Change, reply: Reply, stored: StoredReply) -> None:
+    for send in reply.sends:
+        change.send(send)
+    if reply.code == "AA":
+        change.reply = stored
+
+
+def _answered(reply: bytes) -> Keys:
+    """Return the keys an application reply adds: filler and accession number (ORR, ORG, ORI)."""
+    found = keys.of_message(parse(reply))
+    found.pop("control", None)
+    return found
+
+
+class Hl7Sender:
+    """Sends HL7 messages over one persistent connection per destination."""
+
+    def __init__(self, bench: Bench) -> None:
+        """Use ``hl7_timeout`` of the settings (seconds, 10 when absent)."""
+        self._bench = bench
+        self._clients: dict[Endpoint, mllp_asyncio.Client] = {}
+        self._timeout = float(bench.settings.get("hl7_timeout", 10.0))
+
+    def check(self, send: Send) -> None:
+        """Make sure that the destination takes HL7."""
+        self._bench.directory.door(send.to, "hl7")
+
+    async def __call__(self, send: Send) -> Delivery:
+        """Send once and return the receiver's decision."""
+        endpoint = self._bench.directory.door(send.to, "hl7")
+        client = self._clients.get(endpoint)
+        if client is None:
+            client = self._clients[endpoint] = mllp_asyncio.Client(endpoint.host, endpoint.port)
+        began = time.time()
+        reply = b""
+        try:
+            reply = await client.ask(send.body, self._timeout)
+            outcome, delivery = _decision(reply)
+        except WireError as trouble:
+            self._record(send, began, _word(trouble), reply, {"error": str(trouble)})
+            raise
+        self._record(send, began, outcome, reply, {})
+        return delivery
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            await client.close()
+
+    def _record(self, send: Send, began: float, outcome: str, reply: bytes, facts: dict[str, Any]) -> None:
+        message = parse(send.body)
+        found = keys.of_message(message)
+        if outcome == "AA" and message.type.startswith(_ORDERS):
+            found = keys.merge(found, _answered(reply))
+        self._bench.record(
+            "hl7",
+            "out",
+            message.type,
+            began=began,
+            peer=send.to,
+            outcome=outcome,
+            keys=found,
+            facts=facts,
+            request=send.body,
+            response=reply,
+            case=send.case,
+        )
+
+
+def _decision(reply: bytes) -> tuple[str, Delivery]:
+    """Read MSA-1 (table 0008) and the reason for a no."""
+    answer = parse(reply)
+    code = answer["MSA-1"]
+    if code in {"AA", "CA"}:
+        return code, Delivery(reply)
+    if code in {"AE", "AR", "CE", "CR"}:
+        why = answer["ERR-8"] or answer["MSA-3"] or answer["ERR-3.2"] or "no reason given"
+        return code, Delivery(reply, f"{code}: {why}")
+    raise RemoteProtocolError(f"the acknowledgement code MSA-1 is {code!r}, not one of table 0008")
+
+
+def _word(trouble: WireError) -> str:
+    """Return the journal's word for the trouble that came instead of an answer."""
+    words = {LinkLost: "lost", NoAnswer: "timeout", RemoteProtocolError: "garbled"}
+    return next((word for kind, word in words.items() if isinstance(trouble, kind)), "refused")

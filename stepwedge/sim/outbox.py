@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from stepwedge.errors import BadInput, LinkLost, NoAnswer, Refused, RemoteProtocolError, WireError
+from stepwedge.errors import Broken, LinkLost, NoAnswer, RemoteProtocolError, WireError
 from stepwedge.sim.store import Send
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 5.0
+REMEMBERED = 1000
+"""Decisions kept for acts that ask for them later than they came."""
 
 __all__ = ["Delivery", "Outbox", "Send", "Sender"]
 
@@ -37,6 +39,10 @@ class Delivery:
 class Sender(Protocol):
     """Brings one message to its destination once, and records the exchange."""
 
+    def check(self, send: Send) -> None:
+        """Refuse (Broken) what could never be delivered, before it is committed."""
+        ...
+
     async def __call__(self, send: Send) -> Delivery:
         """Return what the receiver decided, or raise what kept it from deciding (a WireError)."""
         ...
@@ -44,3 +50,147 @@ class Sender(Protocol):
     async def close(self) -> None:
         """End what is open."""
         ...
+
+
+@dataclass
+class _Queue:
+    """What waits for one destination, and the task that brings it there."""
+
+    sends: deque[Send] = field(default_factory=deque)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    trouble: WireError | None = None
+
+
+class Outbox:
+    """The outgoing messages of one simulated system."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._senders: dict[str, Sender] = {}
+        self._queues: dict[str, _Queue] = {}
+        self._answers: dict[tuple[str, str], asyncio.Future[Delivery]] = {}
+        self._decided: dict[tuple[str, str], Delivery] = {}  # the newest, for those who ask late
+        self._started = False
+
+    def register(self, kind: str, sender: Sender) -> None:
+        """Let ``sender`` take messages of a kind."""
+        self._senders[kind] = sender
+
+    def start(self) -> None:
+        """Begin to deliver, first what the store kept from before; called when every address is known."""
+        self._started = True
+        waiting = self._bench.store.waiting()
+        for queue in self._queues.values():
+            queue.sends.clear()
+        self.take(waiting)
+
+    async def stop(self) -> None:
+        """Stop delivering; what was not delivered stays in the store."""
+        self._started = False
+        tasks = [queue.task for queue in self._queues.values() if queue.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for sender in self._senders.values():
+            await sender.close()
+
+    def check(self, send: Send) -> None:
+        """Refuse a message that could never be delivered, before it is committed."""
+        if send.kind not in self._senders:
+            raise Broken(f"{self._bench.name}: no sender for {send.kind!r}; registered are {', '.join(self._senders)}")
+        self._senders[send.kind].check(send)
+
+    def take(self, sends: Iterable[Send]) -> None:
+        """Queue messages that are committed."""
+        for send in sends:
+            queue = self._queues.setdefault(send.to, _Queue())
+            queue.sends.append(send)
+            queue.wake.set()
+            if self._started and queue.task is None:
+                queue.task = asyncio.get_running_loop().create_task(self._deliver(queue))
+
+    async def answer(self, send: Send, within: float = 10.0) -> Delivery:
+        """Wait until the receiver has decided about a message.
+
+        Raises:
+            LinkLost, NoAnswer, RemoteProtocolError: nothing was decided in time; the message is still tried.
+        """
+        key = (send.to, send.control)
+        if key in self._decided:
+            return self._decided[key]
+        future = self._answers.setdefault(key, asyncio.get_running_loop().create_future())
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), within)
+        except TimeoutError:
+            trouble = self._queues[send.to].trouble
+            if trouble is not None:
+                raise type(trouble)(f"{send.to} took nothing within {within:g} s: {trouble}") from trouble
+            raise NoAnswer(f"{send.to} gave no answer to {send.control} within {within:g} s") from None
+        finally:
+            self._answers.pop(key, None)
+
+    def waiting(self) -> list[dict[str, str]]:
+        """Tell what is on its way, oldest first, with the trouble that keeps it from arriving."""
+        return [
+            {"to": send.to, "kind": send.kind, "control": send.control, "case": send.case, "trouble": self._why(send.to)}
+            for send in self._bench.store.waiting()
+        ]
+
+    def parked(self) -> list[dict[str, str]]:
+        """Tell what receivers would not take, with their reasons."""
+        return [
+            {"to": send.to, "kind": send.kind, "control": send.control, "case": send.case, "reason": reason}
+            for send, reason in self._bench.store.parked()
+        ]
+
+    def clear(self) -> None:
+        """Forget everything on its way out."""
+        for queue in self._queues.values():
+            queue.sends.clear()
+        self._bench.store.clear_outbox()
+
+    def _why(self, to: str) -> str:
+        queue = self._queues.get(to)
+        return str(queue.trouble) if queue and queue.trouble else ""
+
+    async def _deliver(self, queue: _Queue) -> None:
+        while True:
+            await queue.wake.wait()
+            while queue.sends:
+                send = queue.sends[0]
+                delivery = await self._insist(queue, send)
+                if delivery.reason:
+                    self._bench.store.park(send.place, delivery.reason)
+                else:
+                    self._bench.store.delivered(send.place)
+                if queue.sends and queue.sends[0] is send:  # not cleared meanwhile
+                    queue.sends.popleft()
+                self._tell((send.to, send.control), delivery)
+            queue.wake.clear()
+
+    def _tell(self, key: tuple[str, str], delivery: Delivery) -> None:
+        self._decided[key] = delivery
+        if len(self._decided) > REMEMBERED:
+            del self._decided[next(iter(self._decided))]
+        future = self._answers.get(key)
+        if future is not None and not future.done():
+            future.set_result(delivery)
+
+    async def _insist(self, queue: _Queue, send: Send) -> Delivery:
+        """Try until the receiver decides."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                delivery = await self._senders[send.kind](send)
+            except (LinkLost, NoAnswer, RemoteProtocolError) as trouble:
+                queue.trouble = trouble
+            except Exception as trouble:  # noqa: BLE001 - refused, or our own mistake: it must not stop the queue
+                return Delivery(reason=f"{type(trouble).__name__}: {trouble}")
+            else:
+                queue.trouble = None
+                return delivery
+            if not queue.sends or queue.sends[0] is not send:
+                return Delivery(reason="forgotten by a reset")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from stepwedge.model.identifiers import ISSUER
 from stepwedge.model.patient import Patient, PersonName
 from stepwedge.sim.messages.envelope import said
-from stepwedge.wire.hl7 import HL7Error, Rep, timestamp
+from stepwedge.wire.hl7 import HL7Error, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,10 +58,9 @@ def patient_message(event: str, patient: Patient, envelope: Envelope, *, prior: 
 def read_patient(
     message: Group, name: Callable[[list[str]], PersonName] = PersonName.from_hl7, *, issuer: str = ISSUER
 ) -> Patient:
-    """Read PID; of several identifiers the one of our ``issuer`` counts, wherever it stands (PAT-17 of PIX, CX-4).
+    """Read PID; of several identifiers the one assigned by ``issuer`` counts, wherever it stands (CX-4).
 
-    Args:
-        name: how the five components of XPN become a name.
+    ``name`` makes a name of the first five components of XPN.
     """
     return Patient(
         id=_identifier(message, "PID-3", issuer),

@@ -1,0 +1,139 @@
+"""The append-only journal: one line per exchange, written before anything judges it.
+
+A line is with the operating system when :meth:`Journal.append` returns, so the death of the process loses nothing; a torn
+last line, from a death in the midst of writing, is ignored by readers and cut off when the journal is opened again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+from array import array
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.evidence.exchange import INLINE_LIMIT, Exchange, Payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Journal:
+    """A journal file and the files of payloads too large for a line.
+
+    Numbers start at 1 and are the line numbers of the file; they go on after the process was restarted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "journal.jsonl"
+        self._blobs = folder / "blobs"
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        self._ends = array("Q", [0])  # offset after each line, so that line n is [ends[n - 1], ends[n])
+        self._waiting: list[asyncio.Future[None]] = []
+        self._index()
+
+    @property
+    def last(self) -> int:
+        """The number of the newest exchange, 0 when there is none."""
+        return len(self._ends) - 1
+
+    def append(self, exchange: Exchange) -> int:
+        """Write one exchange as the next line and return its number; the exchange's own number is ignored."""
+        number = len(self._ends)
+        exchange = replace(
+            exchange, number=number, request=self._kept(exchange.request), response=self._kept(exchange.response)
+        )
+        line = json.dumps(exchange.to_json(), ensure_ascii=False, default=_plain).encode("utf-8", "backslashreplace")
+        _write_all(self._file, line + b"\n")
+        self._ends.append(self._ends[-1] + len(line) + 1)
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+        self._waiting.clear()
+        return number
+
+    def lines(self, after: int, most: int = 1000) -> list[bytes]:
+        """Return up to ``most`` lines with numbers above ``after``, JSON without line ends."""
+        first = max(after, 0)
+        last = min(self.last, first + most)
+        if last <= first:
+            return []
+        start, end = self._ends[first], self._ends[last]
+        return _read_all(self._file, start, end - start).splitlines()
+
+    def after(self, number: int, most: int = 1000) -> list[Exchange]:
+        """Return up to ``most`` exchanges with numbers above ``number``."""
+        return [Exchange.from_json(json.loads(line)) for line in self.lines(number, most)]
+
+    async def wait(self, after: int, seconds: float) -> bool:
+        """Wait until there is an exchange with a number above ``after``; tell whether there is one."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self.last <= after and (left := deadline - loop.time()) > 0:
+            future: asyncio.Future[None] = loop.create_future()
+            self._waiting.append(future)
+            try:
+                await asyncio.wait_for(future, left)
+            except TimeoutError:
+                break
+        return self.last > after
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _kept(self, payload: Payload) -> Payload:
+        """Return the payload as the line can hold it: a large one goes to a file named by its hash."""
+        if payload.file or len(payload.data) <= INLINE_LIMIT:
+            return payload
+        sha256 = hashlib.sha256(payload.data).hexdigest()
+        path = self._blobs / sha256
+        if not path.exists():
+            draft = path.with_suffix(".part")
+            draft.write_bytes(payload.data)
+            draft.replace(path)
+        return Payload.in_file(path, sha256, len(payload.data))
+
+    def _index(self) -> None:
+        """Find the lines already there, and cut off a torn one."""
+        position = 0
+        while chunk := _read_all(self._file, position, 1 << 20):
+            at = -1
+            while (at := chunk.find(b"\n", at + 1)) >= 0:
+                self._ends.append(position + at + 1)
+            position += len(chunk)
+        if position > self._ends[-1]:
+            os.ftruncate(self._file, self._ends[-1])
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of any journal; a torn last line is left out."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
+def _plain(value: Any) -> Any:
+    """Write what JSON has no word for: bytes as in the DICOM JSON model (PS3.18 F.2.7), all else as text."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {"InlineBinary": base64.b64encode(value).decode("ascii")}
+    return str(value)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _read_all(file: int, start: int, size: int) -> bytes:
+    """Read by position where the platform can (a journal is read while it is written)."""
+    if hasattr(os, "pread"):
+        return os.pread(file, size, start)
+    os.lseek(file, start, os.SEEK_SET)
+    return os.read(file, size)
