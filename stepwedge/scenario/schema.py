@@ -35,19 +35,25 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-_NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
-_SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
+SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+WORD: Final = r"^[a-z][a-z0-9_-]*\.[a-z][a-z0-9_]*$"
+CHECK: Final = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$"
+REFERENCE: Final = r"^\$[a-z][A-Za-z0-9_.]*$"
+CONDITION: Final = r"^(not )?\$[a-z][A-Za-z0-9_.]*$"
 Seconds = Annotated[
     float,
     BeforeValidator(duration),
     WithJsonSchema({"type": "string", "pattern": _DURATION.pattern, "examples": ["5s", "500ms", "2min"]}),
 ]
-Name = Annotated[str, Field(pattern=_NAME)]
-Slug = Annotated[str, Field(pattern=_SLUG, max_length=80)]
+Name = Annotated[str, Field(pattern=NAME)]
+Slug = Annotated[str, Field(pattern=SLUG, max_length=80)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
-Reference = Annotated[str, Field(pattern=r"^(not )?\$[a-z][a-z0-9_.]*$")]
-Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*\.[a-z][a-z0-9_]*$", description="actor.word or flow.name")]
+Reference = Annotated[str, Field(pattern=REFERENCE)]
+Condition = Annotated[str, Field(pattern=CONDITION)]
+Word = Annotated[str, Field(pattern=WORD, description="actor.word or flow.name")]
+CheckName = Annotated[str, Field(pattern=CHECK, description="What is looked at, such as worklist.entry")]
 
 
 class Model(BaseModel):
@@ -61,8 +67,12 @@ class Step(Model):
 
     title: Text | None = Field(None, description="A plain sentence for the report, instead of the word's own")
     with_: dict[str, Any] = Field({}, alias="with", description="Arguments")
-    when: Reference | None = Field(None, description="Take the step only when this is true: $scan, or not $scan")
-    requires: Texts = Field([], description="Claims of the system under test without which the step is left out")
+    when: Condition | None = Field(
+        None, description="Take the step only when this holds: $scan, or not $scan"
+    )
+    requires: Texts = Field(
+        [], description="Claims of the system under test without which the step is left out"
+    )
     ihe: Text | None = Field(None, description="The IHE transaction, such as RAD-5")
     at: Text | None = Field(None, description="The actor where it is observed")
     from_: Text | None = Field(None, alias="from", description="The actor that is asked")
@@ -100,7 +110,7 @@ class Watch(Step):
 class Expect(Watch):
     """Must become true within a time."""
 
-    expect: Word
+    expect: CheckName
     is_: Any = Field(None, alias="is", description="What must hold: a value, a matcher, or a mapping of them")
     within: Seconds = WITHIN
     as_: Name | None = Field(None, alias="as", description="The name of what was found")
@@ -109,7 +119,7 @@ class Expect(Watch):
 class Never(Watch):
     """Must not happen: proven by a fence where the channel has one, else watched for a time."""
 
-    never: Word
+    never: CheckName
     is_: Any = Field(None, alias="is", description="What must not hold")
     for_: Seconds = Field(FOR, alias="for")
 
@@ -135,7 +145,9 @@ class Scenario(Model):
 
     language: Literal[1] = Field(1, description="The version of this language")
     scenario: Slug
-    catalogue: Texts = Field([], description="Entries of the scenario catalogue that this covers, such as CAN-02")
+    catalogue: Texts = Field(
+        [], description="Entries of the scenario catalogue that this covers, such as CAN-02"
+    )
     title: Text
     story: Text = Field(description="What happens, and why it matters, for a reader who knows the ward")
     severity: Literal["blocker", "critical", "normal", "minor", "trivial"] = "normal"
@@ -143,7 +155,9 @@ class Scenario(Model):
     concern: Text | None = Field(None, description="The acceptance concern it belongs to")
     ihe: Texts = Field([], description="Profiles or transactions beyond those of the steps")
     requires: Texts = Field([], description="Claims without which the scenario is skipped")
-    variants: list[dict[str, Any]] = Field([], description="One run each; id and any further names")
+    variants: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=200)] = Field(
+        [], description="One run each; id and any further names"
+    )
     steps: Annotated[list[AnyStep], Field(min_length=1)]
 
 
@@ -161,11 +175,15 @@ class Flow(Model):
     flow: Name
     title: Text
     parameters: dict[Name, FlowParameter] = {}
-    gives: dict[Name, Annotated[str, Field(pattern=r"^\$[a-z][a-z0-9_.]*$")]] = {}
+    gives: dict[Name, Reference] = {}
     steps: Annotated[list[AnyStep], Field(min_length=1)]
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a scenario file."""
     schema = Scenario.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Stepwedge scenario", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Stepwedge scenario",
+        **schema,
+    }

@@ -89,7 +89,9 @@ def read(path: Path, name: str | None = None) -> Source:
     try:
         size = path.stat().st_size
         if size > SIZE_LIMIT:
-            raise BadInput(name, f"at most {SIZE_LIMIT // 1024} KiB", f"{size} bytes", "split it into several files")
+            raise BadInput(
+                name, f"at most {SIZE_LIMIT // 1024} KiB", f"{size} bytes", "split it into several files"
+            )
         data = path.read_bytes()
     except OSError as trouble:
         raise BadInput(name, "a readable file", trouble.strerror or str(trouble)) from None
@@ -105,7 +107,7 @@ def parse(data: bytes, name: str) -> Source:
         _Builder(source).build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as trouble:
         mark = trouble.problem_mark or trouble.context_mark
-        line = mark.line + 1 if mark else 1
+        line = 1 if mark is None else mark.line + 1
         said = " ".join(filter(None, (trouble.context, trouble.problem)))
         raise BadInput(f"{name}:{line}", "YAML", said, "look at this line and the one above it") from None
     return source
@@ -147,19 +149,24 @@ class _Builder:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.open: list[tuple[Any, Location, str | None]] = []  # container, its location, the key waiting for a value
+        # container, its location, the key waiting for a value
+        self.open: list[tuple[Any, Location, str | None]] = []
         self.documents = 0
 
     def build(self, events: Iterator[yaml.Event]) -> None:
         for event in events:
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 1
             match event:
                 case yaml.DocumentStartEvent():
                     self.documents += 1
                     if self.documents > 1:
-                        self._refuse(line, "one document in a file", "a second one", "move it to a file of its own")
+                        self._refuse(
+                            line, "one document in a file", "a second one", "move it to a file of its own"
+                        )
                 case yaml.AliasEvent():
-                    self._refuse(line, "values", f"the alias *{event.anchor}", "write the value again, or use a flow")
+                    self._refuse(
+                        line, "values", f"the alias *{event.anchor}", "write the value again, or use a flow"
+                    )
                 case yaml.ScalarEvent():
                     self._node(event, line)
                     self._put(event.value if not event.implicit[0] else plain(event.value), line, event.value)
@@ -177,13 +184,17 @@ class _Builder:
 
     def _node(self, event: yaml.NodeEvent, line: int) -> None:
         if event.anchor:
-            self._refuse(line, "values", f"the anchor &{event.anchor}", "write the value again, or use a flow")
+            self._refuse(
+                line, "values", f"the anchor &{event.anchor}", "write the value again, or use a flow"
+            )
         if tag := getattr(event, "tag", None):
             self._refuse(line, "plain values", f"the tag {shown(tag)}", "remove the tag")
 
     def _enter(self, container: Any, line: int) -> None:
         if len(self.open) >= DEPTH_LIMIT:
-            self._refuse(line, f"at most {DEPTH_LIMIT} levels", "deeper nesting", "put the inner part into a flow")
+            self._refuse(
+                line, f"at most {DEPTH_LIMIT} levels", "deeper nesting", "put the inner part into a flow"
+            )
         location = self._put(container, line, None)
         self.open.append((container, location, None))
 
@@ -215,7 +226,9 @@ class _Builder:
         here = (*location, written)
         if written in container:
             first = self.source.lines[here]
-            self._refuse(line, "each key once", f"{shown(written)} again", f"it stands on line {first} already")
+            self._refuse(
+                line, "each key once", f"{shown(written)} again", f"it stands on line {first} already"
+            )
         self.source.lines[here] = line
         self.open[-1] = (container, location, written)
 
