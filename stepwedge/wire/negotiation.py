@@ -1,0 +1,311 @@
+"""Association negotiation (PS3.8 sections 7.1 and 9.3, PS3.7 annex D) as plain values.
+
+pynetdicom's codecs read and write the PDUs; they are imported with the first association. What went out or came in
+once is remembered, since the same peers propose the same again and again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.errors import LocalProtocolError, RemoteProtocolError
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
+IMPLEMENTATION_UID: Final = "2.25.184093201773465019386403297655810417063.1"
+IMPLEMENTATION_VERSION: Final = "STEPWEDGE_0_1"
+PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
+"""The transfer syntaxes proposed when none are named."""
+
+ACCEPTED, USER_REJECTED, NO_REASON, ABSTRACT_UNKNOWN, TRANSFERS_UNKNOWN = 0, 1, 2, 3, 4
+"""Result of one presentation context (PS3.8 table 9-18)."""
+RESULTS: Final = {
+    ACCEPTED: "accepted",
+    USER_REJECTED: "rejected by the user",
+    NO_REASON: "rejected without a reason",
+    ABSTRACT_UNKNOWN: "abstract syntax not supported",
+    TRANSFERS_UNKNOWN: "transfer syntaxes not supported",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A proposed presentation context: an odd number, an abstract syntax, transfer syntaxes in preference order."""
+
+    id: int
+    abstract: str
+    transfers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """SCP/SCU role selection for one SOP class (PS3.7 D.3.3.4): what the association requestor may be."""
+
+    abstract: str
+    scu: bool
+    scp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An A-ASSOCIATE-RQ."""
+
+    calling: str
+    called: str
+    contexts: tuple[Context, ...]
+    max_pdu: int = 16384
+    roles: tuple[Role, ...] = ()
+    implementation: str = IMPLEMENTATION_UID
+    version: str = IMPLEMENTATION_VERSION
+    application_context: str = APPLICATION_CONTEXT
+    protocol: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one proposed presentation context; ``transfer`` counts only when accepted."""
+
+    id: int
+    result: int
+    transfer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """An A-ASSOCIATE-AC."""
+
+    calling: str
+    called: str
+    answers: tuple[Answer, ...]
+    max_pdu: int = 16384
+    roles: tuple[Role, ...] = ()
+    implementation: str = IMPLEMENTATION_UID
+    version: str = IMPLEMENTATION_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
+
+    result: int
+    source: int
+    reason: int
+
+    def __str__(self) -> str:
+        """Give the numbers and the standard's words."""
+        lasting = {1: "permanent", 2: "transient"}.get(self.result, f"result {self.result}")
+        words = REJECTIONS.get((self.source, self.reason), "reason unknown to PS3.8")
+        return f"association rejected {self.result}/{self.source}/{self.reason}: {words} ({lasting})"
+
+
+REJECTIONS: Final = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given by the service provider",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+CALLED_UNKNOWN: Final = Rejection(1, 1, 7)
+CALLING_UNKNOWN: Final = Rejection(1, 1, 3)
+APPLICATION_UNKNOWN: Final = Rejection(1, 1, 2)
+PROTOCOL_UNKNOWN: Final = Rejection(1, 2, 2)
+LIMIT_EXCEEDED: Final = Rejection(2, 3, 2)
+
+
+def contexts(wanted: Iterable[str | tuple[str, Sequence[str]]]) -> tuple[Context, ...]:
+    """Number presentation contexts 1, 3, 5 …; a bare SOP class stands for explicit and implicit little endian."""
+    pairs = [(each, PLAIN) if isinstance(each, str) else (each[0], tuple(each[1])) for each in wanted]
+    if not 1 <= len(pairs) <= 128:  # noqa: PLR2004  odd numbers of one byte, PS3.8 table 9-13
+        raise LocalProtocolError(f"an association proposes 1 to 128 presentation contexts, not {len(pairs)}")
+    return tuple(Context(2 * n + 1, abstract, transfers) for n, (abstract, transfers) in enumerate(pairs))
+
+
+def answer(
+    proposal: Proposal, accepts: Mapping[str, Sequence[str]], scp_of: Iterable[str], max_pdu: int
+) -> Acceptance:
+    """Accept what ``accepts`` (SOP class -> transfer syntaxes, ours preferred first) allows.
+
+    Args:
+        proposal: what the peer wants.
+        accepts: SOP classes we serve.
+        scp_of: SOP classes the peer may be SCP of (for C-GET) when it proposes so.
+        max_pdu: our maximum length received.
+    """
+    answers: list[Answer] = []
+    for context in proposal.contexts:
+        ours = accepts.get(context.abstract)
+        if ours is None:
+            answers.append(Answer(context.id, ABSTRACT_UNKNOWN, context.transfers[0]))
+            continue
+        chosen = next((syntax for syntax in ours if syntax in context.transfers), None)
+        if chosen is None:
+            answers.append(Answer(context.id, TRANSFERS_UNKNOWN, context.transfers[0]))
+        else:
+            answers.append(Answer(context.id, ACCEPTED, chosen))
+    allowed = set(scp_of)
+    roles = tuple(
+        Role(role.abstract, role.scu, role.scp and role.abstract in allowed)
+        for role in proposal.roles
+        if role.abstract in accepts
+    )
+    return Acceptance(proposal.calling, proposal.called, tuple(answers), max_pdu, roles)
+
+
+@lru_cache(maxsize=256)
+def write_proposal(proposal: Proposal) -> bytes:
+    """Write an A-ASSOCIATE-RQ."""
+    from pynetdicom import pdu, pdu_items
+
+    request = pdu.A_ASSOCIATE_RQ()
+    request.protocol_version = proposal.protocol
+    items: list[Any] = [_application_context(pdu_items, proposal.application_context)]
+    for context in proposal.contexts:
+        item = pdu_items.PresentationContextItemRQ()
+        item.presentation_context_id = context.id
+        abstract = pdu_items.AbstractSyntaxSubItem()
+        abstract.abstract_syntax_name = context.abstract
+        item.abstract_transfer_syntax_sub_items = [
+            abstract,
+            *(_transfer_syntax(pdu_items, syntax) for syntax in context.transfers),
+        ]
+        items.append(item)
+    return _written(request, items, proposal)
+
+
+@lru_cache(maxsize=256)
+def write_acceptance(acceptance: Acceptance) -> bytes:
+    """Write an A-ASSOCIATE-AC."""
+    from pynetdicom import pdu, pdu_items
+
+    accept = pdu.A_ASSOCIATE_AC()
+    items: list[Any] = [_application_context(pdu_items, APPLICATION_CONTEXT)]
+    for each in acceptance.answers:
+        item = pdu_items.PresentationContextItemAC()
+        item.presentation_context_id = each.id
+        item.result_reason = each.result
+        item.transfer_syntax_sub_item = [_transfer_syntax(pdu_items, each.transfer or IMPLICIT_LE)]
+        items.append(item)
+    return _written(accept, items, acceptance)
+
+
+def _application_context(pdu_items: Any, name: str) -> Any:
+    item = pdu_items.ApplicationContextItem()
+    item.application_context_name = name
+    return item
+
+
+def _transfer_syntax(pdu_items: Any, uid: str) -> Any:
+    item = pdu_items.TransferSyntaxSubItem()
+    item.transfer_syntax_name = uid
+    return item
+
+
+def _written(message: Any, items: list[Any], values: Proposal | Acceptance) -> bytes:
+    from pynetdicom import pdu_items
+
+    for title in (values.calling, values.called):
+        if not 1 <= len(title.strip()) <= 16 or not title.isascii() or not title.isprintable() or "\\" in title:  # noqa: PLR2004  PS3.5 AE
+            raise LocalProtocolError(f"{title!r} is no AE title: 1 to 16 printable ASCII characters (PS3.5 table 6.2-1)")
+    if isinstance(values, Proposal):
+        message.called_ae_title, message.calling_ae_title = values.called, values.calling
+    else:
+        message.reserved_aet, message.reserved_aec = values.called, values.calling
+    length = pdu_items.MaximumLengthSubItem()
+    length.maximum_length_received = values.max_pdu
+    uid = pdu_items.ImplementationClassUIDSubItem()
+    uid.implementation_class_uid = values.implementation
+    data: list[Any] = [length, uid]
+    for role in values.roles:
+        item = pdu_items.SCP_SCU_RoleSelectionSubItem()
+        item.uid, item.scu_role, item.scp_role = role.abstract, int(role.scu), int(role.scp)
+        data.append(item)
+    if values.version:
+        version = pdu_items.ImplementationVersionNameSubItem()
+        version.implementation_version_name = values.version
+        data.append(version)
+    user = pdu_items.UserInformationItem()
+    user.user_data = data
+    message.variable_items = [*items, user]
+    raw: bytes = message.encode()
+    return raw
+
+
+@lru_cache(maxsize=64)
+def read_proposal(body: bytes) -> Proposal:
+    """Read an A-ASSOCIATE-RQ from what follows its PDU header."""
+    from pynetdicom import pdu
+
+    request, user = _read(pdu.A_ASSOCIATE_RQ(), 1, body)
+    found = tuple(
+        Context(item.presentation_context_id, str(item.abstract_syntax or ""), tuple(map(str, item.transfer_syntax)))
+        for item in request.presentation_context
+    )
+    numbers = [context.id for context in found]
+    if not found or len(numbers) != len(set(numbers)) or any(number % 2 == 0 for number in numbers):
+        raise RemoteProtocolError(f"presentation context IDs must be odd and unique, not {numbers} (PS3.8 table 9-13)")
+    if any(not context.abstract or not context.transfers for context in found):
+        raise RemoteProtocolError("a presentation context lacks its abstract or transfer syntax (PS3.8 table 9-13)")
+    return Proposal(
+        calling=str(request.calling_ae_title).strip(),
+        called=str(request.called_ae_title).strip(),
+        contexts=found,
+        application_context=str(request.application_context_name or ""),
+        protocol=request.protocol_version,
+        **user,
+    )
+
+
+@lru_cache(maxsize=64)
+def read_acceptance(body: bytes) -> Acceptance:
+    """Read an A-ASSOCIATE-AC from what follows its PDU header."""
+    from pynetdicom import pdu
+
+    accept, user = _read(pdu.A_ASSOCIATE_AC(), 2, body)
+    answers = tuple(
+        Answer(
+            item.presentation_context_id,
+            item.result,
+            str(item.transfer_syntax or "") if item.result == ACCEPTED else "",
+        )
+        for item in accept.presentation_context
+    )
+    calling = body[20:36].decode("ascii", "replace").strip()
+    called = body[4:20].decode("ascii", "replace").strip()
+    return Acceptance(calling, called, answers, **user)
+
+
+def _read(message: Any, kind: int, body: bytes) -> tuple[Any, dict[str, Any]]:
+    """Let pynetdicom decode; whatever it stumbles over is the peer's fault."""
+    if len(body) < 68:  # noqa: PLR2004  the fixed part, PS3.8 table 9-11
+        raise RemoteProtocolError("the association PDU ends inside its fixed part (PS3.8 table 9-11)")
+    try:
+        message.decode(bytes((kind, 0)) + len(body).to_bytes(4, "big") + body)
+        user = message.user_information
+        if user is None or user.maximum_length is None:
+            raise RemoteProtocolError("no user information with a maximum length (PS3.7 annex D.3.3.1)")
+        roles = tuple(Role(str(uid), bool(r.scu_role), bool(r.scp_role)) for uid, r in user.role_selection.items())
+        return message, {
+            "max_pdu": user.maximum_length,
+            "roles": roles,
+            "implementation": str(user.implementation_class_uid or ""),
+            "version": str(user.implementation_version_name or ""),
+        }
+    except RemoteProtocolError:
+        raise
+    except Exception as error:  # the decoder raises whatever its parsing meets
+        raise RemoteProtocolError(f"the association PDU cannot be read: {error}") from error
+
+
+def read_rejection(body: bytes) -> Rejection:
+    """Read an A-ASSOCIATE-RJ."""
+    if len(body) != 4:  # noqa: PLR2004  PS3.8 table 9-21
+        raise RemoteProtocolError("an A-ASSOCIATE-RJ has 4 bytes after its header (PS3.8 table 9-21)")
+    return Rejection(body[1], body[2], body[3])
