@@ -14,21 +14,35 @@ a web page open on the same machine can neither read nor command it.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from stepwedge.errors import BadInput, Broken, Failed, Inconclusive, LinkLost, LocalProtocolError, NoAnswer, Refused
-from stepwedge.errors import RemoteProtocolError, Skipped
+from stepwedge.errors import (
+    BadInput,
+    Broken,
+    Failed,
+    Inconclusive,
+    LinkLost,
+    LocalProtocolError,
+    NoAnswer,
+    Refused,
+    RemoteProtocolError,
+    Skipped,
+    StepwedgeError,
+)
 from stepwedge.sim.simulator import Case
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from stepwedge.evidence.journal import Journal
     from stepwedge.sim.simulator import Simulator
@@ -72,7 +86,7 @@ class Admin:
     def __init__(self, simulators: Mapping[str, Simulator], journal: Journal) -> None:
         self._simulators = simulators
         self._journal = journal
-        self.application = Starlette(
+        self._application = Starlette(
             routes=[
                 Route("/health", self._health),
                 Route("/journal", self._read_journal),
@@ -85,3 +99,144 @@ class Admin:
                 Route("/{name}/journal", self._read_journal),
             ],
         )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve as an ASGI application; refuse what a foreign web page could make a browser send."""
+        if scope["type"] == "http" and (refusal := _refusal(scope)):
+            await Json({"error": {"kind": "refused", "message": refusal}}, 403)(scope, receive, send)
+        else:
+            await self._application(scope, receive, send)
+
+    async def _act(self, request: Request) -> Response:
+        async def do(simulator: Simulator, body: dict[str, Any]) -> Any:
+            case = body.get("case") or {}
+            return await simulator.act(
+                _text(body, "word"), _mapping(body, "args"), Case(str(case.get("id", "")), case.get("seed"))
+            )
+
+        return await self._call(request, do)
+
+    async def _ask(self, request: Request) -> Response:
+        async def do(simulator: Simulator, body: dict[str, Any]) -> Any:
+            return await simulator.ask(_text(body, "what"), _mapping(body, "args"))
+
+        return await self._call(request, do)
+
+    async def _reset(self, request: Request) -> Response:
+        async def do(simulator: Simulator, _: dict[str, Any]) -> Any:
+            simulator.reset()
+            return {}
+
+        return await self._call(request, do)
+
+    async def _quirks(self, request: Request) -> Response:
+        async def do(simulator: Simulator, body: dict[str, Any]) -> Any:
+            quirks = simulator.bench.quirks
+            if "active" in body:
+                quirks.set(body["active"])
+            known = {
+                name: {"defect": quirk.defect, "severity": quirk.severity, "notices": quirk.notices}
+                for name, quirk in quirks.known.items()
+            }
+            return {"known": known, "active": quirks.active, "acted": quirks.acted}
+
+        return await self._call(request, do)
+
+    async def _call(self, request: Request, do: Callable[[Simulator, dict[str, Any]], Awaitable[Any]]) -> Response:
+        """Answer with the result, or with the word and text of what went wrong."""
+        try:
+            simulator = self._named(request)
+            return Json({"result": await do(simulator, await _body(request))})
+        except Exception as trouble:  # noqa: BLE001 - every failure is an answer here, and the engine judges it
+            text = str(trouble) if isinstance(trouble, StepwedgeError) else f"{type(trouble).__name__}: {trouble}"
+            return Json({"error": {"kind": kind_of(trouble), "message": text}})
+
+    def _named(self, request: Request) -> Simulator:
+        name = request.path_params["name"]
+        if name not in self._simulators:
+            raise Broken(f"no simulated actor is called {name!r}; here are {', '.join(self._simulators)}")
+        return self._simulators[name]
+
+    async def _read_journal(self, request: Request) -> Response:
+        name = request.path_params.get("name", "")
+        try:
+            after = max(int(request.query_params.get("after", "0")), 0)
+            wait = min(max(float(request.query_params.get("wait", "0")), 0.0), LONGEST_WAIT)
+        except ValueError:
+            return Json({"error": {"kind": "bad input", "message": "after is a number, wait is seconds"}}, 400)
+        lines = await self._lines(after, wait, name)
+        return Response(b'{"exchanges": [%b], "last": %d}' % (b",".join(lines), self._journal.last), media_type="application/json")
+
+    async def _lines(self, after: int, wait: float, name: str) -> list[bytes]:
+        """Return journal lines, of one actor when named; wait for the first one."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        mark = f'"actor": {json.dumps(name)},'.encode()
+        while True:
+            found = self._journal.lines(after)
+            after += len(found)
+            lines = [line for line in found if not name or mark in line]
+            if lines or (not found and not await self._journal.wait(after, deadline - loop.time())):
+                return lines
+
+    async def _health(self, _: Request) -> Response:
+        actors = {name: simulator.addresses().format() for name, simulator in self._simulators.items()}
+        return Json({"status": "ready", "pid": os.getpid(), "actors": actors, "journal": self._journal.last})
+
+    async def _health_of(self, request: Request) -> Response:
+        async def do(simulator: Simulator, _: dict[str, Any]) -> Any:
+            outbox = simulator.bench.outbox
+            return {"status": "ready", "address": simulator.addresses().format(), "waiting": len(outbox.waiting()), "parked": len(outbox.parked())}
+
+        return await self._call(request, do)
+
+    async def _metrics(self, _: Request) -> Response:
+        """Write the Prometheus text format 0.0.4."""
+        lines = ["# TYPE stepwedge_exchanges_total counter", f"stepwedge_exchanges_total {self._journal.last}"]
+        for metric in ("waiting", "parked"):
+            lines.append(f"# TYPE stepwedge_outbox_{metric} gauge")
+            for name, simulator in self._simulators.items():
+                count = len(getattr(simulator.bench.outbox, metric)())
+                lines.append(f'stepwedge_outbox_{metric}{{actor="{name}"}} {count}')
+        lines.append("# TYPE stepwedge_quirk_acted_total counter")
+        for name, simulator in self._simulators.items():
+            for quirk, count in simulator.bench.quirks.acted.items():
+                lines.append(f'stepwedge_quirk_acted_total{{actor="{name}",quirk="{quirk}"}} {count}')
+        return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+
+def _refusal(scope: Scope) -> str:
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    host = headers.get(b"host", "").rpartition(":")[0] or headers.get(b"host", "")
+    if host not in {"127.0.0.1", "localhost", "[::1]"}:
+        return "only requests for this machine itself are answered"
+    if scope["method"] == "POST" and not headers.get(b"content-type", "").startswith("application/json"):
+        return "a POST must be application/json"
+    return ""
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > LARGEST_BODY:
+            raise BadInput("body", f"at most {LARGEST_BODY} bytes", "more")
+    try:
+        body = json.loads(data or b"{}")
+    except ValueError as error:
+        raise BadInput("body", "JSON", str(error)) from None
+    if not isinstance(body, dict):
+        raise BadInput("body", "a JSON object", type(body).__name__)
+    return body
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    if not isinstance(value := body.get(name), str):
+        raise BadInput(name, "a text", repr(value))
+    return value
+
+
+def _mapping(body: dict[str, Any], name: str) -> dict[str, Any]:
+    if not isinstance(value := body.get(name, {}), dict):
+        raise BadInput(name, "an object", repr(value))
+    return value

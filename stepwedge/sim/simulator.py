@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,7 +11,7 @@ from stepwedge.errors import Broken
 from stepwedge.sim.address import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.tables import State
@@ -36,10 +37,6 @@ class Door(Protocol):
         ...
 
 
-Act = "Callable[[dict[str, Any], Case], Awaitable[dict[str, Any]]]"
-"""What a word does: ``async def place_order(args, case) -> result``; trouble is raised from ``stepwedge.errors``."""
-
-
 @dataclass
 class Simulator:
     """What the host starts, stops and talks to; ``build(bench)`` of a simulator's package returns one.
@@ -47,8 +44,8 @@ class Simulator:
     Attributes:
         acts: word to coroutine function ``(args, case) -> result``, called with the checked JSON arguments.
         asks: question to function ``(args) -> JSON`` (plain or coroutine), reading the state only.
-        background: coroutine functions started with the simulator and cancelled when it stops.
-        application: what it calls itself in MSH-3; ``calling`` is the AE title it calls from without a DICOM door.
+        background: coroutine functions started when all addresses are known, and cancelled when it stops.
+        calling: AE title it calls from, when it has no DICOM door.
     """
 
     bench: Bench
@@ -56,8 +53,10 @@ class Simulator:
     doors: Sequence[Door] = ()
     acts: Mapping[str, Callable[[dict[str, Any], Case], Awaitable[dict[str, Any]]]] = field(default_factory=dict)
     asks: Mapping[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     calling: str | None = None
     _address: Address = field(default_factory=Address)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         """Open every door."""
@@ -65,8 +64,17 @@ class Simulator:
         for door in self.doors:
             self._address = self._address.joined(await door.start())
 
+    def begin(self) -> None:
+        """Let out what waits and start what runs in the background; called when every actor's address is known."""
+        self.bench.outbox.start()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(work()) for work in self.background]
+
     async def stop(self) -> None:
         """Close every door, then end all that is on its way out."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for door in self.doors:
             await door.stop()
         await self.bench.stop()

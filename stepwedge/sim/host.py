@@ -1,0 +1,157 @@
+"""Run simulated systems in one process: start, tell where they are, serve until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from stepwedge import kit
+from stepwedge.errors import BadInput
+from stepwedge.evidence.journal import Journal
+from stepwedge.sim.address import Address, Directory
+from stepwedge.sim.bench import Bench
+from stepwedge.sim.ports import Ports
+from stepwedge.sim.quirks import Quirk, Quirks, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from stepwedge.sim.simulator import Simulator
+
+READY = "hospital.json"
+PARENT_LOOKS = 0.25
+"""Seconds between two looks whether the process that started us still lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One simulated actor to play: the simulator (``role``) and its settings from the lab file."""
+
+    role: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whom to play, and who else is there.
+
+    Attributes:
+        parts: actor name to part.
+        others: real actors' addresses.
+    """
+
+    parts: dict[str, Part]
+    others: dict[str, Address] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, document: Any, place: str) -> Plan:
+        """Read ``{"actors": {name: {"role", "settings"}}, "directory": {name: {"hl7": "mllp://..", ...}}}``."""
+        if not isinstance(document, dict) or not isinstance(document.get("actors"), dict) or not document["actors"]:
+            raise BadInput(place, 'an object with "actors"', type(document).__name__)
+        parts = {name: Part(part["role"], part.get("settings") or {}) for name, part in document["actors"].items()}
+        directory = document.get("directory") or {}
+        others = {name: Address.parse(doors, f"{place}: {name}") for name, doors in directory.items()}
+        return cls(parts, others)
+
+
+class Host:
+    """The simulated actors of one process, their shared journal and directory, and their admin API."""
+
+    def __init__(self, plan: Plan, state: Path, seed: int, quirks: Sequence[str] = ()) -> None:
+        state.mkdir(parents=True, exist_ok=True)
+        self._plan = plan
+        self._state = state
+        self._seed = seed
+        self.journal = Journal(state)
+        self.directory = Directory(plan.others)
+        self._ports = Ports(state / "ports.json")
+        self.simulators: dict[str, Simulator] = {}
+        packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
+        known: dict[str, dict[str, Quirk]] = {name: getattr(package, "QUIRKS", {}) for name, package in packages.items()}
+        everybody = {quirk for each in known.values() for quirk in each}
+        for quirk in quirks:
+            if quirk not in everybody:
+                raise unknown(quirk, everybody)
+        for name, part in plan.parts.items():
+            bench = Bench(
+                name, part.role, part.settings, state / name, seed, self.journal, self.directory, self._ports, Quirks(known[name])
+            )
+            bench.quirks.set(quirk for quirk in quirks if quirk in known[name])
+            self.simulators[name] = packages[name].build(bench)
+
+    async def start(self) -> str:
+        """Open every door, then let out what waits; return the URL of the admin API."""
+        for name, simulator in self.simulators.items():
+            await simulator.start()
+            self.directory[name] = simulator.addresses()
+        self._admin, admin = await self._serve_admin()
+        for simulator in self.simulators.values():
+            simulator.begin()
+        self._tell(admin)
+        return admin
+
+    async def stop(self) -> None:
+        """Stop every system and take back the word that we are ready."""
+        (self._state / READY).unlink(missing_ok=True)
+        await self._admin.stop()
+        for simulator in self.simulators.values():
+            await simulator.stop()
+        self.journal.close()
+
+    async def _serve_admin(self) -> tuple[WebServer, str]:
+        from stepwedge.sim.admin import Admin
+        from stepwedge.sim.web import WebServer
+
+        server = WebServer(Admin(self.simulators, self.journal))
+        _, port = await self._ports.listen("host", "admin", None, lambda port: server.start(self._ports.host, port))
+        return server, f"http://{self._ports.host}:{port}"
+
+    def _tell(self, admin: str) -> None:
+        """Write where everybody is, at once or not at all."""
+        actors = {
+            name: {"role": self._plan.parts[name].role, "address": simulator.addresses().format(), "admin": f"{admin}/{name}"}
+            for name, simulator in self.simulators.items()
+        }
+        draft = self._state / f"{READY}.part"
+        draft.write_text(json.dumps({"pid": os.getpid(), "admin": admin, "seed": self._seed, "actors": actors}, indent=1))
+        draft.replace(self._state / READY)
+
+
+async def serve(host: Host, parent: int | None = None) -> None:
+    """Run until SIGTERM or SIGINT, or until the process ``parent`` is gone."""
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+            loop.add_signal_handler(number, over.set)
+    await host.start()
+    watch = loop.create_task(_watch(parent, over)) if parent else None
+    try:
+        await over.wait()
+    finally:
+        if watch:
+            watch.cancel()
+        await host.stop()
+
+
+async def _watch(parent: int, over: asyncio.Event) -> None:
+    """Set ``over`` when a process is gone: an aborted run must leave nothing behind."""
+    while _alive(parent):
+        await asyncio.sleep(PARENT_LOOKS)
+    over.set()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

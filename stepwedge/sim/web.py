@@ -1,0 +1,286 @@
+"""The web door of a simulated system, and its way out, both journaled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+import uvicorn
+
+from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError
+from stepwedge.sim import keys
+from stepwedge.sim.address import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import httpx
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from stepwedge.evidence.exchange import Keys
+    from stepwedge.sim.bench import Bench
+
+AGENT = "Stepwedge/"
+"""Product name in User-Agent, followed by the application name of the sender."""
+BACKLOG = 128
+GRACE = 1
+"""Seconds that open requests get when a server stops."""
+
+
+class WebServer:
+    """Serve one ASGI application over HTTP/1.1 in the running loop."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen; an OSError says that the port cannot be had."""
+        listening = socket.create_server((host, port), backlog=BACKLOG)
+        config = uvicorn.Config(
+            self._application,
+            lifespan="off",
+            http="h11",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+        self._server = _Server(config)
+        self._task = asyncio.get_running_loop().create_task(self._server.serve([listening]))
+        await self._server.ready.wait()
+
+    async def stop(self) -> None:
+        """Let open requests end, for a moment, and stop."""
+        if self._task is not None:
+            self._server.should_exit = True
+            await self._task
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the host and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@dataclass(slots=True)
+class Note:
+    """What a request handler adds to the journal's line about its request (``note(scope)``)."""
+
+    keys: Keys = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def note(scope: Scope) -> Note:
+    """Return the note of the request under way; ``note(request.scope).facts["sop"] = ...``."""
+    found: Note = scope["stepwedge.note"]
+    return found
+
+
+class WebDoor:
+    """An HTTP listener whose every exchange is journaled before the last byte of its answer leaves.
+
+    Keys come from the URL and from JSON model bodies; for others the application adds them with :func:`note`.
+    """
+
+    def __init__(self, bench: Bench, application: ASGIApp, root: str = "") -> None:
+        """Serve an ASGI application that answers below ``root`` (``/dicom-web``)."""
+        self._bench = bench
+        self._application = application
+        self._root = root
+        self._server = WebServer(self)
+
+    async def start(self) -> Address:
+        """Listen on the bench's ``web`` port."""
+        _, port = await self._bench.listen("web", self._server.start)
+        return Address(web=f"http://{self._bench.ports.host}:{port}{self._root}")
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._server.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request and record it."""
+        if scope["type"] != "http":
+            return
+        scope["stepwedge.note"] = Note()
+        seen = _Seen(time.time())
+
+        async def received() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                seen.request += message.get("body", b"")
+            return message
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen.status, seen.headers = message["status"], dict(message.get("headers", ()))
+            else:
+                seen.response += message.get("body", b"")
+                if not message.get("more_body"):
+                    self._record(scope, seen)
+            await send(message)
+
+        try:
+            await self._application(scope, received, sent)
+        except Exception as trouble:  # noqa: BLE001 - a handler's mistake is answered 500, and the door stays open
+            note(scope).facts["error"] = f"{type(trouble).__name__}: {trouble}"
+            if not seen.status:
+                body = b"internal error"
+                headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+                await sent({"type": "http.response.start", "status": 500, "headers": headers})
+                await sent({"type": "http.response.body", "body": body})
+            else:
+                self._record(scope, seen)
+                raise
+
+    def _record(self, scope: Scope, seen: _Seen) -> None:
+        headers = dict(scope["headers"])
+        agent = headers.get(b"user-agent", b"").decode("latin-1")
+        peer = self._bench.directory.by_application(agent.removeprefix(AGENT)) if agent.startswith(AGENT) else agent
+        query = scope["query_string"].decode("latin-1")
+        path = scope["path"].removeprefix(self._root)
+        note_ = note(scope)
+        found = _keys(path, query, (headers, seen.request), (seen.headers, seen.response))
+        self._bench.record(
+            "web",
+            "in",
+            f"{scope['method']} {_kind(path)}",
+            began=seen.began,
+            peer=peer or str((scope.get("client") or ["?"])[0]),
+            outcome=str(seen.status),
+            keys=keys.merge(found, note_.keys),
+            facts={"path": path, "query": query, **note_.facts},
+            request=bytes(seen.request),
+            response=bytes(seen.response),
+        )
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What passed through the door for one request."""
+
+    began: float
+    request: bytearray = field(default_factory=bytearray)
+    response: bytearray = field(default_factory=bytearray)
+    status: int = 0
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+
+
+def _kind(path: str) -> str:
+    """Return the path without the identifiers in it: ``/studies/1.2.3/series`` is ``/studies/{}/series``."""
+    return "/".join("{}" if part[:1].isdigit() else part for part in path.split("/"))
+
+
+def _keys(path: str, query: str, *bodies: tuple[Mapping[bytes, bytes], bytearray | bytes]) -> Keys:
+    found = keys.of_url(path, query)
+    for headers, body in bodies:
+        if body and headers.get(b"content-type", b"").startswith(b"application/dicom+json"):
+            with contextlib.suppress(ValueError):
+                found = keys.merge(found, keys.of_json_model(json.loads(body)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, whatever its status; header names are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Web:
+    """The web client of one simulated system: one connection pool, every exchange journaled."""
+
+    def __init__(self, bench: Bench) -> None:
+        """Use ``web_timeout`` of the settings (seconds, 30 when absent)."""
+        self._bench = bench
+        self._timeout = float(bench.settings.get("web_timeout", 30.0))
+        self._client: httpx.AsyncClient | None = None
+
+    async def ask(
+        self,
+        to: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        case: str = "",
+        found: Keys | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> Answer:
+        """Send one request to an actor's DICOMweb root and return the answer.
+
+        ``found`` and ``facts`` are added to the journal's line: what the caller knows and the URL does not say.
+        """
+        import httpx
+
+        if self._client is None:
+            logging.getLogger("httpx").setLevel(logging.WARNING)
+            self._client = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, trust_env=False)
+        root = self._bench.directory.door(to, "web")
+        asked = urlencode(query or {})
+        url = f"{root}{path}" + (f"?{asked}" if asked else "")
+        sent = {"User-Agent": AGENT + self._bench.application, **(headers or {})}
+        began = time.time()
+        answer, outcome, response = None, "", b""
+        try:
+            got = await self._client.request(method, url, headers=sent, content=body or None)
+            answer = Answer(got.status_code, {name.lower(): value for name, value in got.headers.items()}, got.content)
+            outcome, response = str(answer.status), answer.body
+        except httpx.TimeoutException as trouble:
+            outcome = "timeout"
+            raise NoAnswer(f"{method} {url}: no answer within {self._timeout:g} s") from trouble
+        except httpx.RemoteProtocolError as trouble:
+            outcome = "lost"
+            raise LinkLost(f"{method} {url}: {trouble}") from trouble
+        except httpx.TransportError as trouble:
+            outcome = "lost"
+            raise LinkLost(f"{method} {url}: {trouble or type(trouble).__name__}") from trouble
+        except httpx.HTTPError as trouble:
+            outcome = "garbled"
+            raise RemoteProtocolError(f"{method} {url}: {trouble}") from trouble
+        finally:
+            types = {b"content-type": (answer.headers.get("content-type", "") if answer else "").encode()}
+            given = {b"content-type": sent.get("Content-Type", "").encode()}
+            self._bench.record(
+                "web",
+                "out",
+                f"{method} {_kind(path)}",
+                began=began,
+                peer=to,
+                outcome=outcome,
+                keys=keys.merge(_keys(path, asked, (given, body), (types, response)), found or {}),
+                facts={"path": path, "query": asked, "host": urlsplit(root).netloc, **(facts or {})},
+                request=body,
+                response=response,
+                case=case,
+            )
+        return answer
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._client is not None:
+            await self._client.aclose()
