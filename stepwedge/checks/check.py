@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from stepwedge.actors.words import Parameter, did_you_mean
 from stepwedge.checks import matchers
 from stepwedge.checks.difference import Difference
-from stepwedge.errors import BadInput, LinkLost, NoAnswer, Refused, RemoteProtocolError
+from stepwedge.errors import (
+    BadInput,
+    Failed,
+    Inconclusive,
+    LinkLost,
+    LocalProtocolError,
+    NoAnswer,
+    Refused,
+    RemoteProtocolError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -125,6 +134,50 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What the keys of ``where`` or ``is`` may be.
+
+    Attributes:
+        says: what they are, for readers: ``DICOM keywords``.
+        complaint: what is wrong with one key; empty when nothing is.
+    """
+
+    says: str
+    complaint: Callable[[str], str]
+
+    def problems(self, spec: Any, path: str) -> Iterator[tuple[str, str]]:
+        """Yield (path, what is wrong) for every unknown key at the top of ``spec``."""
+        if isinstance(spec, dict) and matchers.matcher_word(spec) is None:
+            for key in spec:
+                if text := self.complaint(str(key)):
+                    yield f"{path}.{key}", text
+
+
+def only(*names: str) -> Vocabulary:
+    """Allow these names and no others."""
+    listed = ", ".join(names)
+
+    def complaint(key: str) -> str:
+        return "" if key in names else f"{key!r} is none of {listed}{did_you_mean(key, names)}"
+
+    return Vocabulary(listed, complaint)
+
+
+def _keyword_complaint(key: str) -> str:
+    from stepwedge.wire import dictionary
+
+    try:
+        dictionary.find(key)
+    except LocalProtocolError as trouble:
+        return str(trouble)
+    return ""
+
+
+KEYWORDS: Final = Vocabulary("DICOM keywords", _keyword_complaint)
+ANYTHING: Final = Vocabulary("a value or a matcher", lambda _key: "")
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One thing that can be expected, such as ``worklist.entry``.
 
@@ -136,8 +189,8 @@ class Check:
             simulated actor knows), ``value`` (something bound earlier).
         place: whether the step names the actor with ``at`` or with ``from``.
         doors: what ``through`` may name, each with the claim it needs; the first is the default.
-        names: what the keys of ``where`` and ``is`` are, for readers.
-        keys: the only keys allowed in ``where``; empty means any.
+        where: what the keys of ``where`` may be; ``is_`` likewise.
+        chosen_by: keys of ``where`` of which at least one must be there.
         takes: what ``with`` may hold.
         fence: ``hl7`` when a marker message behind the suspect proves a ``never``.
     """
@@ -149,8 +202,9 @@ class Check:
     observes: Observes
     place: Place
     doors: Mapping[str, str] = field(default_factory=dict)
-    names: str = ""
-    keys: tuple[str, ...] = ()
+    where: Vocabulary = ANYTHING
+    is_: Vocabulary = ANYTHING
+    chosen_by: tuple[str, ...] = ()
     takes: tuple[Parameter, ...] = ()
     fence: Literal["none", "hl7"] = "none"
     requires: tuple[str, ...] = ()
@@ -159,9 +213,9 @@ class Check:
         """Look once; trouble on the wire becomes *unsure* and says whose fault it is."""
         try:
             return self.ask(question)
-        except (LinkLost, NoAnswer) as trouble:
+        except (LinkLost, NoAnswer, Inconclusive) as trouble:
             return Look(unsure=str(trouble))
-        except (Refused, RemoteProtocolError) as trouble:
+        except (Refused, RemoteProtocolError, Failed) as trouble:
             return Look(
                 unsure=str(trouble),
                 peer_fault=True,
@@ -177,15 +231,11 @@ class Check:
         """Yield (path, what is wrong) for one step as it stands in the file, references and all."""
         yield from self._misplaced(step)
         yield from self._strange_arguments(step.get("with") or {})
-        where = step.get("where")
-        if self.keys and isinstance(where, dict):
-            for key in where:
-                if key not in self.keys:
-                    said = f"{self.name} chooses by {', '.join(self.keys)}"
-                    yield f"where.{key}", said + did_you_mean(key, self.keys)
-        for key in ("where", "is"):
-            if key in step:
-                yield from matchers.problems(step[key], key)
+        if self.chosen_by and not set(self.chosen_by) & set(step.get("where") or {}):
+            yield "where", f"{self.name} needs {' or '.join(self.chosen_by)} to know what is meant"
+        for key, vocabulary in (("where", self.where), ("is", self.is_)):
+            yield from vocabulary.problems(step.get(key), key)
+            yield from matchers.problems(step.get(key), key)
 
     def _misplaced(self, step: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for place in ("at", "from"):
@@ -219,8 +269,9 @@ def check(
     observes: Observes,
     place: Place,
     doors: Mapping[str, str] | None = None,
-    names: str = "",
-    keys: tuple[str, ...] = (),
+    where: Vocabulary = ANYTHING,
+    is_: Vocabulary = ANYTHING,
+    chosen_by: tuple[str, ...] = (),
     takes: tuple[Parameter, ...] = (),
     fence: Literal["none", "hl7"] = "none",
     requires: tuple[str, ...] = (),
@@ -231,7 +282,7 @@ def check(
         if name in CHECKS and CHECKS[name].ask.__module__ != ask.__module__:
             raise BadInput(f"check {name!r}", "one definition of each check", "two", "rename one of them")
         CHECKS[name] = Check(
-            name, ask, says, ihe, observes, place, doors or {}, names, keys, takes, fence, requires
+            name, ask, says, ihe, observes, place, doors or {}, where, is_, chosen_by, takes, fence, requires
         )
         return ask
 

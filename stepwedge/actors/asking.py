@@ -1,0 +1,363 @@
+"""Black-box questions, asked on the wire by a probe that is nobody's actor.
+
+Each question is one association or one HTTP request. What came back is an :class:`Asked`: the answers and the number
+of the exchange that proves them. No answer is an exception (``LinkLost``, ``NoAnswer``, ``Refused``,
+``RemoteProtocolError``), never an empty list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.errors import Broken, LinkLost, NoAnswer, Refused, RemoteProtocolError, StepwedgeError
+from stepwedge.evidence.exchange import NOTHING, Exchange, Payload
+from stepwedge.sim import keys as keys_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from stepwedge.actors.cast import Cast
+    from stepwedge.sim.address import Entity
+    from stepwedge.wire.dicomweb import DicomWeb
+    from stepwedge.wire.dimse_blocking import Association
+    from stepwedge.wire.elements import Elements
+
+ASK_SECONDS: Final = 10.0
+"""How long one answer may take, before patience scales it."""
+RETRIEVE_SECONDS: Final = 60.0
+
+WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
+STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+PATIENT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
+TRANSFERS: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+
+STEP_KEYS: Final = (
+    # PS3.4 table K.6-1, Scheduled Procedure Step module: these stand in the Scheduled Procedure Step Sequence.
+    "ScheduledStationAETitle",
+    "ScheduledProcedureStepStartDate",
+    "ScheduledProcedureStepStartTime",
+    "Modality",
+    "ScheduledPerformingPhysicianName",
+    "ScheduledProcedureStepDescription",
+    "ScheduledStationName",
+    "ScheduledProcedureStepLocation",
+    "ScheduledProtocolCodeSequence",
+    "PreMedication",
+    "ScheduledProcedureStepID",
+    "ScheduledProcedureStepStatus",
+    "RequestedContrastAgent",
+)
+ENTRY_KEYS: Final = (
+    # PS3.4 table K.6-1, the other modules, as RAD-5 asks for them.
+    "SpecificCharacterSet",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "ReferencedStudySequence",
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientWeight",
+    "MedicalAlerts",
+    "Allergies",
+    "PregnancyStatus",
+    "StudyInstanceUID",
+    "RequestingPhysician",
+    "RequestedProcedureDescription",
+    "RequestedProcedureCodeSequence",
+    "AdmissionID",
+    "CurrentPatientLocation",
+    "RequestedProcedureID",
+    "RequestedProcedurePriority",
+    "ReasonForTheRequestedProcedure",
+    "PlacerOrderNumberImagingServiceRequest",
+    "FillerOrderNumberImagingServiceRequest",
+)
+_PATIENT_KEYS: Final = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
+LEVEL_KEYS: Final = {
+    # PS3.4 section C.6: what is asked for at each level.
+    "PATIENT": _PATIENT_KEYS,
+    "STUDY": (
+        *_PATIENT_KEYS,
+        "StudyInstanceUID",
+        "AccessionNumber",
+        "StudyID",
+        "StudyDate",
+        "StudyTime",
+        "ModalitiesInStudy",
+        "NumberOfStudyRelatedSeries",
+        "NumberOfStudyRelatedInstances",
+    ),
+    "SERIES": ("StudyInstanceUID", "SeriesInstanceUID", "Modality", "NumberOfSeriesRelatedInstances"),
+    "IMAGE": ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "InstanceNumber"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came back, and the numbers of the exchanges that prove it."""
+
+    answers: list[Elements]
+    evidence: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """One instance as it came back.
+
+    Attributes:
+        sop: SOP Instance UID.
+        header: the data set without its pixels.
+        pixels: SHA-256 of the bytes of Pixel Data.
+    """
+
+    sop: str
+    header: Elements
+    pixels: str
+
+
+def worklist(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:
+    """Ask for worklist entries (RAD-5); ``keys`` are DICOM keywords, each put where the standard has it."""
+    identifier: dict[str, Any] = dict.fromkeys(ENTRY_KEYS, "")
+    step: dict[str, Any] = dict.fromkeys(STEP_KEYS, "")
+    for key, value in keys.items():
+        (step if key in STEP_KEYS else identifier)[key] = value
+    identifier["ScheduledProcedureStepSequence"] = [_sequences(step)]
+    address = cast[actor].address
+    entity = _door(actor, "worklist", address.worklist or address.dicom)
+    with _associated(cast, entity, (WORKLIST_FIND,)) as association:
+        return _find(cast, actor, association, WORKLIST_FIND, _sequences(identifier))
+
+
+def studies(cast: Cast, actor: str, door: str, keys: Mapping[str, Any]) -> Asked:
+    """Ask for studies through ``c-find`` or ``qido-rs`` (RAD-14, PS3.18 section 10.6)."""
+    if door == "qido-rs":
+        return _qido(cast, actor, "studies", {**dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys})
+    identifier = {"QueryRetrieveLevel": "STUDY", **dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys}
+    entity = _door(actor, "dicom", cast[actor].address.dicom)
+    with _associated(cast, entity, (STUDY_FIND,)) as association:
+        return _find(cast, actor, association, STUDY_FIND, identifier)
+
+
+def patients(cast: Cast, actor: str, door: str, keys: Mapping[str, Any]) -> Asked:
+    """Ask for patients at the patient level (PS3.4 section C.6.1)."""
+    if door != "c-find":
+        raise Broken(f"patients cannot be asked for through {door}: DICOMweb has no patient level (PS3.18)")
+    identifier = {"QueryRetrieveLevel": "PATIENT", **dict.fromkeys(LEVEL_KEYS["PATIENT"], ""), **keys}
+    entity = _door(actor, "dicom", cast[actor].address.dicom)
+    with _associated(cast, entity, (PATIENT_FIND,)) as association:
+        return _find(cast, actor, association, PATIENT_FIND, identifier)
+
+
+def instances(cast: Cast, actor: str, door: str, study: str) -> Asked:
+    """Ask which instances a study has; C-FIND goes down level by level, as a strict archive wants it (C.4.1.2)."""
+    if door == "qido-rs":
+        return _qido(cast, actor, f"studies/{study}/instances", dict.fromkeys(LEVEL_KEYS["IMAGE"][1:], ""))
+    entity = _door(actor, "dicom", cast[actor].address.dicom)
+    with _associated(cast, entity, (STUDY_FIND,)) as association:
+        series = _find(cast, actor, association, STUDY_FIND, _level("SERIES", StudyInstanceUID=study))
+        found, evidence = [], [*series.evidence]
+        for each in series.answers:
+            uid = each.get("SeriesInstanceUID", "")
+            wanted = _level("IMAGE", StudyInstanceUID=study, SeriesInstanceUID=uid)
+            images = _find(cast, actor, association, STUDY_FIND, wanted)
+            found += images.answers
+            evidence += images.evidence
+    return Asked(found, tuple(evidence))
+
+
+def retrieve(cast: Cast, actor: str, door: str, study: str) -> list[Retrieved]:
+    """Take a whole study to the probe itself through ``wado-rs`` or ``c-get``, headers and pixel hashes."""
+    if door == "wado-rs":
+        return [_opened(part10) for part10 in _wado(cast, actor, study)]
+    if door != "c-get":
+        raise Broken(f"the probe takes studies through wado-rs or c-get, not {door}")
+    return _get(cast, actor, study)
+
+
+def _level(level: str, **keys: str) -> dict[str, str]:
+    return {"QueryRetrieveLevel": level, **dict.fromkeys(LEVEL_KEYS[level], ""), **keys}
+
+
+def _sequences(keys: dict[str, Any]) -> dict[str, Any]:
+    """Turn universal keys of sequences into empty sequences."""
+    return {key: [] if value == "" and key.endswith("Sequence") else value for key, value in keys.items()}
+
+
+def _door(actor: str, name: str, entity: Entity | None) -> Entity:
+    if entity is None:
+        raise Broken(f"{actor} has no {name} address in the lab file, so it cannot be asked")
+    return entity
+
+
+@contextmanager
+def _associated(
+    cast: Cast,
+    entity: Entity,
+    classes: Sequence[str],
+    seconds: float = ASK_SECONDS,
+    stored: Sequence[str] = (),
+) -> Iterator[Association]:
+    from stepwedge.wire.dimse_blocking import Association
+
+    with Association.open(
+        entity.host,
+        entity.port,
+        calling=cast.probe,
+        called=entity.ae,
+        contexts=[(name, TRANSFERS) for name in classes],
+        timeout=seconds * cast.patience,
+        scp_of=stored,
+    ) as association:
+        yield association
+
+
+@dataclass(slots=True)
+class _Witness:
+    """Tells the cast of one exchange the probe made, whatever became of it."""
+
+    cast: Cast
+    actor: str
+    protocol: Any
+    kind: str
+    facts: dict[str, Any]
+    keys: dict[str, list[str]]
+    request: Payload = NOTHING
+    response: Payload = NOTHING
+    outcome: str = ""
+    number: int = 0
+
+    @contextmanager
+    def watching(self) -> Iterator[_Witness]:
+        began, ticks = time.time(), time.monotonic()
+        try:
+            yield self
+        except StepwedgeError as trouble:
+            self.outcome = _WORDS.get(type(trouble), "broken")
+            self.facts["error"] = str(trouble)
+            raise
+        finally:
+            took = time.monotonic() - ticks
+            self.number = self.cast.observe(
+                Exchange(
+                    0,
+                    began,
+                    took,
+                    "probe",
+                    "out",
+                    self.protocol,
+                    self.kind,
+                    self.actor,
+                    self.outcome,
+                    self.keys,
+                    self.facts,
+                    self.request,
+                    self.response,
+                )
+            )
+
+
+_WORDS: Final[dict[type[StepwedgeError], str]] = {
+    LinkLost: "lost",
+    NoAnswer: "timeout",
+    Refused: "refused",
+    RemoteProtocolError: "garbled",
+}
+
+
+def _find(cast: Cast, actor: str, association: Association, model: str, identifier: dict[str, Any]) -> Asked:
+    from stepwedge.wire import status
+    from stepwedge.wire.elements import encode
+
+    facts: dict[str, Any] = {"model": model, "identifier": identifier}
+    request = Payload.of(encode(identifier, explicit=True))
+    witness = _Witness(cast, actor, "dimse", "C-FIND", facts, keys_of.of_values(identifier), request)
+    with witness.watching():
+        found = association.find(model, identifier)
+        facts["answers"] = found.identifiers
+        witness.keys = keys_of.of_values([identifier, found.identifiers])
+        witness.response = Payload.of(b"".join(found.raw))
+        witness.outcome = f"{found.status:04X}"
+        if found.category != "success":
+            raise Refused(
+                f"{actor} ended the C-FIND with {status.describe(found.status, 'C-FIND')} {found.comment}"
+            )
+    return Asked(found.identifiers, (witness.number,))
+
+
+def _get(cast: Cast, actor: str, study: str) -> list[Retrieved]:
+    from stepwedge.wire import status
+
+    entity = _door(actor, "dicom", cast[actor].address.dicom)
+    classes = sorted({answer["SOPClassUID"] for answer in instances(cast, actor, "c-find", study).answers})
+    facts: dict[str, Any] = {"model": STUDY_GET, "identifier": _unique(study)}
+    witness = _Witness(cast, actor, "dimse", "C-GET", facts, {"study": [study]})
+    with (
+        _associated(cast, entity, (STUDY_GET, *classes), RETRIEVE_SECONDS, classes) as association,
+        witness.watching(),
+    ):
+        got = association.get(STUDY_GET, _unique(study))
+        witness.outcome = f"{got.status:04X}"
+        facts["completed"], facts["failed"] = got.completed, got.failed
+        if got.category != "success":
+            raise Refused(
+                f"{actor} ended the C-GET with {status.describe(got.status, 'C-GET')} {got.comment}"
+            )
+    return [_split(one.data, explicit=one.transfer_syntax != TRANSFERS[1]) for one in got.instances]
+
+
+def _unique(study: str) -> dict[str, str]:
+    return {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study}
+
+
+def _qido(cast: Cast, actor: str, level: str, keys: dict[str, Any]) -> Asked:
+    facts: dict[str, Any] = {"path": f"/{level}", "query": keys}
+    witness = _Witness(cast, actor, "web", f"GET /{level}", facts, keys_of.of_values(keys))
+    with witness.watching(), _web(cast, actor) as client:
+        answers = client.qido(level, keys)
+        witness.outcome = "200" if answers else "204"
+        witness.keys = keys_of.of_values([keys, answers])
+        facts["answers"] = answers
+    return Asked(answers, (witness.number,))
+
+
+def _wado(cast: Cast, actor: str, study: str) -> list[bytes]:
+    path = f"/studies/{study}"
+    witness = _Witness(cast, actor, "web", "GET /studies/{study}", {"path": path}, {"study": [study]})
+    with witness.watching(), _web(cast, actor, RETRIEVE_SECONDS) as client:
+        parts: list[bytes] = client.wado(study)
+        witness.outcome = "200"
+        witness.facts["instances"] = len(parts)
+    return parts
+
+
+def _web(cast: Cast, actor: str, seconds: float = ASK_SECONDS) -> DicomWeb:
+    from stepwedge.wire.dicomweb import DicomWeb
+
+    url = cast[actor].address.web
+    if url is None:
+        raise Broken(f"{actor} has no web address in the lab file, so it cannot be asked over DICOMweb")
+    return DicomWeb(url, timeout=seconds * cast.patience)
+
+
+def _opened(data: bytes) -> Retrieved:
+    from stepwedge.wire import part10
+
+    part = part10.read(data)
+    return _split(part.dataset, explicit=part.explicit)
+
+
+def _split(dataset: bytes, *, explicit: bool) -> Retrieved:
+    from stepwedge.wire.elements import decode
+
+    header = decode(dataset, explicit=explicit)
+    pixels = header.pop("PixelData", b"")
+    return Retrieved(
+        header.get("SOPInstanceUID", ""), header, hashlib.sha256(pixels).hexdigest() if pixels else ""
+    )
