@@ -104,8 +104,12 @@ def _type(kind: str, version: str) -> list[str]:
     parts = kind.split("^")[:2]
     if version < "2.5" or len(parts) == 1:
         return parts
-    structure = "ACK" if parts[0] == "ACK" else _STRUCTURES.get(kind, "_".join(parts))
-    return [*parts, structure]
+    return [*parts, structure_of(kind)]
+
+
+def structure_of(kind: str) -> str:
+    """Return the message structure (MSH-9.3) of a type such as ``ADT^A04``."""
+    return "ACK" if kind.startswith("ACK") else _STRUCTURES.get(kind, kind.replace("^", "_"))
 
 
 def compose(segments: Sequence[Written], *, charset: str = "", errors: str = "strict") -> bytes:
