@@ -219,6 +219,8 @@ def _settings(settings: dict[str, Any]) -> dict[str, Any]:
             if not isinstance(value, int) or isinstance(value, bool):
                 raise wrong("a TCP port, a whole number from 1 to 65535", at=value)
             _pointing(value, port)
+    if "port" in settings:  # short for the one DICOM port a scanner has
+        settings["dicom_port"] = settings.pop("port")
     return settings
 
 

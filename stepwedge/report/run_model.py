@@ -41,10 +41,14 @@ class Follower:
                 data = file.read()
             end = data.rfind(b"\n") + 1
             self._offsets[path] = self._offsets.get(path, 0) + end
-            for line in data[:end].splitlines():
-                if (record := self._record(path, line)) is not None:
-                    records.append(record)
+            read = (self._record(path, line) for line in data[:end].splitlines())
+            records += [record for record in read if record is not None]
         return records
+
+    @property
+    def journals(self) -> list[Path]:
+        """The journals that were found."""
+        return list(self._offsets)
 
     def rest(self) -> None:
         """Note what stands behind the last complete line: the writer was stopped there."""
@@ -159,7 +163,7 @@ def read(folder: Path) -> Run:
     """Read a run folder."""
     follower = Follower(folder)
     records = follower.new()
-    if not follower._offsets:  # noqa: SLF001 - same module
+    if not follower.journals:
         raise BadInput(
             str(folder),
             "a run folder with a journal.jsonl",

@@ -1,0 +1,170 @@
+"""Start the actors of a lab, find them, and end them: the simulated ones in one background process, real ones as told.
+
+The simulated hospital ends by itself when we are gone; real systems that the lab file starts are held by
+:mod:`stepwedge.lab.keep`. So nothing is left behind, however a run ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from stepwedge.actors.cast import Admin, Cast, Player
+from stepwedge.errors import BadInput, Broken
+from stepwedge.lab import preflight
+from stepwedge.lab.child import Child, python
+from stepwedge.sim.address import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from stepwedge.lab.labfile import Lab
+    from stepwedge.lab.schema import Real
+
+READY: Final = "hospital.json"
+_START: Final = 30.0
+_BAD_INPUT: Final = 2
+
+
+@dataclass
+class Running:
+    """A lab that runs.
+
+    Attributes:
+        told: what the hospital process says about itself: pid, admin, seed, actors.
+    """
+
+    lab: Lab
+    state: Path
+    told: dict[str, Any]
+    children: list[Child] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def cast(self) -> Cast:
+        """Return who plays what, with lines of its own to the simulated actors."""
+        claims = self.lab.claims
+        players = {}
+        for name in self.lab.actors:
+            if name in self.told["actors"]:
+                one = self.told["actors"][name]
+                address = Address.parse(one["address"], name)
+                players[name] = Player(
+                    name, one["role"], simulated=True, address=address, admin=Admin(one["admin"])
+                )
+            else:
+                real = self.lab.real[name]
+                own = frozenset(self.lab.text.sut.claims)
+                players[name] = Player(name, real.role, simulated=False, address=real.address, claims=own)
+        host = Admin(self.told["admin"]) if "admin" in self.told else None
+        return Cast(players, host, claims, self.lab.text.probe.ae_title, self.lab.text.patience.scale)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the lab as the run record and the report name it."""
+        claims = self.lab.claims
+        return {
+            "name": self.lab.name,
+            "file": str(self.lab.file),
+            "sut": self.lab.text.sut.model_dump(mode="json"),
+            "claims": None if claims is None else sorted(claims),
+            "actors": {
+                player.name: {
+                    "role": player.role,
+                    "simulated": player.simulated,
+                    "address": player.address.format(),
+                }
+                for player in self.cast()
+            },
+        }
+
+    def stop(self) -> None:
+        """End everything that was started here, the last started first."""
+        while self.children:
+            self.children.pop().stop()
+
+
+def start(lab: Lab, state: Path, seed: int, quirks: Sequence[str] = (), *, stays: bool = False) -> Running:
+    """Start every actor of ``lab``, keeping state below ``state``; ``stays`` lets the hospital outlive us."""
+    state.mkdir(parents=True, exist_ok=True)
+    running = Running(lab, state, {"actors": {}})
+    try:
+        for name, real in lab.real.items():
+            if real.start:
+                running.children.append(_start_real(name, real, lab, state))
+        if lab.simulated:
+            child = _start_hospital(lab, state, seed, quirks, stays=stays)
+            if not stays:
+                running.children.append(child)
+            running.told = json.loads((state / READY).read_text(encoding="utf-8"))
+    except BaseException:
+        running.stop()
+        raise
+    return running
+
+
+def attach(lab: Lab, state: Path) -> Running:
+    """Return a lab that ``stepwedge up`` started; raises ``Broken`` when it does not run."""
+    try:
+        told = json.loads((state / READY).read_text(encoding="utf-8"))
+        Admin(told["admin"], timeout=2.0).health()
+    except (OSError, ValueError, KeyError) as trouble:
+        raise Broken(f"no hospital runs on {state}; start one with 'stepwedge up'") from trouble
+    return Running(lab, state, told)
+
+
+def _start_hospital(lab: Lab, state: Path, seed: int, quirks: Sequence[str], *, stays: bool) -> Child:
+    (state / READY).unlink(missing_ok=True)
+    plan = state / "actors.json"
+    plan.write_text(json.dumps(_plan(lab), indent=1), encoding="utf-8")
+    command = python("-m", "stepwedge", "sim", "--hospital", "--actors", str(plan), "--state", str(state))
+    command += ["--seed", str(seed), *(word for quirk in quirks for word in ("--quirk", quirk))]
+    if not stays:
+        command += ["--parent", str(os.getpid())]
+    child = Child.start("the simulated hospital", command, state / "hospital.log")
+    try:
+        child.wait_until((state / READY).is_file, _START)
+    except Broken:
+        child.stop()
+        if child.process.returncode == _BAD_INPUT:
+            raise BadInput(str(lab.file), "a lab that can be started", child.tail()) from None
+        raise
+    return child
+
+
+def _plan(lab: Lab) -> dict[str, Any]:
+    """Return what the hospital process is told: whom to play, and where the others are."""
+    identity = {"patients": lab.text.identity.patients}
+    actors = {
+        name: {"role": one.role, "settings": {"identity": identity, **one.settings}}
+        for name, one in lab.simulated.items()
+    }
+    directory = {name: dict(one.doors) for name, one in lab.real.items()}
+    return {"actors": actors, "directory": directory}
+
+
+def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
+    """Start a real system as the lab file says, and wait until the door it names answers."""
+    told = real.start
+    assert told is not None  # noqa: S101 - the caller looked
+    own = state / name
+    own.mkdir(parents=True, exist_ok=True)
+    env = {"STEPWEDGE_STATE": str(own.resolve()), **told.env}
+    command = [*python("-m", "stepwedge.lab.keep"), *told.command]
+    child = Child.start(name, command, state / f"{name}.log", env=env, cwd=lab.file.resolve().parent)
+    door = "web" if told.ready == "http" else told.ready
+    try:
+        child.wait_until(
+            lambda: not preflight.trouble(real.address, door, lab.text.probe.ae_title, timeout=1.0),
+            told.seconds,
+        )
+    except BaseException:
+        child.stop()
+        raise
+    return child

@@ -1,0 +1,202 @@
+"""Write ``report.html``: one file that shows a person what happened to each patient, and lets them sign it.
+
+The page asks nothing of any other host (a content security policy forbids it), escapes everything it shows, and
+reads without its few lines of script.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge import kit
+from stepwedge.report import manifest, story, summary, timeline
+from stepwedge.report.write import replace
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from stepwedge.report.run_model import Case, Record, Run
+
+SHOWN: Final = 24_000
+"""Characters of one message shown on the page; the whole of it is in the run folder."""
+
+HEADLINES: Final = {
+    "passed": "Everything that ran passed",
+    "failed": "The system under test broke a rule",
+    "broken": "Stepwedge or the lab is at fault",
+    "inconclusive": "Nobody can tell yet",
+    "skipped": "Nothing ran",
+}
+SIGNS: Final = {
+    "passed": "✓",
+    "failed": "✕",
+    "broken": "!",
+    "inconclusive": "?",
+    "skipped": "–",
+    "left out": "–",
+    "not reached": "·",
+}
+ADVICE: Final = {
+    "failed": "Give the evidence below to whoever answers for the system under test.",
+    "broken": "Repair the lab or the scenario, then run again; nothing is said about the system under test.",
+    "inconclusive": "Look at the connection and the time allowed, then run again.",
+    "skipped": "Claim more under sut.claims, or run more scenarios.",
+    "passed": "Nothing to do.",
+}
+
+
+def write(run: Run) -> None:
+    """Write ``report.html`` into the run folder."""
+    replace(run.folder / "report.html", render(run))
+
+
+def render(run: Run) -> str:
+    """Return the whole page."""
+    said = summary.summarise(run)
+    cases = [CaseView(case, run, at) for at, case in enumerate(run.cases)]
+    page = _environment().get_template("report.html.j2")
+    return page.render(
+        run=run,
+        said=said,
+        cases=cases,
+        headline=_headline(run),
+        started=_when(run.about.get("started")),
+        files=manifest.files(run.folder),
+        lab=run.about.get("lab") or {},
+    )
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(str(kit.find("reports/templates"))),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"signs": SIGNS, "advice": ADVICE}
+    environment.filters |= {"seconds": _seconds, "several": _several}
+    return environment
+
+
+def _headline(run: Run) -> str:
+    if run.aborted:
+        return "The run was aborted"
+    return HEADLINES[run.verdict]
+
+
+def _when(value: Any) -> str:
+    at = summary.moment(value)
+    return f"{at:%d %B %Y, %H:%M:%S %Z}" if at else "unknown"
+
+
+def _seconds(value: Any) -> str:
+    """Write a duration as a person reads it."""
+    if not isinstance(value, int | float):
+        return ""
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _several(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)] if value else []
+
+
+@dataclass(frozen=True)
+class Message:
+    """One exchange as the page shows it."""
+
+    anchor: str
+    number: int
+    time: str
+    who: str
+    said: str
+    answer: str
+    parts: list[tuple[str, str]]
+    exchange: Record
+
+
+class CaseView:
+    """One case as the page shows it."""
+
+    def __init__(self, case: Case, run: Run, at: int) -> None:
+        self.case = case
+        self.anchor = f"case-{at + 1}"
+        self._folder = run.folder
+        actors = (run.about.get("lab") or {}).get("actors") or {}
+        self._roles = {name: str(one.get("role", name)) for name, one in actors.items()}
+        self.timeline = timeline.draw(case.exchanges, self._roles, self._say)
+
+    @property
+    def rules(self) -> dict[str, list[Record]]:
+        """The standing rules by how they came out, the worst first."""
+        sorted_out: dict[str, list[Record]] = {}
+        for word in ("failed", "broken", "inconclusive", "passed", "not reached"):
+            if found := [rule for rule in self.case.rules if summary.rule_verdict(rule) == word]:
+                sorted_out[word] = found
+        return sorted_out
+
+    @property
+    def messages(self) -> list[Message]:
+        """Every exchange with what was said on the wire."""
+        return [self._message(exchange) for exchange in self.case.exchanges]
+
+    def name(self, actor: str) -> str:
+        """Return an actor's name as a label."""
+        return (
+            actor.upper() if self._roles.get(actor, actor) in {"ehr", "ris", "pacs"} else actor.capitalize()
+        )
+
+    def caption(self, actor: str) -> str:
+        """Return what an actor is, for readers who do not know the name."""
+        return story.NAMES.get(self._roles.get(actor, actor), "").removeprefix("the ")
+
+    def _say(self, arrow: timeline.Arrow) -> tuple[str, str]:
+        said = story.sentence(arrow.exchange, self.name(arrow.receiver), self._folder)
+        if arrow.count > 1 and arrow.exchange["kind"] == "C-STORE":
+            said = said.replace("an image", f"{arrow.count} images")
+        elif arrow.count > 1:
+            said = f"{said}, asked {arrow.count} times"
+        return f"{self.name(arrow.sender)} {said}", story.answer(arrow.exchange)
+
+    def _message(self, exchange: Record) -> Message:
+        sender, receiver = timeline.ends(exchange)
+        at = summary.moment(exchange.get("at"))
+        text = partial(story.text_of, folder=self._folder)
+        parts = []
+        if exchange["protocol"] == "hl7":
+            parts += [
+                ("sent", _hl7(text(exchange.get("request")))),
+                ("answered", _hl7(text(exchange.get("response")))),
+            ]
+        parts.append(("read from it", _json(exchange.get("facts") or {})))
+        return Message(
+            anchor=f"{self.anchor}-message-{exchange['number']}",
+            number=int(exchange["number"]),
+            time=f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}" if at else "",
+            who=f"{self.name(sender)} → {self.name(receiver)}",
+            said=story.sentence(exchange, self.name(receiver), self._folder),
+            answer=story.answer(exchange),
+            parts=[(name, body) for name, body in parts if body],
+            exchange=exchange,
+        )
+
+
+def _hl7(text: str) -> str:
+    return _short(text.replace("\r\n", "\n").replace("\r", "\n").strip("\n"))
+
+
+def _json(facts: Record) -> str:
+    return _short(json.dumps(facts, indent=1, ensure_ascii=False)) if facts else ""
+
+
+def _short(text: str) -> str:
+    return (
+        text
+        if len(text) <= SHOWN
+        else f"{text[:SHOWN]}\n… {len(text) - SHOWN} characters more in the run folder"
+    )
