@@ -63,7 +63,12 @@ def yes_sayer(*, wrong_control: bool = False) -> Iterator[int]:
                         frame, buffer = buffer.split(b"\x1c\r", 1)
                         fields = frame.lstrip(b"\x0b").split(b"\r")[0].split(b"|")
                         control = b"SOMEBODY-ELSES" if wrong_control else fields[9]
-                        reply = b"MSH|^~\\&|LIAR|LIAR|SW|SW|20261124093000||ACK|1|P|" + fields[11] + b"\rMSA|AA|" + control
+                        reply = (
+                            b"MSH|^~\\&|LIAR|LIAR|SW|SW|20261124093000||ACK|1|P|"
+                            + fields[11]
+                            + b"\rMSA|AA|"
+                            + control
+                        )
                         connection.sendall(b"\x0b" + reply + b"\r\x1c\r")
 
         def accept() -> None:

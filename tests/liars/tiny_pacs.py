@@ -20,9 +20,21 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
-LIES = ("honest", "acks-and-drops", "stores-twice", "alters-one-pixel", "answers-empty", "loses-the-last-response")
+LIES = (
+    "honest",
+    "acks-and-drops",
+    "stores-twice",
+    "alters-one-pixel",
+    "answers-empty",
+    "loses-the-last-response",
+)
 
-LEVEL_KEY = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID", "PATIENT": "PatientID"}
+LEVEL_KEY = {
+    "STUDY": "StudyInstanceUID",
+    "SERIES": "SeriesInstanceUID",
+    "IMAGE": "SOPInstanceUID",
+    "PATIENT": "PatientID",
+}
 
 
 class TinyPacs:
@@ -84,9 +96,13 @@ class TinyPacs:
             return
         answers: dict[str, Dataset] = {}
         for dataset in self.select(identifier):
-            answers.setdefault(str(dataset.get(LEVEL_KEY[identifier.QueryRetrieveLevel])), self.answer(identifier, dataset))
+            answers.setdefault(
+                str(dataset.get(LEVEL_KEY[identifier.QueryRetrieveLevel])), self.answer(identifier, dataset)
+            )
         for answer in answers.values():
-            for _ in range(2 if self.lie == "stores-twice" and identifier.QueryRetrieveLevel == "IMAGE" else 1):
+            for _ in range(
+                2 if self.lie == "stores-twice" and identifier.QueryRetrieveLevel == "IMAGE" else 1
+            ):
                 yield 0xFF00, answer
         if self.lie == "loses-the-last-response":
             event.assoc.abort()
@@ -122,7 +138,11 @@ class TinyPacs:
         if where is None:
             yield None, None
             return
-        contexts = [c for c in StoragePresentationContexts if c.abstract_syntax in {d.SOPClassUID for d in self.kept.values()}]
+        contexts = [
+            c
+            for c in StoragePresentationContexts
+            if c.abstract_syntax in {d.SOPClassUID for d in self.kept.values()}
+        ]
         yield (*where, {"contexts": contexts} if contexts else {})
         chosen = self.leaving(event)
         yield len(chosen)
@@ -143,6 +163,3 @@ class TinyPacs:
 def _matches(wanted: Any, found: Any) -> bool:
     pattern = ".*".join(re.escape(part) for part in str(wanted).split("*"))
     return re.fullmatch(pattern, str(found)) is not None
-
-
-

@@ -1,0 +1,151 @@
+"""Run a short, honest load against the simulated hospital: Locust drives, the ledger decides.
+
+A run is *met* only when Locust reports no failure, every kind of request was really made, and every order that was
+acknowledged is found exactly once on the worklist afterwards.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from stepwedge import kit
+from stepwedge.errors import WireError
+from stepwedge.lab import hospital
+from stepwedge.load.ledger import Account
+from stepwedge.wire.dimse_blocking import Association
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stepwedge.lab.labfile import Lab
+    from stepwedge.sim.address import Address
+
+_WORKLIST: Final = "1.2.840.10008.5.1.4.31"
+KINDS: Final = ("ADT^A04", "OMG^O19", "C-FIND worklist")
+
+
+@dataclass
+class Outcome:
+    """What one load run came to.
+
+    Attributes:
+        requests: number of requests by name.
+        failures: number of failed requests by name.
+        problems: what keeps the run from being met, for reading.
+        unsure: what could not be told; with no problem the run is then inconclusive.
+    """
+
+    requests: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    orders: int = 0
+    problems: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 met, 1 missed, 3 nobody can tell."""
+        if self.problems:
+            return 1
+        return 3 if self.unsure else 0
+
+
+def run(lab: Lab, folder: Path, *, users: int, seconds: float, rate: float, seed: int) -> Outcome:
+    """Start the hospital, drive it with ``users`` for ``seconds``, reconcile, and leave Locust's own files in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = folder / "hospital"
+    with hospital.start(lab, state, seed) as running:
+        told = state / hospital.READY
+        code = _locust(folder, told, users=users, seconds=seconds, rate=rate, seed=seed)
+        outcome = read(folder)
+        if code not in {0, 1}:  # Locust's own: 0 no failure, 1 failed requests
+            outcome.unsure.append(f"Locust ended with code {code}, see {folder / 'locust.log'}")
+        reconcile(outcome, Account.read(folder / "ledger"), running.cast()["ris"].address)
+    return outcome
+
+
+def _locust(folder: Path, told: Path, *, users: int, seconds: float, rate: float, seed: int) -> int:
+    command = [
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(kit.find("load/locustfile.py")),
+        "--headless",
+        "--only-summary",
+    ]
+    command += [
+        "--users",
+        str(users),
+        "--spawn-rate",
+        str(users),
+        "--run-time",
+        f"{seconds:g}s",
+        "--stop-timeout",
+        "10",
+    ]
+    command += ["--csv", str(folder / "locust"), "--html", str(folder / "locust.html")]
+    variables = {
+        "STEPWEDGE_HOSPITAL": str(told.resolve()),
+        "STEPWEDGE_LEDGER": str((folder / "ledger").resolve()),
+        "STEPWEDGE_SEED": str(seed),
+        "STEPWEDGE_RATE": f"{rate:g}",
+    }
+    with (folder / "locust.log").open("wb") as log:
+        return subprocess.run(  # noqa: S603  # our own interpreter, no shell
+            command,
+            env={**os.environ, **variables},
+            stdout=log,
+            stderr=log,
+            timeout=seconds + 60,
+            check=False,
+        ).returncode
+
+
+def read(folder: Path) -> Outcome:
+    """Read what Locust counted; a kind of request that was never made is not met."""
+    outcome = Outcome()
+    with (folder / "locust_stats.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["Name"] != "Aggregated":
+                outcome.requests[row["Name"]] = int(row["Request Count"])
+                outcome.failures[row["Name"]] = int(row["Failure Count"])
+    for name in KINDS:
+        if not outcome.requests.get(name):
+            outcome.unsure.append(f"no {name} was made")
+    outcome.problems += [f"{count} of {name} failed" for name, count in outcome.failures.items() if count]
+    return outcome
+
+
+def reconcile(outcome: Outcome, account: Account, ris: Address) -> None:
+    """Look for every acknowledged order on the worklist, through a door the load did not wait behind."""
+    outcome.orders = len(account.accessions)
+    if not account.accessions:
+        outcome.unsure.append("no order was acknowledged")
+    outcome.unsure += [f"nobody knows what became of order {placer}" for placer in sorted(account.unknown)]
+    outcome.problems += [
+        f"accession {number} was given to more than one order" for number in account.shared()
+    ]
+    entity = ris.worklist or ris.dicom
+    if entity is None:
+        outcome.unsure.append("the RIS has no worklist to look at")
+        return
+    try:
+        ae, host, port = entity
+        with Association.open(host, port, calling="SW_PROBE", called=ae, contexts=[_WORKLIST]) as link:
+            for placer, accession in account.accessions.items():
+                found = list(
+                    link.find(
+                        _WORKLIST, {"AccessionNumber": accession, "ScheduledProcedureStepSequence": [{}]}
+                    )
+                )
+                if len(found) != 1:
+                    outcome.problems.append(
+                        f"order {placer} was acknowledged, and has {len(found)} worklist entries"
+                    )
+    except WireError as trouble:
+        outcome.unsure.append(f"the worklist could not be asked: {trouble}")
