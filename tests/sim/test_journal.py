@@ -1,0 +1,85 @@
+"""The journal: numbered, flushed, torn lines, long poll, large payloads."""
+
+import asyncio
+import json
+
+import pytest
+
+from stepwedge.evidence.exchange import INLINE_LIMIT, Exchange, Payload
+from stepwedge.evidence.journal import Journal, read
+
+
+def exchange(kind="ADT^A04", request=b"", response=b"", **facts):
+    return Exchange(
+        0, 1.5, 0.25, "ris", "in", "hl7", kind, "ehr", "AA", {"patient": ["SW1"]}, facts, Payload.of(request), Payload.of(response)
+    )
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"text\r", "Möller".encode(), b"M\xf6ller", b"\x00\xff", b'"\\\n\x0b'])
+def test_payloads_come_back_byte_for_byte(journal, data):
+    journal.append(exchange(request=data))
+    (back,) = journal.after(0)
+    assert back.request.read() == data
+    assert back.number == 1
+
+
+def test_every_line_is_there_when_append_returns(journal, tmp_path):
+    assert [journal.append(exchange(str(number))) for number in range(3)] == [1, 2, 3]
+    assert [line["kind"] for line in read(tmp_path / "journal.jsonl")] == ["0", "1", "2"]
+    assert [each.number for each in journal.after(1)] == [2, 3]
+    assert [each.number for each in journal.after(0, most=2)] == [1, 2]
+    assert journal.after(3) == []
+
+
+def test_large_payloads_become_files_by_hash_once(journal, tmp_path):
+    data = bytes(INLINE_LIMIT + 1)
+    journal.append(exchange(request=data))
+    journal.append(exchange(response=data))
+    first, second = journal.after(0)
+    assert first.request.file == second.response.file
+    assert first.request.read() == data
+    assert len(list((tmp_path / "blobs").iterdir())) == 1
+
+
+def test_a_changed_payload_file_is_noticed(journal):
+    journal.append(exchange(request=bytes(INLINE_LIMIT + 1)))
+    (back,) = journal.after(0)
+    with open(back.request.file, "ab") as file:  # noqa: PTH123 - a name, not a path
+        file.write(b"x")
+    with pytest.raises(ValueError, match="does not hold the bytes"):
+        back.request.read()
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"number": 3, "at"', b"\xff"])
+def test_a_torn_last_line_is_ignored_and_cut_off(journal, tmp_path, torn):
+    for _ in range(2):
+        journal.append(exchange())
+    journal.close()
+    path = tmp_path / "journal.jsonl"
+    with path.open("ab") as file:
+        file.write(torn)
+    assert len(list(read(path))) == 2
+    again = Journal(tmp_path)
+    assert again.last == 2
+    assert again.append(exchange("next")) == 3
+    assert [json.loads(line)["number"] for line in path.read_bytes().splitlines()] == [1, 2, 3]
+
+
+def test_a_waiting_reader_is_woken_by_the_next_exchange(journal):
+    async def talk():
+        waiting = asyncio.create_task(journal.wait(0, 30))
+        await asyncio.sleep(0)
+        journal.append(exchange())
+        return await waiting, await journal.wait(1, 0.01)
+
+    assert asyncio.run(talk()) == (True, False)
+
+
+def test_bytes_in_facts_are_written_as_the_dicom_json_model_writes_them(journal):
+    journal.append(exchange(header={"00091010": b"\x01\x02"}))
+    assert journal.after(0)[0].facts == {"header": {"00091010": {"InlineBinary": "AQI="}}}
