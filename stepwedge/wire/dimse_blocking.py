@@ -98,7 +98,7 @@ class Association:
             NoAnswer: no association answer within ``timeout``.
             Refused: the association was rejected or aborted.
         """
-        roles = tuple(Role(abstract, scu=True, scp=True) for abstract in scp_of)
+        roles = tuple(Role(abstract, scu=False, scp=True) for abstract in scp_of)
         proposal = Proposal(calling, called, numbered(contexts), max_pdu, roles)
         try:
             sock = socket.create_connection((host, port), timeout)
@@ -248,6 +248,8 @@ class Association:
             return event
         if isinstance(event, Release):
             self._write([self._channel.send(Released())])
+            self._open = False
+            self._socket.close()
             raise Refused("the peer released the association instead of answering")
         raise RemoteProtocolError(f"{type(event).__name__} came instead of a message")
 

@@ -128,16 +128,10 @@ def contexts(wanted: Iterable[str | tuple[str, Sequence[str]]]) -> tuple[Context
     return tuple(Context(2 * n + 1, abstract, transfers) for n, (abstract, transfers) in enumerate(pairs))
 
 
-def answer(
-    proposal: Proposal, accepts: Mapping[str, Sequence[str]], scp_of: Iterable[str], max_pdu: int
-) -> Acceptance:
+def answer(proposal: Proposal, accepts: Mapping[str, Sequence[str]], max_pdu: int) -> Acceptance:
     """Accept what ``accepts`` (SOP class -> transfer syntaxes, ours preferred first) allows.
 
-    Args:
-        proposal: what the peer wants.
-        accepts: SOP classes we serve.
-        scp_of: SOP classes the peer may be SCP of (for C-GET) when it proposes so.
-        max_pdu: our maximum length received.
+    Roles are granted as proposed: a peer may be provider of what it wants to receive by C-GET or to report on.
     """
     answers: list[Answer] = []
     for context in proposal.contexts:
@@ -150,12 +144,7 @@ def answer(
             answers.append(Answer(context.id, TRANSFERS_UNKNOWN, context.transfers[0]))
         else:
             answers.append(Answer(context.id, ACCEPTED, chosen))
-    allowed = set(scp_of)
-    roles = tuple(
-        Role(role.abstract, role.scu, role.scp and role.abstract in allowed)
-        for role in proposal.roles
-        if role.abstract in accepts
-    )
+    roles = tuple(role for role in proposal.roles if role.abstract in accepts)
     return Acceptance(proposal.calling, proposal.called, tuple(answers), max_pdu, roles)
 
 
@@ -225,7 +214,7 @@ def _written(message: Any, items: list[Any], values: Proposal | Acceptance) -> b
     data: list[Any] = [length, uid]
     for role in values.roles:
         item = pdu_items.SCP_SCU_RoleSelectionSubItem()
-        item.uid, item.scu_role, item.scp_role = role.abstract, int(role.scu), int(role.scp)
+        item.sop_class_uid, item.scu_role, item.scp_role = role.abstract, int(role.scu), int(role.scp)
         data.append(item)
     if values.version:
         version = pdu_items.ImplementationVersionNameSubItem()

@@ -1,0 +1,419 @@
+"""One association driven by asyncio: the transport under clients and servers, and the client's verbs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from stepwedge.errors import LinkLost, LocalProtocolError, NoAnswer, Refused, RemoteProtocolError, WireError
+from stepwedge.wire.dimse import Channel, Message, PeerInfo
+from stepwedge.wire.dul import Abort, Closed, Event, NeedData, Release, Released, UpperLayer
+from stepwedge.wire.negotiation import Acceptance, Proposal, Rejection, Role
+from stepwedge.wire.negotiation import contexts as numbered
+from stepwedge.wire.services import Answers, Dialogue, Observer, Result, Retrieved, T, Talk
+from stepwedge.wire.services import Event as Reported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from stepwedge.wire.elements import Elements
+
+_JOINED: Final = 1 << 16
+_HELD: Final = 32
+"""Unserved messages at which reading stops until the peer's turn comes."""
+numbers = itertools.count(1)
+
+
+class Link(asyncio.Protocol):
+    """Bytes of one association in and out; what arrived waits in order in ``inbox``."""
+
+    def __init__(self, channel: Channel, artim: float) -> None:
+        self.channel = channel
+        self.inbox: deque[Event | Message] = deque()
+        self.ended: WireError | None = None
+        self.lost = asyncio.get_running_loop().create_future()
+        self._artim = artim
+        self._artim_starts = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._reading = True
+
+    # --- asyncio.Protocol ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  asyncio's promise for stream protocols
+        self._transport = transport
+        if (sock := transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._keep_artim()
+
+    def data_received(self, data: bytes) -> None:
+        """Let the core read, and wake whoever waits."""
+        self.channel.upper.receive_data(data)
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """Treat a half-closed connection as closed."""
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note the end of the transport."""
+        if self.ended is None:
+            self.channel.upper.receive_data(b"")
+            self._advance()
+            reason = f" ({error})" if error else ""
+            self.end(LinkLost(f"the connection ended{reason} {self.account()}"))
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        """Hold writers back: the peer reads more slowly than we write."""
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """Let writers go on."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # --- what the association does -------------------------------------------------------------------------------
+
+    def end(self, reason: WireError) -> None:
+        """Note why the association is over; the first reason stands."""
+        if self.ended is None:
+            self.ended = reason
+        self._wake()
+
+    def say(self, message: Message) -> None:
+        """Write a message."""
+        if self.ended is not None:
+            raise self.ended
+        self.write(self.channel.send_message(message))
+
+    def write(self, buffers: Sequence[bytes | memoryview]) -> None:
+        """Hand buffers to the transport."""
+        if self._transport is None or self._transport.is_closing():
+            raise self.ended or LinkLost(f"the connection is closed {self.account()}")
+        if sum(map(len, buffers)) <= _JOINED:
+            self._transport.write(b"".join(buffers))
+        else:
+            for buffer in buffers:
+                self._transport.write(buffer)
+        self._keep_artim()
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough."""
+        if self._writable is not None:
+            await self._writable
+        if self.ended is not None:
+            raise self.ended
+
+    async def take(self, wanted: Callable[[Event | Message], bool], timeout: float) -> Event | Message:
+        """Take the first thing in the inbox that is ``wanted``; raise why the association is over."""
+        deadline = time.monotonic() + timeout
+        while True:
+            for at, item in enumerate(self.inbox):
+                if wanted(item):
+                    del self.inbox[at]
+                    self._resume_reading()
+                    return item
+            if self.ended is not None:
+                raise self.ended
+            await self._wait(deadline)
+
+    def close(self) -> None:
+        """Close the transport after what was written."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Send an A-ABORT if the state allows it, and close."""
+        upper = self.channel.upper
+        with contextlib.suppress(WireError):
+            upper.abort()
+        self._pay()
+        self.close()
+
+    def linger(self) -> None:
+        """After an A-ABORT of ours wait for the peer to close, as long as ARTIM runs; else close now."""
+        if not self.channel.upper.artim:
+            self.abort()
+
+    def peer_address(self) -> tuple[str, int]:
+        """Return the peer's host and port."""
+        address = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return (address[0], address[1]) if address else ("", 0)
+
+    def account(self) -> str:
+        """Say what passed, for error texts."""
+        sent, received = self.channel.upper.sent, self.channel.upper.received
+        return f"after {sent.handed} bytes were sent and {received.pdus} PDUs ({received.written} bytes) received"
+
+    def _advance(self) -> None:
+        """Move everything the core can tell into the inbox."""
+        try:
+            while not isinstance(event := self.channel.next_event(), NeedData):
+                match event:
+                    case Rejection() | Abort():
+                        self.end(Refused(str(event)))
+                        self.close()
+                        break
+                    case Closed():
+                        self.end(LinkLost(f"the connection was closed {self.account()}"))
+                        self.close()
+                        break
+                    case _:
+                        self.inbox.append(event)
+        except RemoteProtocolError as error:
+            self.end(error)
+        self._pay()
+        self._keep_artim()
+        if self.channel.upper.closing:
+            self.close()
+        if len(self.inbox) > _HELD and self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+        self._wake()
+
+    def _pay(self) -> None:
+        owed = self.channel.upper.data_to_send()
+        if owed and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(owed)
+
+    def _keep_artim(self) -> None:
+        """Run the ARTIM timer as the core says (PS3.8 section 9.1.5)."""
+        upper = self.channel.upper
+        if self._timer is not None and (not upper.artim or upper.artim_starts != self._artim_starts):
+            self._timer.cancel()
+            self._timer = None
+        if upper.artim and self._timer is None:
+            self._artim_starts = upper.artim_starts
+            self._timer = asyncio.get_running_loop().call_later(self._artim, self._artim_expired)
+
+    def _artim_expired(self) -> None:
+        self._timer = None
+        self.channel.upper.artim_expired()
+        self.end(NoAnswer(f"the ARTIM timer expired after {self._artim:g} s (PS3.8 section 9.1.5)"))
+        self.close()
+
+    def _resume_reading(self) -> None:
+        if not self._reading and len(self.inbox) <= _HELD // 2 and self._transport is not None:
+            self._reading = True
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _wait(self, deadline: float) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()
+        alarm = loop.call_later(max(deadline - time.monotonic(), 0), _expire, waiter)
+        try:
+            await waiter
+        except TimeoutError:
+            raise NoAnswer(f"nothing came in time {self.account()}") from None
+        finally:
+            alarm.cancel()
+            self._waiter = None
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+def anything(_: Event | Message) -> bool:
+    """Want whatever comes next."""
+    return True
+
+
+class Speaker:
+    """The verbs of a service class user on an association, whoever proposed it."""
+
+    def __init__(self, link: Link, peer: PeerInfo, timeout: float, observer: Observer | None) -> None:
+        self.peer = peer
+        self.timeout = timeout
+        self._link = link
+        self._dialogue = Dialogue(link.channel, peer, time.monotonic, observer)
+
+    async def echo(self) -> Result:
+        """C-ECHO."""
+        return await self._run(self._dialogue.echo())
+
+    async def find(self, model: str, identifier: Elements, *, limit: int = 0) -> Answers:
+        """C-FIND in an information model (SOP class); ``limit`` cancels after so many matches."""
+        return await self._run(self._dialogue.find(model, identifier, limit=limit))
+
+    async def store(
+        self,
+        sop_class: str,
+        sop_instance: str,
+        transfer_syntax: str,
+        data: bytes,
+        *,
+        originator: tuple[str, int] | None = None,
+    ) -> Result:
+        """C-STORE of a data set encoded in ``transfer_syntax``."""
+        talk = self._dialogue.store(sop_class, sop_instance, transfer_syntax, data, originator=originator)
+        return await self._run(talk)
+
+    async def move(self, model: str, identifier: Elements, destination: str, *, limit: int = 0) -> Retrieved:
+        """C-MOVE to the AE title ``destination``."""
+        return await self._run(self._dialogue.move(model, identifier, destination, limit=limit))
+
+    async def get(self, model: str, identifier: Elements, *, limit: int = 0) -> Retrieved:
+        """C-GET; propose the storage classes in ``contexts`` and name them in ``scp_of`` when opening."""
+        return await self._run(self._dialogue.get(model, identifier, limit=limit))
+
+    async def create(self, sop_class: str, sop_instance: str, attributes: Elements) -> Result:
+        """N-CREATE."""
+        return await self._run(self._dialogue.create(sop_class, sop_instance, attributes))
+
+    async def set(self, sop_class: str, sop_instance: str, modifications: Elements) -> Result:
+        """N-SET."""
+        return await self._run(self._dialogue.set(sop_class, sop_instance, modifications))
+
+    async def get_attributes(self, sop_class: str, sop_instance: str, tags: Sequence[str] = ()) -> Result:
+        """N-GET."""
+        return await self._run(self._dialogue.get_attributes(sop_class, sop_instance, tags))
+
+    async def action(self, sop_class: str, sop_instance: str, action_type: int, information: Elements) -> Result:
+        """N-ACTION."""
+        return await self._run(self._dialogue.action(sop_class, sop_instance, action_type, information))
+
+    async def delete(self, sop_class: str, sop_instance: str) -> Result:
+        """N-DELETE."""
+        return await self._run(self._dialogue.delete(sop_class, sop_instance))
+
+    async def report_event(
+        self, sop_class: str, sop_instance: str, event_type: int, information: Elements
+    ) -> Result:
+        """N-EVENT-REPORT."""
+        return await self._run(self._dialogue.report_event(sop_class, sop_instance, event_type, information))
+
+    async def next_event(self, timeout: float | None = None) -> Reported:
+        """Wait for an N-EVENT-REPORT of the peer on this association and answer it."""
+        return await self._run(self._dialogue.next_event(), timeout)
+
+    def accepts(self, sop_class: str, transfer_syntax: str = "") -> bool:
+        """Tell whether a SOP class (in a transfer syntax) was accepted."""
+        return any(
+            agreed.abstract == sop_class and transfer_syntax in {"", agreed.transfer}
+            for agreed in self._link.channel.contexts.values()
+        )
+
+    def _wanted(self, _item: Event | Message) -> bool:
+        return True
+
+    async def _run(self, talk: Talk[T], timeout: float | None = None) -> T:
+        """Drive one conversation to its result."""
+        try:
+            step = next(talk)
+            while True:
+                try:
+                    heard: Any = None
+                    if step is None:
+                        heard = await self._hear(self.timeout if timeout is None else timeout)
+                    else:
+                        self._link.say(step)
+                        await self._link.drain()
+                except BaseException as error:  # noqa: BLE001  the conversation records it and raises it again
+                    step = talk.throw(error)
+                else:
+                    step = talk.send(heard)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        except (LinkLost, NoAnswer, RemoteProtocolError, asyncio.CancelledError) as error:
+            self._link.end(error if isinstance(error, WireError) else LinkLost("the operation was cancelled"))
+            self._link.abort()
+            raise
+
+    async def _hear(self, timeout: float) -> Message:
+        event = await self._link.take(self._wanted, timeout)
+        if isinstance(event, Message):
+            return event
+        if isinstance(event, Release):
+            self._link.write([self._link.channel.send(Released())])
+            self._link.end(Refused("the peer released the association instead of answering"))
+            raise Refused("the peer released the association instead of answering")
+        raise RemoteProtocolError(f"{type(event).__name__} came instead of a message")
+
+
+class Association(Speaker):
+    """An association that we proposed; ``async with`` releases it, an exception aborts it."""
+
+    async def release(self) -> None:
+        """Release the association and close the connection."""
+        link = self._link
+        try:
+            link.write([link.channel.send(Release())])
+            while not isinstance(event := await link.take(anything, self.timeout), Released):
+                if isinstance(event, Release):  # both asked at once, PS3.8 AR-8
+                    link.write([link.channel.send(Released())])
+        finally:
+            link.end(LinkLost("the association was released"))
+            link.close()
+
+    async def abort(self) -> None:
+        """Abort the association and close the connection; never raises."""
+        self._link.end(LinkLost("we aborted the association"))
+        self._link.abort()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            await self.abort()
+        elif self._link.ended is None:
+            await self.release()
+
+
+async def open(  # noqa: A001  read as dimse_asyncio.open
+    host: str,
+    port: int,
+    *,
+    calling: str,
+    called: str,
+    contexts: Iterable[str | tuple[str, Sequence[str]]],
+    timeout: float = 30.0,
+    max_pdu: int = 16384,
+    scp_of: Iterable[str] = (),
+    observer: Observer | None = None,
+) -> Association:
+    """Connect and associate; arguments and errors are those of ``dimse_blocking.Association.open``."""
+    roles = tuple(Role(abstract, scu=False, scp=True) for abstract in scp_of)
+    proposal = Proposal(calling, called, numbered(contexts), max_pdu, roles)
+    link = Link(Channel(UpperLayer(requestor=True, max_pdu=max_pdu)), timeout)
+    try:
+        async with asyncio.timeout(timeout):
+            await asyncio.get_running_loop().create_connection(lambda: link, host, port)
+    except TimeoutError as error:
+        raise NoAnswer(f"no connection to {host}:{port} within {timeout:g} s") from error
+    except OSError as error:
+        raise LinkLost(f"no connection to {host}:{port}: {error}") from error
+    association = Association(link, PeerInfo(calling, called, host, port, next(numbers)), timeout, observer)
+    try:
+        link.write([link.channel.send(proposal)])
+        event = await link.take(anything, timeout)
+        if not isinstance(event, Acceptance):
+            raise LocalProtocolError(f"{type(event).__name__} came instead of an association answer")
+    except BaseException:
+        await association.abort()
+        raise
+    return association
