@@ -11,6 +11,7 @@ import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import Broken, LinkLost, NoAnswer, Refused, RemoteProtocolError, StepwedgeError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from stepwedge.actors.cast import Cast
     from stepwedge.sim.address import Entity
-    from stepwedge.wire.dicomweb import DicomWeb
+    from stepwedge.wire.dicomweb import DicomWeb, WebExchange
     from stepwedge.wire.dimse_blocking import Association
     from stepwedge.wire.elements import Elements
 
@@ -158,7 +159,7 @@ def patients(cast: Cast, actor: str, door: str, keys: Mapping[str, Any]) -> Aske
 def instances(cast: Cast, actor: str, door: str, study: str) -> Asked:
     """Ask which instances a study has; C-FIND goes down level by level, as a strict archive wants it (C.4.1.2)."""
     if door == "qido-rs":
-        return _qido(cast, actor, f"studies/{study}/instances", dict.fromkeys(LEVEL_KEYS["IMAGE"][1:], ""))
+        return _qido(cast, actor, "instances", dict.fromkeys(LEVEL_KEYS["IMAGE"][1:], ""), study)
     entity = _door(actor, "dicom", cast[actor].address.dicom)
     with _associated(cast, entity, (STUDY_FIND,)) as association:
         series = _find(cast, actor, association, STUDY_FIND, _level("SERIES", StudyInstanceUID=study))
@@ -239,7 +240,8 @@ class _Witness:
         try:
             yield self
         except StepwedgeError as trouble:
-            self.outcome = _WORDS.get(type(trouble), "broken")
+            word = next((word for kind, word in _WORDS.items() if isinstance(trouble, kind)), "broken")
+            self.outcome = self.outcome or word
             self.facts["error"] = str(trouble)
             raise
         finally:
@@ -316,34 +318,52 @@ def _unique(study: str) -> dict[str, str]:
     return {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study}
 
 
-def _qido(cast: Cast, actor: str, level: str, keys: dict[str, Any]) -> Asked:
-    facts: dict[str, Any] = {"path": f"/{level}", "query": keys}
-    witness = _Witness(cast, actor, "web", f"GET /{level}", facts, keys_of.of_values(keys))
-    with witness.watching(), _web(cast, actor) as client:
-        answers = client.qido(level, keys)
-        witness.outcome = "200" if answers else "204"
-        witness.keys = keys_of.of_values([keys, answers])
+def _qido(cast: Cast, actor: str, level: str, keys: dict[str, Any], study: str = "") -> Asked:
+    path = f"/studies/{study}/{level}" if study else f"/{level}"
+    facts: dict[str, Any] = {"path": path, "query": keys}
+    witness = _Witness(cast, actor, "web", f"GET {path}", facts, keys_of.of_values(keys))
+    with witness.watching(), _web(cast, actor, witness) as client:
+        matching = {key: value for key, value in keys.items() if value}
+        fields = [key for key in keys if key not in matching]
+        answers = client.qido(level, matching, study=study, fields=fields)
+        witness.keys = keys_of.of_values([{"study": study}, keys, answers])
         facts["answers"] = answers
     return Asked(answers, (witness.number,))
 
 
 def _wado(cast: Cast, actor: str, study: str) -> list[bytes]:
     path = f"/studies/{study}"
-    witness = _Witness(cast, actor, "web", "GET /studies/{study}", {"path": path}, {"study": [study]})
-    with witness.watching(), _web(cast, actor, RETRIEVE_SECONDS) as client:
-        parts: list[bytes] = client.wado(study)
-        witness.outcome = "200"
+    witness = _Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})
+    with witness.watching(), _web(cast, actor, witness) as client:
+        parts = client.wado(study)
         witness.facts["instances"] = len(parts)
     return parts
 
 
-def _web(cast: Cast, actor: str, seconds: float = ASK_SECONDS) -> DicomWeb:
-    from stepwedge.wire.dicomweb import DicomWeb
-
+@contextmanager
+def _web(cast: Cast, actor: str, witness: _Witness) -> Iterator[DicomWeb]:
+    """Lend the connection to the actor's DICOMweb service, and keep what was said on it as evidence."""
     url = cast[actor].address.web
     if url is None:
         raise Broken(f"{actor} has no web address in the lab file, so it cannot be asked over DICOMweb")
-    return DicomWeb(url, timeout=seconds * cast.patience)
+    client, heard = _connection(url, RETRIEVE_SECONDS * cast.patience)
+    heard.clear()
+    try:
+        yield client
+    finally:
+        if heard:
+            last = heard[-1]
+            witness.outcome = str(last.status or "")
+            witness.response = Payload.of(last.response)
+            witness.request = Payload.of(f"{last.method} {last.path}?{last.query}".encode())
+
+
+@cache
+def _connection(url: str, seconds: float) -> tuple[DicomWeb, list[WebExchange]]:
+    from stepwedge.wire.dicomweb import DicomWeb
+
+    heard: list[WebExchange] = []
+    return DicomWeb(url, timeout=seconds, observe=heard.append), heard
 
 
 def _opened(data: bytes) -> Retrieved:
