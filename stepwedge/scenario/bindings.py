@@ -27,7 +27,15 @@ _HINT: Final = "write $name for a whole value, $(name) inside text, $$ for a dol
 
 
 class Unbound(LookupError):
-    """A reference leads to nothing; its text says which part is missing and what is there."""
+    """A reference leads to nothing; its text says which part is missing and what is there.
+
+    Attributes:
+        bound: whether the name is bound, so that it is a part of its value that is missing.
+    """
+
+    def __init__(self, text: str, *, bound: bool = True) -> None:
+        super().__init__(text)
+        self.bound = bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Reference:
     def read(self, scope: Mapping[str, Any]) -> Any:
         """Return the value it stands for; raises :class:`Unbound`."""
         if self.name not in scope:
-            raise Unbound(f"nothing is bound as ${self.name}{did_you_mean(self.name, scope)}")
+            raise Unbound(f"nothing is bound as ${self.name}{did_you_mean(self.name, scope)}", bound=False)
         value = scope[self.name]
         for depth, part in enumerate(self.path):
             value = _step(value, part, ".".join((f"${self.name}", *self.path[:depth])))

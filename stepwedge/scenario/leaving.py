@@ -1,0 +1,152 @@
+"""What cannot be done here, and why: claims not made, places that cannot be seen, actors that nobody plays.
+
+Nothing is left out silently: every reason ends in the journal and in the report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.actors.words import word
+from stepwedge.checks import check as checks
+from stepwedge.errors import BadInput
+from stepwedge.scenario.bindings import Reference, Unbound, references, resolve
+from stepwedge.scenario.schema import Expect, Never
+from stepwedge.scenario.variants import taken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from stepwedge.actors.cast import Cast
+    from stepwedge.scenario.load import Planned
+    from stepwedge.scenario.variants import Case
+
+
+@dataclass(slots=True)
+class Scope:
+    """The names a step can read, and those it cannot because a step was left out, each with the reason."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+
+
+def unmet(case: Case, cast: Cast) -> str:
+    """Return why a whole case cannot run in this lab; empty when it can."""
+    for claim in case.file.model.requires:
+        if not cast.claimed(claim):
+            return f"not claimed: {claim}"
+    for planned in _all(case.file.steps(), case, case.names):
+        if reason := _unplayable(planned, cast):
+            return reason
+    return ""
+
+
+def _all(steps: Iterable[Planned], case: Case, names: Mapping[str, Any]) -> Iterator[Planned]:
+    """Yield every step that would be taken, flows opened."""
+    for planned in steps:
+        try:
+            wanted = taken(planned.step.when, names)
+        except (Unbound, TypeError):
+            wanted = True  # only the run can know
+        if not wanted:
+            continue
+        if planned.flow:
+            yield from _all(case.file.flow(planned.flow).steps(), case, {})
+        else:
+            yield planned
+
+
+def _unplayable(planned: Planned, cast: Cast) -> str:
+    step = planned.step
+    acting = planned.word.partition(".")[0] if planned.acts else None
+    for name in (acting, step.at, step.from_, step.to):
+        if name and not name.startswith("$") and name not in cast:
+            return f"nobody plays {name} in this lab"
+    if acting is None:
+        return ""
+    player = cast[acting]
+    if not player.simulated:
+        return (
+            f"{acting} is real here, and only it can {word(player.role, planned.word.partition('.')[2]).does}"
+        )
+    for claim in word(player.role, planned.word.partition(".")[2]).requires:
+        if not cast.claimed(claim) and claim not in step.requires:
+            return f"{planned.word} needs {claim}, which is not claimed"
+    return ""
+
+
+def reason(planned: Planned, scope: Scope, cast: Cast) -> str:
+    """Return why one step is left out; empty when it can be taken."""
+    for claim in planned.step.requires:
+        if not cast.claimed(claim):
+            return f"not claimed: {claim}"
+    if planned.acts:
+        return ""
+    check = checks.find(planned.word)
+    for claim in check.requires:
+        if not cast.claimed(claim):
+            return f"not claimed: {claim}"
+    if check.doors and not doors(planned, scope, cast):
+        asked = _through(planned, scope) or tuple(check.doors)[:1]
+        return f"not claimed: {', '.join(check.doors[door] for door in asked)}"
+    place = resolve(planned.step.at or planned.step.from_, scope.values)
+    if place and place in cast and not cast[place].simulated:
+        if check.observes == "journal":
+            return f"what {place} receives cannot be seen: it is real"
+        if check.observes == "ask":
+            return f"{place} is real and cannot be asked this"
+    return ""
+
+
+def doors(planned: Planned, scope: Scope, cast: Cast) -> tuple[str, ...]:
+    """Return the doors a step asks through: those it names, or the check's own first, as far as they are claimed."""
+    check = checks.find(planned.word)
+    asked = _through(planned, scope) or tuple(check.doors)[:1]
+    return tuple(door for door in asked if not check.doors.get(door) or cast.claimed(check.doors[door]))
+
+
+def _through(planned: Planned, scope: Scope) -> tuple[str, ...]:
+    asked = resolve(planned.step.through, scope.values)
+    return tuple(str(door) for one in asked for door in (one if isinstance(one, list) else [one]))
+
+
+def lost(planned: Planned, scope: Scope) -> str:
+    """Return why a name the step reads is not there because of a step left out; empty when all are there."""
+    for _, found in references(planned.written()):
+        if isinstance(found, Reference) and found.name in scope.lost:
+            return scope.lost[found.name]
+    return ""
+
+
+def names(planned: Planned, key: str | None = None) -> list[str]:
+    """Return the names a step binds (those for one part of its result)."""
+    bound = getattr(planned.step, "as_", None)
+    if isinstance(bound, str):
+        return [bound]
+    return [name for part, name in (bound or {}).items() if key in {None, part}]
+
+
+def transaction(planned: Planned, cast: Cast) -> str:
+    """Return the transaction a step cites: its own, or that of its word or check."""
+    if planned.step.ihe:
+        return planned.step.ihe
+    if planned.flow:
+        return ""
+    try:
+        if isinstance(planned.step, Expect | Never):
+            return ""  # a check may serve several transactions: only the step knows which
+        name, _, verb = planned.word.partition(".")
+        return word(cast[name].role, verb).ihe
+    except BadInput:
+        return ""
+
+
+def plain(planned: Planned) -> str:
+    """Return a step as a plain clinical sentence without a full stop."""
+    try:
+        if isinstance(planned.step, Expect | Never):
+            return checks.find(planned.word).says
+    except BadInput:
+        pass
+    return planned.word

@@ -1,0 +1,336 @@
+"""Run one case: its steps in order, then the standing rules over everything that was seen, then the verdict."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.checks.rules import CaseFacts, rules
+from stepwedge.errors import Skipped, StepwedgeError
+from stepwedge.scenario import leaving, wording
+from stepwedge.scenario.bindings import Reference, Unbound, resolve
+from stepwedge.scenario.case import CaseView, Feed, Stopwatch
+from stepwedge.scenario.fence import Fence
+from stepwedge.scenario.leaving import Scope
+from stepwedge.scenario.steps import Outcome, Place, Taker, arguments, crashed
+from stepwedge.scenario.variants import taken
+from stepwedge.scenario.verdict import Verdict, combine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stepwedge.actors.cast import Cast
+    from stepwedge.checks.rules import Finding, Rule
+    from stepwedge.scenario.load import FlowFile, Planned
+    from stepwedge.scenario.record import Recorder
+    from stepwedge.scenario.variants import Case
+
+_QUIET: Final = 0.04
+"""Seconds without a new exchange after which a case counts as quiet."""
+_SETTLE: Final = 3.0
+"""Seconds a case may take to become quiet, and a red rule to turn green by what still arrives."""
+_BAD: Final = frozenset({Verdict.FAILED, Verdict.BROKEN, Verdict.INCONCLUSIVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What cases run in.
+
+    Attributes:
+        lab: the lab file as the replay line names it; ``None`` for the default one.
+    """
+
+    cast: Cast
+    recorder: Recorder
+    feed: Feed
+    seed: int
+    lab: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a case came to."""
+
+    verdict: Verdict
+    message: str
+    took: float
+    own_time: float
+
+
+def run_case(case: Case, setting: Setting) -> Ending:
+    """Run a case, recording every step, and return what it came to; raises nothing a case can cause."""
+    return _Run(case, setting).run()
+
+
+@dataclass(slots=True)
+class _Run:
+    case: Case
+    setting: Setting
+    view: CaseView = field(init=False)
+    taker: Taker = field(init=False)
+    replay: str = field(init=False)
+    verdicts: list[Verdict] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    fences: dict[str, int] = field(default_factory=lambda: {"proven": 0, "waited": 0})
+    judged: int = 0
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        setting, case = self.setting, self.case
+        self.view = CaseView(case.id, setting.seed, setting.feed, setting.recorder, Stopwatch())
+        self.taker = Taker(setting.cast, self.view, Fence(setting.cast, self.view))
+        self.replay = wording.replay(case.file.source.name, case.variant, setting.seed, setting.lab)
+
+    def run(self) -> Ending:
+        start = time.monotonic()
+        self._record_case()
+        self.setting.cast.observe = self.view.observe
+        if reason := leaving.unmet(self.case, self.setting.cast):
+            self._note(Verdict.SKIPPED, reason)
+        else:
+            self._play()
+        verdict = combine(self.verdicts)
+        took = time.monotonic() - start
+        ending = Ending(verdict, "\n\n".join(self.messages), took, took - self.view.watch.waited)
+        self.setting.recorder.write(
+            "verdict",
+            case=self.case.id,
+            verdict=verdict,
+            message=ending.message,
+            took=round(took, 4),
+            own_time=round(ending.own_time, 4),
+            replay=self.replay,
+            left_out=self.left_out,
+            fences=self.fences,
+        )
+        return ending
+
+    def _note(self, verdict: Verdict, message: str) -> None:
+        self.verdicts.append(verdict)
+        if message:
+            self.messages.append(message)
+
+    def _play(self) -> None:
+        try:
+            with self.view.watch.outside():
+                self.setting.feed.take()  # what is left over from the case before
+            whole = self._steps(self.case.file.steps(), Scope(dict(self.case.names)), ())
+            self._rules(whole=whole)
+        except StepwedgeError as trouble:  # the simulated hospital is gone: nothing more can be seen
+            place = self.case.file.source.place()
+            self._note(Verdict.BROKEN, wording.text(Verdict.BROKEN, place, "the case", str(trouble), []))
+        if not self.judged:
+            reason = "; ".join(dict.fromkeys(self.left_out)) or "no step was reached that judges anything"
+            self._note(Verdict.SKIPPED, f"nothing was judged: {reason}")
+
+    def _steps(self, steps: Iterable[Planned], scope: Scope, around: tuple[Planned, ...]) -> bool:
+        """Take steps until one does not pass; tell whether all were taken."""
+        whole = True
+        for planned in steps:
+            if not whole:
+                self._not_reached(planned, around)
+            elif self._wanted(planned, scope, around):
+                whole = (
+                    self._flow(planned, scope, around) if planned.flow else self._step(planned, scope, around)
+                )
+        return whole
+
+    def _wanted(self, planned: Planned, scope: Scope, around: tuple[Planned, ...]) -> bool:
+        """Tell whether a step is to be taken: its condition holds, and nothing it needs was left out."""
+        needed = leaving.lost(planned, scope)
+        try:
+            if not needed and not taken(planned.step.when, scope.values):
+                return False
+        except (Unbound, TypeError) as trouble:
+            needed = str(trouble)
+        if reason := needed or leaving.reason(planned, scope, self.setting.cast):
+            self._leave_out(planned, scope, reason, around)
+            return False
+        return True
+
+    def _leave_out(self, planned: Planned, scope: Scope, reason: str, around: tuple[Planned, ...]) -> None:
+        for name in leaving.names(planned):
+            scope.lost[name] = f"needs ${name}, which line {planned.line} left out"
+        self.left_out.append(reason)
+        self._record_step(planned, Outcome(Verdict.SKIPPED, left_out=reason), 0.0, around, scope)
+
+    def _not_reached(self, planned: Planned, around: tuple[Planned, ...]) -> None:
+        outcome = Outcome(Verdict.SKIPPED, left_out="not reached: an earlier step did not pass")
+        self._record_step(planned, outcome, 0.0, around, None)
+
+    def _flow(self, planned: Planned, scope: Scope, around: tuple[Planned, ...]) -> bool:
+        flow: FlowFile = self.case.file.flow(planned.flow)
+        given = arguments(planned.step.with_, scope.values)
+        inner = Scope({name: given.get(name, one.default) for name, one in flow.model.parameters.items()})
+        whole = self._steps(flow.steps(), inner, (*around, planned))
+        if whole:
+            gives: dict[str, Any] = {}
+            for name, text in flow.model.gives.items():
+                reference = Reference.of(text.removeprefix("$"))
+                if reference.name in inner.lost:
+                    scope.lost |= dict.fromkeys(leaving.names(planned, name), inner.lost[reference.name])
+                else:
+                    gives[name] = reference.read(inner.values)
+            _bind(planned, gives, scope)
+        return whole
+
+    def _step(self, planned: Planned, scope: Scope, around: tuple[Planned, ...]) -> bool:
+        start = time.monotonic()
+        place = self._place(planned, around)
+        try:
+            if planned.acts:
+                outcome = self.taker.act(planned, scope.values, place)
+            else:
+                doors = leaving.doors(planned, scope, self.setting.cast)
+                outcome = self.taker.watch(planned, scope.values, place, doors)
+                self._count(planned, outcome, around)
+            if outcome.verdict is Verdict.PASSED:
+                _bind(planned, outcome.result, scope)
+        except Skipped as reason:
+            outcome = Outcome(Verdict.SKIPPED, str(reason))
+        except Exception:  # noqa: BLE001 - whatever our own code raises makes the case broken, never failed or passed
+            outcome = crashed(planned, place)
+        self._record_step(planned, outcome, time.monotonic() - start, around, scope)
+        self._note(outcome.verdict, outcome.message)
+        return outcome.verdict is Verdict.PASSED
+
+    def _count(self, planned: Planned, outcome: Outcome, around: tuple[Planned, ...]) -> None:
+        """Count what was judged; looks inside ``given`` only arrange, so they judge nothing."""
+        if not any(one.kind == "given" for one in around):
+            self.judged += 1
+        if planned.kind == "never" and outcome.verdict is Verdict.PASSED:
+            self.fences["proven" if outcome.fenced else "waited"] += 1
+
+    def _place(self, planned: Planned, around: tuple[Planned, ...]) -> Place:
+        outer = around[0] if around else None
+        arranging = any(one.kind == "given" for one in (*around, planned))
+        inside = f"{outer.source.name}:{outer.line} {outer.kind} {outer.word}" if outer else ""
+        return Place(f"{planned.source.name}:{planned.line}", self.replay, arranging, inside)
+
+    def _rules(self, *, whole: bool) -> None:
+        """Apply the standing rules; what still arrives may turn a red one green for a while.
+
+        A case that was cut short may look incomplete through no fault of the system under test. Then a red rule is
+        recorded, but nobody can tell what it means.
+        """
+        deadline = time.monotonic() + _SETTLE * self.setting.cast.patience
+        self._settle(deadline)
+        found = self._judge()
+        while any(verdict in _BAD for _, _, verdict, _ in found) and whole and time.monotonic() < deadline:
+            if self.view.pull(min(0.25, max(0.0, deadline - time.monotonic()))):
+                self._settle(deadline)
+            found = self._judge()
+        for rule, finding, verdict, message in found:
+            self._rule(
+                rule,
+                finding,
+                verdict if whole or verdict is not Verdict.FAILED else Verdict.INCONCLUSIVE,
+                message,
+            )
+
+    def _settle(self, deadline: float) -> None:
+        """Wait until the case is quiet: two reads in a row bring nothing new."""
+        quiet = 0
+        while quiet < 2 and time.monotonic() < deadline:  # noqa: PLR2004 - two equal reads
+            quiet = 0 if self.view.pull(_QUIET) else quiet + 1
+
+    def _judge(self) -> list[tuple[Rule, Finding | None, Verdict, str]]:
+        found: list[tuple[Rule, Finding | None, Verdict, str]] = []
+        with self.view.watch.outside():
+            facts = CaseFacts.of(tuple(self.view.exchanges), self.setting.cast)
+            for rule in rules():
+                try:
+                    finding = rule.judge(facts)
+                    found.append((rule, finding, Verdict(finding.verdict), finding.unsure))
+                except Exception as trouble:  # noqa: BLE001 - a crashing rule is broken, never failed or passed
+                    found.append((rule, None, Verdict.BROKEN, f"the rule itself failed: {trouble!r}"))
+        return found
+
+    def _rule(self, rule: Rule, finding: Finding | None, verdict: Verdict, said: str) -> None:
+        message = ""
+        if verdict in _BAD:
+            differences = finding.differences if finding else []
+            lines = [("found", str(one)) for one in differences[:8]]
+            lines += [("unsure", said), ("standard", rule.source), ("replay", self.replay)]
+            place = self.case.file.source.place()
+            message = wording.text(verdict, place, f"rule {rule.id}", rule.says, lines)
+        if verdict is not Verdict.SKIPPED:
+            self._note(verdict, message)
+        self.setting.recorder.write(
+            "rule",
+            case=self.case.id,
+            rule=rule.id,
+            says=rule.says,
+            verdict=verdict,
+            reached=finding.reached if finding else 0,
+            differences=[asdict(one) for one in finding.differences] if finding else [],
+            unseen=finding.unseen if finding else [],
+            message=message,
+        )
+
+    def _record_case(self) -> None:
+        file, model = self.case.file, self.case.file.model
+        self.setting.recorder.write(
+            "case",
+            case=self.case.id,
+            scenario=model.scenario,
+            variant=self.case.variant,
+            title=model.title,
+            story=model.story.strip(),
+            catalogue=model.catalogue,
+            file=file.source.name,
+            line=file.source.line("scenario"),
+            severity=model.severity,
+            tags=model.tags,
+            concern=model.concern or "",
+            ihe=model.ihe,
+            requires=model.requires,
+            started=time.time(),
+        )
+
+    def _record_step(
+        self,
+        planned: Planned,
+        outcome: Outcome,
+        took: float,
+        around: tuple[Planned, ...],
+        scope: Scope | None,
+    ) -> None:
+        self.index += 1
+        arranging = any(one.kind == "given" for one in around)
+        self.setting.recorder.write(
+            "step",
+            case=self.case.id,
+            index=self.index,
+            file=planned.source.name,
+            line=planned.line,
+            kind="given" if arranging else planned.kind,
+            word=planned.word,
+            title=_title(planned, scope),
+            flow=around[-1].word if around else "",
+            ihe=leaving.transaction(planned, self.setting.cast),
+            took=round(took, 4),
+            **outcome.record(),
+        )
+
+
+def _title(planned: Planned, scope: Scope | None) -> str:
+    said = planned.step.title or leaving.plain(planned)
+    if scope is not None and planned.step.title:
+        try:
+            said = str(resolve(said, scope.values))
+        except Unbound:
+            return said
+    return said[:1].upper() + said[1:]
+
+
+def _bind(planned: Planned, result: Any, scope: Scope) -> None:
+    """Bind what a step gives to the names it says."""
+    names = getattr(planned.step, "as_", None)
+    if isinstance(names, str):
+        scope.values[names] = result
+    elif isinstance(names, dict):
+        for key, name in names.items():
+            scope.values[name] = Reference("result", (key,)).read({"result": result})

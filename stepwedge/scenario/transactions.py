@@ -1,0 +1,29 @@
+"""The names of the transactions that words and checks cite, as the standards print them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TRANSACTIONS: Final = {
+    # IHE Radiology Technical Framework, volume 2
+    "RAD-1": "Patient Registration",
+    "RAD-2": "Placer Order Management",
+    "RAD-3": "Filler Order Management",
+    "RAD-4": "Procedure Scheduled",
+    "RAD-5": "Query Modality Worklist",
+    "RAD-6": "Modality Procedure Step In Progress",
+    "RAD-7": "Modality Procedure Step Completed/Discontinued",
+    "RAD-8": "Modality Images Stored",
+    "RAD-10": "Storage Commitment",
+    "RAD-12": "Patient Update",
+    "RAD-13": "Procedure Update",
+    "RAD-14": "Query Images",
+    "RAD-16": "Retrieve Images",
+    "RAD-128": "Send Imaging Result",
+}
+
+
+def cited(ihe: str) -> str:
+    """Return a citation with its name: ``RAD-13 Procedure Update``; several are separated by commas."""
+    parts = [part.strip() for part in ihe.split(",") if part.strip()]
+    return ", ".join(f"{part} {TRANSACTIONS.get(part, '')}".strip() for part in parts)
