@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import types
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,8 +72,11 @@ def load_simulator(role: str) -> ModuleType:
     )
     if spec is None or spec.loader is None:
         raise BadInput(str(folder), "a Python package", "none")
+    parent = sys.modules.setdefault("stepwedge_simulators", types.ModuleType("stepwedge_simulators"))
+    parent.__path__ = []  # a package, so that simulators can import their own modules
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    setattr(parent, role, module)
     try:
         spec.loader.exec_module(module)
     except BaseException:

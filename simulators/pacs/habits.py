@@ -17,8 +17,6 @@ UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
 class PacsHabits:
     """What a conforming archive does."""
 
-    # --- storage (PS3.4 annex B)
-
     def keeps(self, instance: Instance) -> bool:
         """Tell whether an accepted instance is really kept."""
         return True
@@ -27,8 +25,6 @@ class PacsHabits:
         """Say what happens to a SOP Instance UID that is here already: ``same``, ``refuse``, ``replace`` or ``delete``."""
         return "same" if same_content else "refuse"
 
-    # --- storage commitment (PS3.4 annex J)
-
     def failures(self, failed: tuple[Failure, ...]) -> tuple[Failure, ...]:
         """Return the failures that are reported."""
         return failed
@@ -36,8 +32,6 @@ class PacsHabits:
     def calls_back(self) -> bool:
         """Tell whether a result that finds its association gone is brought on a new one (PS3.4 J.3.3)."""
         return True
-
-    # --- patients (ITI-30, RAD-12)
 
     def merges(self) -> bool:
         """Tell whether an acknowledged A40 is carried out."""
@@ -59,8 +53,6 @@ class PacsHabits:
         """Return the patient attributes that are put into an object on its way out, so that it agrees with the index."""
         return changes
 
-    # --- queries (PS3.4 annex C.4.1)
-
     def modalities(self, found: Sequence[str]) -> list[str]:
         """Return Modalities in Study from the Modality of each series."""
         return sorted(set(found))
@@ -72,8 +64,6 @@ class PacsHabits:
     def final(self, last: dict[str, Any] | None) -> dict[str, Any] | None:
         """Return the identifier sent with the final C-FIND response: none (PS3.4 C.4.1.1.4)."""
         return None
-
-    # --- retrieval (PS3.4 annex C.4.2 and C.4.3)
 
     def delivers(self, instances: list[Instance]) -> list[Instance]:
         """Return what is delivered of the instances that were asked for."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from stepwedge.model.lifecycles import ORDER, IllegalTransition, follow
 from stepwedge.sim.hl7 import Reply
 from stepwedge.sim.messages import REPLY_KIND, read_items, read_merge, read_patient, said
+from stepwedge.wire.hl7 import HL7Error
 
 from .state import Expected, patient_key
 
@@ -29,7 +30,13 @@ EVENTS: Final = {
     "OC": "cancel",
     "DC": "discontinue",
 }
-STATUS_EVENTS: Final = {"SC": "schedule", "IP": "start", "CM": "complete", "CA": "cancel", "DC": "discontinue"}
+STATUS_EVENTS: Final = {
+    "SC": "schedule",
+    "IP": "start",
+    "CM": "complete",
+    "CA": "cancel",
+    "DC": "discontinue",
+}
 
 
 def register(archive: Archive, message: Message, now: datetime) -> Reply:
@@ -43,7 +50,7 @@ def merge(archive: Archive, message: Message, now: datetime) -> Reply:
     survivor, prior = read_merge(message)
     _know(archive, message, survivor)
     if problem := archive.merge(patient_key(survivor.id, survivor.issuer), patient_key(prior)):
-        return Reply("AE", problem, error=("207", "MRG-1"))
+        raise HL7Error(204, "MRG-1", problem)
     return Reply()
 
 
@@ -64,13 +71,21 @@ def announce(archive: Archive, message: Message, now: datetime) -> Reply:
     patient = read_patient(message)
     if patient_key(patient.id, patient.issuer) not in archive.people:
         _know(archive, message, patient)
-    items = read_items(message)
-    for item in items:
+    for item in read_items(message):
         if not item.accession:
-            return Reply("AE", "a procedure needs an accession number", error=("101", "OBR-18"))
+            raise HL7Error(101, "OBR-18", "a procedure needs an accession number")
         _expect(archive, item, patient_key(patient.id, patient.issuer))
-    answer = REPLY_KIND.get(message.type)
-    return Reply(type=answer, segments=[("ORC", {1: "OK", 2: one.placer or "", 3: one.filler or ""}) for one in items])
+    return Reply(type=REPLY_KIND.get(message.type), segments=_accepted(message))
+
+
+def _accepted(message: Message) -> list[Written]:
+    """Return what follows MSA in ORR^O02 and ORI^O24: each order group of the request with ORC-1 = OK (table 0119)."""
+    segments: list[Written] = []
+    for group in message.groups("ORC"):
+        segments.append(("ORC", {1: "OK", 2: group.copy("ORC-2"), 3: group.copy("ORC-3")}))
+        segments += [("OBR", {n: one.copy(n) for n in (1, 2, 3, 4, 18)}) for one in group.each("OBR")]
+        segments += [("IPC", {n: one.copy(n) for n in range(1, 10)}) for one in group.each("IPC")]
+    return segments
 
 
 def _expect(archive: Archive, item: Item, patient: str) -> None:

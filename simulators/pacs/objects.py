@@ -36,7 +36,7 @@ def read(sop_class: str, sop: str, transfer_syntax: str, data: bytes) -> Instanc
         study=elements["StudyInstanceUID"],
         patient=patient_key(elements.get("PatientID", ""), elements.get("IssuerOfPatientID", "")),
         transfer_syntax=transfer_syntax,
-        file=hashlib.sha256(transfer_syntax.encode() + b"\0" + data).hexdigest(),
+        file="",
         content=content(elements),
         header={key: value for key, value in elements.items() if key in KEPT},
     )
@@ -48,7 +48,9 @@ def content(elements: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def rewritten(data: bytes, transfer_syntax: str, changes: dict[str, Any], pixels: Callable[[bytes], bytes]) -> bytes:
+def rewritten(
+    data: bytes, transfer_syntax: str, changes: dict[str, Any], pixels: Callable[[bytes], bytes]
+) -> bytes:
     """Return a data set with some top-level text attributes changed and every other byte as it was stored.
 
     When the new values do not fit the character set of the object, the whole header is written again in UTF-8.

@@ -24,20 +24,52 @@ LEVELS: Final = {
 }
 """Query/Retrieve Levels, highest first, each with its unique key (PS3.4 C.6.1.1 and C.6.2.1)."""
 
-STUDY_KEYS: Final = (
-    "StudyInstanceUID StudyID StudyDate StudyTime AccessionNumber StudyDescription ReferringPhysicianName "
-    "ProcedureCodeSequence"
-).split()
-SERIES_KEYS: Final = (
-    "SeriesInstanceUID SeriesNumber SeriesDate SeriesTime Modality SeriesDescription BodyPartExamined ProtocolName "
-    "StationName Manufacturer PatientPosition FrameOfReferenceUID RequestAttributesSequence "
-    "PerformedProcedureStepID PerformedProcedureStepStartDate PerformedProcedureStepStartTime "
-    "ReferencedPerformedProcedureStepSequence"
-).split()
-IMAGE_KEYS: Final = (
-    "SOPInstanceUID SOPClassUID InstanceNumber AcquisitionNumber AcquisitionDate AcquisitionTime ContentDate "
-    "ContentTime ImageType Rows Columns BitsAllocated NumberOfFrames ImagePositionPatient SliceLocation"
-).split()
+STUDY_KEYS: Final = [
+    "StudyInstanceUID",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "StudyDescription",
+    "ReferringPhysicianName",
+    "ProcedureCodeSequence",
+]
+SERIES_KEYS: Final = [
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDate",
+    "SeriesTime",
+    "Modality",
+    "SeriesDescription",
+    "BodyPartExamined",
+    "ProtocolName",
+    "StationName",
+    "Manufacturer",
+    "PatientPosition",
+    "FrameOfReferenceUID",
+    "RequestAttributesSequence",
+    "PerformedProcedureStepID",
+    "PerformedProcedureStepStartDate",
+    "PerformedProcedureStepStartTime",
+    "ReferencedPerformedProcedureStepSequence",
+]
+IMAGE_KEYS: Final = [
+    "SOPInstanceUID",
+    "SOPClassUID",
+    "InstanceNumber",
+    "AcquisitionNumber",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "ContentDate",
+    "ContentTime",
+    "ImageType",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "NumberOfFrames",
+    "ImagePositionPatient",
+    "SliceLocation",
+]
 PATIENT_KEYS: Final = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 KEPT: Final = frozenset((*PATIENT_KEYS, *STUDY_KEYS, *SERIES_KEYS, *IMAGE_KEYS, "SpecificCharacterSet"))
 """The attributes the index keeps of every instance."""
@@ -131,7 +163,10 @@ def _patient_row(person: Person) -> Elements:
 
 def _study_uids(archive: Archive, keys: Iterable[str]) -> list[str]:
     return [
-        study.uid for key in keys for study in archive.studies.by("patient", key) if archive.instances.by("study", study.uid)
+        study.uid
+        for key in keys
+        for study in archive.studies.by("patient", key)
+        if archive.instances.by("study", study.uid)
     ]
 
 

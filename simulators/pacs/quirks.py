@@ -69,7 +69,9 @@ def overwrite_different(original: Callable[[bool], str], same_content: bool) -> 
     overrides=PacsHabits.failures,
     notices="the scanner deletes images that the archive never had",
 )
-def single_failed_item(original: Callable[..., tuple[Failure, ...]], failed: tuple[Failure, ...]) -> tuple[Failure, ...]:
+def single_failed_item(
+    original: Callable[..., tuple[Failure, ...]], failed: tuple[Failure, ...]
+) -> tuple[Failure, ...]:
     """Report one failed instance of several; seen as a committed instance that no query finds."""
     return failed[:1]
 
@@ -177,7 +179,9 @@ def bad_term(original: Callable[[str], str], term: str) -> str:
     overrides=PacsHabits.final,
     notices="the last study of a list is shown twice",
 )
-def bad_final(original: Callable[..., dict[str, Any] | None], last: dict[str, Any] | None) -> dict[str, Any] | None:
+def bad_final(
+    original: Callable[..., dict[str, Any] | None], last: dict[str, Any] | None
+) -> dict[str, Any] | None:
     """Send the last match again with the final status; seen as a data set after 0000."""
     return last
 

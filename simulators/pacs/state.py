@@ -267,7 +267,8 @@ class Archive(State):
 
     def person_of(self, instance: Instance) -> Person:
         """Return the patient an instance belongs to now."""
-        return self.survivor(instance.patient) or Person(*instance.patient.split("^^^", 1))
+        number, _, issuer = instance.patient.partition("^^^")
+        return self.survivor(instance.patient) or Person(number, issuer)
 
     def corrections(self, instance: Instance) -> dict[str, Any]:
         """Return the patient attributes (PS3.3 C.7.1.1) in which the object differs from the patient record."""
@@ -286,7 +287,9 @@ class Archive(State):
 
     # --- storage commitment
 
-    def promise(self, transaction: str, requester: str, references: Iterable[tuple[str, str]], lost: frozenset[str]) -> Commitment:
+    def promise(
+        self, transaction: str, requester: str, references: Iterable[tuple[str, str]], lost: frozenset[str]
+    ) -> Commitment:
         """Decide on a request for storage commitment.
 
         Args:

@@ -9,7 +9,7 @@ define(
         "modality",
         "fetch_worklist",
         "fetch the worklist onto the console",
-        (Parameter("all_stations", "flag", says="ask for every station, not only this one", default=False),),
+        (),
         {
             "entries": "all entries, as Elements",
             "count": "how many",

@@ -67,7 +67,9 @@ define(
         (
             Parameter("report", "report", required=True, says="what sign_report gave"),
             Parameter("text", required=True, says="what is added below the signed text"),
-            Parameter("status", says="C corrected, A some results", default="C", choices=("C", "A")),
+            Parameter(
+                "status", says="A added to a final report, C corrected", default="A", choices=("A", "C")
+            ),
         ),
         {
             "report": "number of the report",

@@ -1,0 +1,59 @@
+"""The image manager and archive (PACS): storage, commitment, query and retrieval, over DIMSE and DICOMweb; HL7 for patients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.sim.hl7 import Hl7Door
+from stepwedge.sim.rows import pack
+from stepwedge.sim.simulator import Simulator
+from stepwedge.sim.web import WebDoor
+
+from .habits import PacsHabits
+from .hl7 import HANDLERS
+from .quirks import QUIRKS
+from .settings import Settings
+from .state import Archive, patient_key
+from .vault import Vault
+from .web import ROOT, Web
+
+if TYPE_CHECKING:
+    from stepwedge.sim.bench import Bench
+
+__all__ = ["QUIRKS", "build"]
+
+
+def build(bench: Bench) -> Simulator:
+    """Return an archive standing on ``bench``."""
+    settings = Settings.read(bench.name, bench.settings)
+    archive = bench.restore(Archive(bench.seed, bench.name, bench.adopt(PacsHabits())))
+    vault = Vault(bench, archive)
+    return Simulator(
+        bench,
+        archive,
+        doors=[
+            Hl7Door(bench, archive, HANDLERS),
+            WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
+        ],
+        asks={
+            "patient": lambda args: pack(archive.survivor(patient_key(args["id"]))),
+            "study": lambda args: _study(archive, args),
+            "expected": lambda args: pack(archive.expected.get(args["accession"])),
+            "exceptions": lambda _: pack(list(archive.exceptions())),
+            "commitment": lambda args: pack(archive.commitments.get(args["transaction"])),
+        },
+    )
+
+
+def _study(archive: Archive, args: dict[str, Any]) -> Any:
+    """Return a study by ``study`` (UID) or ``accession``, with its instances as they are filed."""
+    found = archive.studies.by("accession", args["accession"]) if "accession" in args else []
+    study = archive.studies.get(args.get("study", "")) or next(iter(found), None)
+    if study is None:
+        return None
+    instances = archive.instances.by("study", study.uid)
+    return pack(study) | {
+        "patient": pack(archive.survivor(study.patient)),
+        "count": len(instances),
+        "instances": [{"sop": one.sop, "series": one.series, "sender": one.sender} for one in instances],
+    }

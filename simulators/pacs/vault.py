@@ -1,0 +1,66 @@
+"""Objects in and out of the archive, whichever door they came through: file, index, and the patient as known now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stepwedge.errors import RemoteProtocolError
+from stepwedge.evidence.redact import refusal
+from stepwedge.sim.files import Files, name_of
+
+from . import objects
+from .state import Filing, Note
+
+if TYPE_CHECKING:
+    from stepwedge.sim.bench import Bench
+
+    from .state import Archive, Instance
+
+CANNOT_UNDERSTAND = 0xC000
+NOT_AUTHORIZED = 0x0124
+COMMENT_LIMIT = 64
+"""Error Comment (0000,0902) is LO."""
+
+
+class Vault:
+    """The stored objects."""
+
+    def __init__(self, bench: Bench, archive: Archive) -> None:
+        self.archive = archive
+        self._bench = bench
+        self._files = Files(bench.folder / "objects")
+
+    def take(self, sop_class: str, sop: str, transfer_syntax: str, data: bytes, sender: str) -> Filing:
+        """Keep one received data set; when this returns status 0, file and index row are there whatever happens next."""
+        try:
+            instance = objects.read(sop_class, sop, transfer_syntax, data)
+        except RemoteProtocolError as error:
+            return Filing(CANNOT_UNDERSTAND, str(error)[:COMMENT_LIMIT], "refused")
+        at = self._bench.clock.now().isoformat()
+        instance = replace(instance, file=name_of(data), sender=sender, at=at)
+        with self._bench.change(self.archive):
+            patient, uids = (
+                instance.patient.partition("^^^")[0],
+                (instance.study, instance.series, instance.sop),
+            )
+            if why := refusal(self._bench.identity, patients=[patient], uids=uids):
+                self.archive.notes[str(self.archive.next("note"))] = Note("not synthetic", why, at)
+                return Filing(NOT_AUTHORIZED, why[:COMMENT_LIMIT], "refused")
+            filing = self.archive.file(instance, at)
+            if filing.fate == "stored":
+                self._files.keep(instance.file, data)
+        return replace(filing, comment=filing.comment[:COMMENT_LIMIT])
+
+    def give(self, instance: Instance) -> bytes:
+        """Return a data set as it leaves: the bytes that came, with the patient as the index knows them now."""
+        habits = self.archive.habits
+        changes = habits.rewrites(self.archive.corrections(instance))
+        return objects.rewritten(
+            self._files.read(instance.file), instance.transfer_syntax, changes, habits.pixels
+        )
+
+    def lost(self, sops: list[str]) -> frozenset[str]:
+        """Return those of the instances whose file is not there."""
+        known = [one for sop in sops if (one := self.archive.instances.get(sop)) is not None]
+        return frozenset(one.sop for one in known if not self._files.has(one.file))

@@ -1,0 +1,102 @@
+"""The CT phantom: the same pixels for the same seed, and an object that a validator accepts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from stepwedge import kit
+from stepwedge.errors import BadInput
+from stepwedge.sim import phantom
+from stepwedge.wire import part10
+from stepwedge.wire.elements import EXPLICIT_LE, encode
+from stepwedge.wire.services import Instance
+
+AT = datetime(2026, 11, 24, 9, 30)
+NAMES = sorted(path.stem for path in kit.find("fixtures/phantoms").glob("*.yaml"))
+
+
+def test_same_seed_same_pixels_and_every_slice_its_own():
+    shape = phantom.recipe("ct-chest")
+    one = phantom.pixels(shape, 1, 7)
+    assert one == phantom.pixels(shape, 1, 7)
+    assert len(one) == shape.rows * shape.columns * 2
+    assert len({one, phantom.pixels(shape, 2, 7), phantom.pixels(shape, 1, 8)}) == 3
+
+
+def test_pixels_fit_twelve_bits_and_show_the_wedge():
+    import numpy as np
+
+    values = np.frombuffer(phantom.pixels(phantom.recipe("ct-chest"), 36, 7), dtype="<u2").astype(int)
+    assert values.max() < 1 << 12
+    units = values + phantom.RESCALE_INTERCEPT
+    for step in (*phantom.WEDGE, phantom.AIR, phantom.WATER):
+        assert np.any(np.abs(units - step) <= phantom.NOISE), step
+
+
+def test_altered_changes_one_bit():
+    original = phantom.pixels(phantom.recipe("ct-head"), 1)
+    changed = phantom.altered(original)
+    assert len(changed) == len(original)
+    assert sum((a ^ b).bit_count() for a, b in zip(original, changed, strict=True)) == 1
+    assert phantom.pixel_hash(changed) != phantom.pixel_hash(original)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("rows: 4\n", "missing"), ("rows: 0\n", "rows"), ("depth: 4\n", "unexpected")],
+)
+def test_a_bad_recipe_is_named(tmp_path, text, found):
+    good = kit.find("fixtures/phantoms/ct-chest.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "bad.yaml"
+    key = text.split(":", 1)[0]
+    path.write_text(
+        text
+        if found == "missing"
+        else "\n".join(line for line in good.splitlines() if not line.startswith(f"{key}:")) + f"\n{text}",
+        encoding="utf-8",
+    )
+    with pytest.raises(BadInput, match=str(path)) as error:
+        phantom._read(path)
+    assert found in str(error.value)
+
+
+@pytest.fixture
+def ct_file(ct_image):
+    """Make a DICOM file of one image."""
+
+    def make(number, **options):
+        elements = ct_image(number, **options)
+        data = encode(elements, explicit=True)
+        return part10.write(Instance(elements["SOPClassUID"], elements["SOPInstanceUID"], EXPLICIT_LE, data))
+
+    return make
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dciodvfy_finds_no_error(name, tmp_path, ct_file):
+    validator = Path(sys.executable).parent / "dciodvfy"
+    if not validator.exists():
+        pytest.skip("dciodvfy is not installed (extra 'conformance')")
+    file = tmp_path / "image.dcm"
+    file.write_bytes(ct_file(2, recipe=name))
+    done = subprocess.run([validator, str(file)], capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert "CTImage" in said
+    assert "Error" not in said, said
+
+
+def test_pydicom_reads_the_file_and_its_pixels(tmp_path, ct_file):
+    import pydicom
+
+    (tmp_path / "a.dcm").write_bytes(ct_file(1))
+    dataset = pydicom.dcmread(tmp_path / "a.dcm")
+    assert dataset.PatientName == "MÜLLER^Jörg"
+    assert dataset.pixel_array.shape == (128, 128)
+    assert phantom.pixel_hash(dataset.PixelData) == phantom.pixel_hash(
+        phantom.pixels(phantom.recipe("ct-chest"), 1, "tests")
+    )
