@@ -9,6 +9,7 @@ segments between two CRs, and encoding characters that leave out what the messag
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.wire.hl7_build import (
@@ -85,10 +86,15 @@ class Segment:
     def all(self, place: str) -> list[str]:
         """Return every valued repetition at ``place``."""
         _, _, number, repetition, component, subcomponent = path(place)
-        count = self.written(number).count(self._separators.repetition or "\r") + 1
+        separator = "" if self._separates(number) else self._separators.repetition
+        count = self.written(number).count(separator) + 1 if separator else 1
         wanted = [repetition] if repetition else range(1, count + 1)
         found = [self.read(number, each, component, subcomponent) for each in wanted]
         return [text for text in found if text is not None]
+
+    def _separates(self, number: int) -> bool:
+        """Tell whether the field is MSH-1 or MSH-2, the separators themselves."""
+        return number <= 2 and self.line[:3] in _HEADERS  # noqa: PLR2004 - they are two
 
     def written(self, number: int) -> str:
         """Return field ``number`` exactly as it stands in the message, with separators and escapes."""
@@ -109,7 +115,7 @@ class Segment:
         if not text:
             return None
         separators = self._separators
-        if number <= 2 and self.line[:3] in _HEADERS:  # noqa: PLR2004 - MSH-1 and MSH-2 are the separators themselves
+        if self._separates(number):
             return text
         text = _part(text, separators.repetition, repetition or 1)
         if component:
@@ -184,8 +190,7 @@ class Group:
     def groups(self, start: str) -> list[Group]:
         """Cut before every ``start`` segment; what stands before the first belongs to no group."""
         cuts = [index for index, segment in enumerate(self.segments) if segment.line.startswith(start)]
-        ends = [*cuts[1:], len(self.segments)]
-        return [Group(self.segments[a:b], self.separators) for a, b in zip(cuts, ends, strict=True)]
+        return [Group(self.segments[a:b], self.separators) for a, b in pairwise([*cuts, len(self.segments)])]
 
     def __iter__(self) -> Iterator[Segment]:
         return iter(self.segments)
@@ -242,6 +247,8 @@ def _separators(raw: bytes) -> Separators:
         return STANDARD
     if raw.startswith(_BOM):
         raise HL7Error(100, "MSH", "a byte order mark stands before MSH")
+    if raw.startswith((b"FHS", b"BHS")):
+        raise HL7Error(100, "", "a batch; send its messages one by one")
     if not raw.startswith(b"MSH"):
         where = "MSH is not the first segment" if b"MSH" in raw else "no MSH segment"
         raise HL7Error(100, "MSH", f"{where}; the message starts {raw[:12]!r}")
