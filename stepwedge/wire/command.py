@@ -79,7 +79,9 @@ def encode(command: Command) -> bytes:
     """Write a command set, elements in order, with its group length in front."""
     parts: list[bytes] = []
     try:
-        for element, vr, value in sorted((*_BY_KEYWORD[keyword], value) for keyword, value in command.items()):
+        for element, vr, value in sorted(
+            (*_BY_KEYWORD[keyword], value) for keyword, value in command.items()
+        ):
             if vr == "US":
                 parts.append(_US.pack(0, element, 2, value))
                 continue
@@ -111,9 +113,13 @@ def decode(data: bytes) -> Command:
         group, element, length = _HEADER.unpack_from(data, at)
         at += 8
         if group != 0:
-            raise RemoteProtocolError(f"the command set holds ({group:04X},{element:04X}) (PS3.7 section 6.3.1)")
+            raise RemoteProtocolError(
+                f"the command set holds ({group:04X},{element:04X}) (PS3.7 section 6.3.1)"
+            )
         if length > end - at:
-            raise RemoteProtocolError(f"(0000,{element:04X}) announces {length} bytes where {end - at} are left")
+            raise RemoteProtocolError(
+                f"(0000,{element:04X}) announces {length} bytes where {end - at} are left"
+            )
         raw = data[at : at + length]
         at += length
         if element == 0:

@@ -32,6 +32,12 @@ def _table() -> dict[int, tuple[str, str, str, str, str]]:
 
 
 @cache
+def by_sign() -> frozenset[int]:
+    """Return the tags that are US or SS as PixelRepresentation says (PS3.5 annex A)."""
+    return frozenset(tag for tag, row in _table().items() if row[0] == "US or SS")
+
+
+@cache
 def by_tag() -> dict[int, tuple[str, str]]:
     """Return tag -> (keyword, VR)."""
     return {

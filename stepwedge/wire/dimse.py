@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.wire import command as commands
-from stepwedge.wire.command import Command
 from stepwedge.wire.dul import Data, Event, Primitive, UpperLayer
 from stepwedge.wire.elements import IMPLICIT_LE, Elements, decode
 from stepwedge.wire.negotiation import ACCEPTED, Acceptance, Context, Proposal
 
 if TYPE_CHECKING:
+    from stepwedge.wire.command import Command
     from stepwedge.wire.pdu import Value
 
 MAX_COMMAND: Final = 1 << 16
@@ -30,7 +30,7 @@ class Message(NamedTuple):
     @property
     def is_response(self) -> bool:
         """Tell responses from requests; a C-CANCEL is a request."""
-        return self.command["CommandField"] >= commands.RESPONSE
+        return bool(self.command["CommandField"] >= commands.RESPONSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +160,20 @@ class Channel:
             if answer.result != ACCEPTED:
                 continue
             if answer.transfer not in context.transfers:
-                raise self.upper.invalid(f"context {answer.id} is accepted with {answer.transfer!r}, not proposed")
+                raise self.upper.invalid(
+                    f"context {answer.id} is accepted with {answer.transfer!r}, not proposed"
+                )
             self.contexts[answer.id] = Agreed(answer.id, context.abstract, answer.transfer)
         self.roles = {role.abstract: (role.scu, role.scp) for role in acceptance.roles}
 
     def _value(self, context_id: int, is_command: bool, is_last: bool, fragment: bytes) -> Message | None:
         """Take one presentation data value; return the message it completes."""
         if context_id not in self.contexts:
-            raise self.upper.invalid(f"data came for presentation context {context_id}, which is not accepted")
-        if self._parts or self._command is not None:
-            if context_id != self._context_id:
-                raise self._broken(f"context {context_id} interrupts a message of context {self._context_id}")
+            raise self.upper.invalid(
+                f"data came for presentation context {context_id}, which is not accepted"
+            )
+        if (self._parts or self._command is not None) and context_id != self._context_id:
+            raise self._broken(f"context {context_id} interrupts a message of context {self._context_id}")
         self._context_id = context_id
         if is_command is not (self._command is None):
             raise self._broken("a command set and a data set are interleaved (PS3.7 section 6.3)")
@@ -200,4 +203,3 @@ class Channel:
         """Abort as the service user: the upper layer did its part, the message is wrong."""
         self.upper.abort()
         return RemoteProtocolError(message)
-

@@ -14,7 +14,7 @@
         answers = await ris.find(WORKLIST, {"PatientID": "SW1"})
 """
 
-from stepwedge.wire.dimse_link import Association, Speaker, open  # noqa: A004  read as dimse_asyncio.open
+from stepwedge.wire.dimse_client import Association, Speaker, open  # noqa: A004  read as dimse_asyncio.open
 from stepwedge.wire.dimse_server import Served, Server, serve
 from stepwedge.wire.provider import Acceptor, Failure, Held, Provider, Reply, Retrieval
 

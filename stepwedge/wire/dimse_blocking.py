@@ -30,22 +30,15 @@ from stepwedge.wire.dul import (
     UpperLayer,
 )
 from stepwedge.wire.dul import Event as UpperEvent
-from stepwedge.wire.negotiation import Acceptance, Proposal, Rejection, Role, contexts as numbered
-from stepwedge.wire.services import (
-    Answers,
-    Dialogue,
-    Event,
-    Observer,
-    Result,
-    Retrieved,
-    T,
-    Talk,
-)
+from stepwedge.wire.negotiation import Acceptance, Proposal, Rejection, Role
+from stepwedge.wire.negotiation import contexts as numbered
+from stepwedge.wire.services import Dialogue, Observer, T, Talk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stepwedge.wire.elements import Elements
+    from stepwedge.wire.results import Answers, Event, Result, Retrieved
 
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _READ: Final = 1 << 18
@@ -160,7 +153,9 @@ class Association:
         """N-DELETE."""
         return self._run(self._dialogue.delete(sop_class, sop_instance))
 
-    def report_event(self, sop_class: str, sop_instance: str, event_type: int, information: Elements) -> Result:
+    def report_event(
+        self, sop_class: str, sop_instance: str, event_type: int, information: Elements
+    ) -> Result:
         """N-EVENT-REPORT."""
         return self._run(self._dialogue.report_event(sop_class, sop_instance, event_type, information))
 
@@ -227,11 +222,15 @@ class Association:
             step = next(talk)
             while True:
                 try:
-                    heard = self._hear(timeout) if step is None else self._say(step)
-                except Exception as error:  # noqa: BLE001  the conversation records it and raises it again
+                    heard: Any = None
+                    if step is None:
+                        heard = self._hear(timeout)
+                    else:
+                        self._say(step)
+                except BaseException as error:  # noqa: BLE001  the conversation records it and raises it again
                     step = talk.throw(error)
                 else:
-                    step = talk.send(heard)  # type: ignore[arg-type]  # nothing is heard while speaking
+                    step = talk.send(heard)
         except StopIteration as end:
             value: T = end.value
             return value
@@ -281,7 +280,9 @@ class Association:
             raise NoAnswer(f"{self._name()} said nothing in time {self._account()}") from error
         except OSError as error:
             raise LinkLost(f"the connection broke ({error.strerror or error}) {self._account()}") from error
-        if _QUICKACK is not None and data:  # the kernel forgets the option, so it is set again after each read
+        if (
+            _QUICKACK is not None and data
+        ):  # the kernel forgets the option, so it is set again after each read
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         return data
@@ -294,7 +295,11 @@ class Association:
             if total <= _JOINED or not hasattr(self._socket, "sendmsg"):
                 buffers = [b"".join(buffers)]
             while buffers:
-                count = self._socket.send(buffers[0]) if len(buffers) == 1 else self._socket.sendmsg(buffers[:512])
+                count = (
+                    self._socket.send(buffers[0])
+                    if len(buffers) == 1
+                    else self._socket.sendmsg(buffers[:512])
+                )
                 ledger.wrote(count)
                 buffers = _behind(buffers, count)
         except TimeoutError as error:

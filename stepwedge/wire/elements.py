@@ -20,7 +20,7 @@ from typing import Any
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.wire import charset as text_codec
-from stepwedge.wire.dictionary import describe, find, tag_of, vr_of
+from stepwedge.wire.dictionary import by_sign, describe, find, tag_of, vr_of
 from stepwedge.wire.matching import match
 
 __all__ = ["Elements", "Encapsulated", "decode", "encode", "match", "recode", "tag_of", "vr_of"]
@@ -30,11 +30,14 @@ Elements = dict[str, Any]
 IMPLICIT_LE = "1.2.840.10008.1.2"
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 
+CHARACTER_SET, PIXEL_REPRESENTATION, PIXEL_DATA = 0x00080005, 0x00280103, 0x7FE00010
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+ITEM_GROUP = 0xFFFE
 UNDEFINED = 0xFFFFFFFF
 PIXELS = 0x7FE00008
 """First tag of the group's pixel elements: float, double float and integer pixel data."""
 MAX_DEPTH = 32
+SHORT_LIMIT = 0xFFFE
 
 LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 """Value representations with a 32-bit length in explicit encoding (PS3.5 table 7.1-1)."""
@@ -72,7 +75,9 @@ class _Reader:
         self.data = data
         self.stop = PIXELS if stop_before_pixels else 1 << 32
 
-    def data_set(self, at: int, end: int, explicit: bool, charset: str, depth: int) -> tuple[Elements, int]:
+    def data_set(  # noqa: C901  one element after the other; taken apart it reads worse and runs slower
+        self, at: int, end: int, explicit: bool, charset: str, depth: int
+    ) -> tuple[Elements, int]:
         """Read elements until ``end`` or an item delimiter; return them and the offset behind."""
         if depth > MAX_DEPTH:
             raise RemoteProtocolError(f"sequences are nested deeper than {MAX_DEPTH}")
@@ -88,7 +93,7 @@ class _Reader:
                 break
             key, expected = describe(tag)
             if vr is None or (vr == "UN" and length != UNDEFINED):
-                vr = "SS" if signed and expected == "US" and _follows_sign(tag) else expected
+                vr = "SS" if signed and tag in by_sign() else expected
             if key in elements:
                 raise RemoteProtocolError(f"{key} stands twice in one data set (PS3.5 section 7.1)")
             if length == UNDEFINED:
@@ -102,9 +107,9 @@ class _Reader:
             value = _value(self.data[at : at + length], vr, charset)
             at += length
             elements[key] = value
-            if tag == 0x00080005:
+            if tag == CHARACTER_SET:
                 charset = value
-            elif tag == 0x00280103:
+            elif tag == PIXEL_REPRESENTATION:
                 signed = value == 1
         return elements, at
 
@@ -112,7 +117,7 @@ class _Reader:
         data = self.data
         group, element, length = _IMPLICIT.unpack_from(data, at)
         tag = group << 16 | element
-        if not explicit or group == 0xFFFE:
+        if not explicit or group == ITEM_GROUP:
             return tag, None, length, at + 8
         code = data[at + 4 : at + 6]
         vr = KNOWN.get(code)
@@ -125,11 +130,11 @@ class _Reader:
     def _undefined(
         self, at: int, end: int, tag: int, vr: str, explicit: bool, charset: str, depth: int
     ) -> tuple[Any, int]:
-        if vr in {"OB", "OW"} and tag == 0x7FE00010:
+        if vr in {"OB", "OW"} and tag == PIXEL_DATA:
             stop = self._fragments(at, end)
             return Encapsulated(self.data[at:stop]), stop + 8
         if vr == "UN":  # an unknown sequence is in implicit encoding, PS3.5 section 6.2.2
-            return self._items(at, end, False, charset, depth, delimited=True)
+            return self._items(at, end, explicit=False, charset=charset, depth=depth, delimited=True)
         if vr != "SQ":
             raise RemoteProtocolError(f"{describe(tag)[0]} is {vr} and must have a defined length")
         return self._items(at, end, explicit, charset, depth, delimited=True)
@@ -155,7 +160,9 @@ class _Reader:
             if tag == SEQUENCE_END and delimited:
                 return items, at
             if tag != ITEM:
-                raise RemoteProtocolError(f"a sequence holds ({tag:08X}) instead of an item (PS3.5 section 7.5)")
+                raise RemoteProtocolError(
+                    f"a sequence holds ({tag:08X}) instead of an item (PS3.5 section 7.5)"
+                )
             if length != UNDEFINED and length > end - at:
                 raise RemoteProtocolError(f"an item announces {length} bytes where {end - at} are left")
             stop = end if length == UNDEFINED else at + length
@@ -175,14 +182,6 @@ def _within(at: int, data: bytes) -> int:
     return at
 
 
-def _follows_sign(tag: int) -> bool:
-    """Tell whether a tag is "US or SS", decided by PixelRepresentation (PS3.5 annex A)."""
-    return tag in {
-        0x00280106, 0x00280107, 0x00280108, 0x00280109, 0x00280110, 0x00280111, 0x00280120, 0x00280121,
-        0x00409211, 0x00409216, 0x00603004, 0x00603006,
-    }  # fmt: skip
-
-
 def _value(raw: bytes, vr: str, charset: str) -> Any:
     if vr in PLAIN:
         return raw.decode("ascii", "replace").rstrip(" \0")
@@ -192,7 +191,9 @@ def _value(raw: bytes, vr: str, charset: str) -> Any:
         return raw
     if vr == "AT":
         pairs = struct.unpack(f"<{len(raw) // 4 * 2}H", raw)
-        return _one_or_all([f"{group:04X}{element:04X}" for group, element in zip(pairs[::2], pairs[1::2], strict=True)])
+        return _one_or_all(
+            [f"{group:04X}{element:04X}" for group, element in zip(pairs[::2], pairs[1::2], strict=True)]
+        )
     code = NUMBERS[vr]
     return _one_or_all(list(struct.unpack(f"<{len(raw) // struct.calcsize(code)}{code}", raw)))
 
@@ -216,10 +217,10 @@ def _encode(elements: Elements, explicit: bool, charset: str) -> bytes:
         if isinstance(value, Encapsulated):
             parts += (_header(tag, "OB", UNDEFINED, explicit), value, b"\xfe\xff\xdd\xe0\0\0\0\0")
             continue
-        if vr == "US" and signed and _follows_sign(tag):
-            vr = "SS"
+        if signed and tag in by_sign():
+            vr = "SS"  # noqa: PLW2901  the dictionary's answer was provisional
         elif vr == "UN" and not isinstance(value, bytes):
-            vr = _fitting(value)
+            vr = _fitting(value)  # noqa: PLW2901  the same
         raw = _raw(value, vr, key, explicit, charset)
         parts += (_header(tag, vr, len(raw), explicit), raw)
     return b"".join(parts)
@@ -242,8 +243,10 @@ def _header(tag: int, vr: str, length: int, explicit: bool) -> bytes:
     code = vr.encode()
     if code in LONG:
         return _LONG.pack(tag >> 16, tag & 0xFFFF, code, length)
-    if length > 0xFFFE:
-        raise LocalProtocolError(f"{describe(tag)[0]} is {vr} and cannot hold {length} bytes (PS3.5 section 7.1.2)")
+    if length > SHORT_LIMIT:
+        raise LocalProtocolError(
+            f"{describe(tag)[0]} is {vr} and cannot hold {length} bytes (PS3.5 section 7.1.2)"
+        )
     return _SHORT.pack(tag >> 16, tag & 0xFFFF, code, length)
 
 

@@ -11,7 +11,9 @@ from stepwedge.wire.dictionary import vr_of
 NOT_KEYS = frozenset({"SpecificCharacterSet", "QueryRetrieveLevel", "TimezoneOffsetFromUTC"})
 """Elements of an identifier that are not matching keys."""
 
-NO_WILDCARD = frozenset({"DA", "TM", "DT", "DS", "IS", "UI", "US", "UL", "SS", "SL", "FL", "FD", "AT", "SV", "UV"})
+NO_WILDCARD = frozenset(
+    {"DA", "TM", "DT", "DS", "IS", "UI", "US", "UL", "SS", "SL", "FL", "FD", "AT", "SV", "UV"}
+)
 RANGED = {"DA": 8, "TM": 6, "DT": 14}
 """Value representations with range matching (C.2.2.2.5) and the digits that are compared."""
 
@@ -83,8 +85,8 @@ def _range(vr: str, wanted: str) -> tuple[str, str, str]:
     if vr == "DT":  # a hyphen may also be the sign of an offset from UTC (PS3.5 table 6.2-1)
         offset = r"(?:[+-]\d{4})?"
         found = re.fullmatch(rf"([\d.]*{offset})-([\d.]*{offset})", wanted)
-        if found is None or re.fullmatch(r"[\d.]+-\d{4}", wanted) and wanted.endswith(("00", "30", "45")):
-            return wanted, "", ""
+        if found is None or (re.fullmatch(r"[\d.]+-\d{4}", wanted) and wanted.endswith(("00", "30", "45"))):
+            return wanted, "", ""  # 2026-0500 is a year with an offset, 2026-2027 a range
         return found[1], "-", found[2]
     first, dash, last = wanted.partition("-")
     return first.strip(), dash, last.strip()

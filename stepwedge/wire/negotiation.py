@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 IMPLEMENTATION_UID: Final = "2.25.184093201773465019386403297655810417063.1"
 IMPLEMENTATION_VERSION: Final = "STEPWEDGE_0_1"
+TITLE: Final = 16
+"""Longest AE title (PS3.5 table 6.2-1)."""
 PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
 """The transfer syntaxes proposed when none are named."""
 
@@ -197,12 +199,18 @@ def _transfer_syntax(pdu_items: Any, uid: str) -> Any:
     return item
 
 
+def _is_title(text: str) -> bool:
+    return 1 <= len(text.strip()) <= TITLE and text.isascii() and text.isprintable() and "\\" not in text
+
+
 def _written(message: Any, items: list[Any], values: Proposal | Acceptance) -> bytes:
     from pynetdicom import pdu_items
 
     for title in (values.calling, values.called):
-        if not 1 <= len(title.strip()) <= 16 or not title.isascii() or not title.isprintable() or "\\" in title:  # noqa: PLR2004  PS3.5 AE
-            raise LocalProtocolError(f"{title!r} is no AE title: 1 to 16 printable ASCII characters (PS3.5 table 6.2-1)")
+        if not _is_title(title):
+            raise LocalProtocolError(
+                f"{title!r} is no AE title: 1 to 16 printable ASCII characters (PS3.5 6.2)"
+            )
     if isinstance(values, Proposal):
         message.called_ae_title, message.calling_ae_title = values.called, values.calling
     else:
@@ -234,14 +242,22 @@ def read_proposal(body: bytes) -> Proposal:
 
     request, user = _read(pdu.A_ASSOCIATE_RQ(), 1, body)
     found = tuple(
-        Context(item.presentation_context_id, str(item.abstract_syntax or ""), tuple(map(str, item.transfer_syntax)))
+        Context(
+            item.presentation_context_id,
+            str(item.abstract_syntax or ""),
+            tuple(map(str, item.transfer_syntax)),
+        )
         for item in request.presentation_context
     )
     numbers = [context.id for context in found]
     if not found or len(numbers) != len(set(numbers)) or any(number % 2 == 0 for number in numbers):
-        raise RemoteProtocolError(f"presentation context IDs must be odd and unique, not {numbers} (PS3.8 table 9-13)")
+        raise RemoteProtocolError(
+            f"presentation context IDs must be odd and unique, not {numbers} (PS3.8 table 9-13)"
+        )
     if any(not context.abstract or not context.transfers for context in found):
-        raise RemoteProtocolError("a presentation context lacks its abstract or transfer syntax (PS3.8 table 9-13)")
+        raise RemoteProtocolError(
+            "a presentation context lacks its abstract or transfer syntax (PS3.8 table 9-13)"
+        )
     return Proposal(
         calling=str(request.calling_ae_title).strip(),
         called=str(request.called_ae_title).strip(),
@@ -278,23 +294,25 @@ def _read(message: Any, kind: int, body: bytes) -> tuple[Any, dict[str, Any]]:
     try:
         message.decode(bytes((kind, 0)) + len(body).to_bytes(4, "big") + body)
         user = message.user_information
-        if user is None or user.maximum_length is None:
-            raise RemoteProtocolError("no user information with a maximum length (PS3.7 annex D.3.3.1)")
-        roles = tuple(Role(str(uid), bool(r.scu_role), bool(r.scp_role)) for uid, r in user.role_selection.items())
+        roles = tuple(
+            Role(str(uid), bool(r.scu_role), bool(r.scp_role)) for uid, r in user.role_selection.items()
+        )
         return message, {
-            "max_pdu": user.maximum_length,
+            "max_pdu": int(user.maximum_length),
             "roles": roles,
             "implementation": str(user.implementation_class_uid or ""),
             "version": str(user.implementation_version_name or ""),
         }
-    except RemoteProtocolError:
-        raise
     except Exception as error:  # the decoder raises whatever its parsing meets
         raise RemoteProtocolError(f"the association PDU cannot be read: {error}") from error
 
 
 def read_rejection(body: bytes) -> Rejection:
     """Read an A-ASSOCIATE-RJ."""
-    if len(body) != 4:  # noqa: PLR2004  PS3.8 table 9-21
-        raise RemoteProtocolError("an A-ASSOCIATE-RJ has 4 bytes after its header (PS3.8 table 9-21)")
-    return Rejection(body[1], body[2], body[3])
+    try:
+        _, result, source, reason = body
+    except ValueError:
+        raise RemoteProtocolError(
+            "an A-ASSOCIATE-RJ has 4 bytes after its header (PS3.8 table 9-21)"
+        ) from None
+    return Rejection(result, source, reason)

@@ -10,7 +10,7 @@ from stepwedge.wire.elements import Elements, decode, encode
 from stepwedge.wire.negotiation import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 
 if TYPE_CHECKING:
-    from stepwedge.wire.services import Instance
+    from stepwedge.wire.results import Instance
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
 _META: Final = 0x0002
@@ -49,7 +49,9 @@ def read(raw: bytes) -> File:
         raise RemoteProtocolError("the file has no DICM prefix after its preamble (PS3.10 section 7.1)")
     start = len(_PREAMBLE)
     if raw[start : start + 8] != struct.pack("<HH2sH", _META, 0, b"UL", 4):
-        raise RemoteProtocolError("the file meta information does not start with (0002,0000) (PS3.10 section 7.1)")
+        raise RemoteProtocolError(
+            "the file meta information does not start with (0002,0000) (PS3.10 section 7.1)"
+        )
     (length,) = struct.unpack_from("<I", raw, start + 8)
     end = start + 12 + length
     if end > len(raw):
@@ -64,4 +66,6 @@ def read(raw: bytes) -> File:
             meta,
         )
     except KeyError as error:
-        raise RemoteProtocolError(f"the file meta information lacks {error.args[0]} (PS3.10 table 7.1-1)") from error
+        raise RemoteProtocolError(
+            f"the file meta information lacks {error.args[0]} (PS3.10 table 7.1-1)"
+        ) from error

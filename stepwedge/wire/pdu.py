@@ -92,7 +92,9 @@ class Reader:
         kind = Kind(code)
         limit = self.max_pdu if kind is Kind.P_DATA_TF else self.max_other
         if length > limit:
-            raise InvalidPdu(f"{kind.name} announces {length} bytes where {limit} are allowed", INVALID_PARAMETER)
+            raise InvalidPdu(
+                f"{kind.name} announces {length} bytes where {limit} are allowed", INVALID_PARAMETER
+            )
         end = HEADER.size + length
         if len(buffer) < end:
             return None
@@ -120,11 +122,15 @@ def values(body: bytes) -> list[Value]:
         found.append(Value(context_id, bool(control & 1), bool(control & 2), body[at + OVERHEAD : stop]))
         at = stop
     if not found:
-        raise InvalidPdu("a P-DATA-TF without a presentation data value (PS3.8 table 9-22)", INVALID_PARAMETER)
+        raise InvalidPdu(
+            "a P-DATA-TF without a presentation data value (PS3.8 table 9-22)", INVALID_PARAMETER
+        )
     return found
 
 
-def fragments(context_id: int, data: bytes, max_pdu: int, *, is_command: bool) -> Iterator[bytes | memoryview]:
+def fragments(
+    context_id: int, data: bytes, max_pdu: int, *, is_command: bool
+) -> Iterator[bytes | memoryview]:
     """Write data as P-DATA-TF, one value each; yields headers and views of ``data``, nothing is copied."""
     size = (max_pdu or UNLIMITED) - OVERHEAD
     view, total = memoryview(data), len(data)

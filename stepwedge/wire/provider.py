@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002 - the defaults refuse; the systems that override them use what they are given
 """What a simulated system answers: one handler per DIMSE service.
 
 Subclass ``Provider`` and override what the system serves; everything else is refused as PS3.7 says. A handler returns
@@ -8,16 +9,16 @@ other, so what a handler wrote to its store is there before its answer leaves.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stepwedge.wire.negotiation import Proposal, Rejection
-
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+
     from stepwedge.wire.dimse import PeerInfo
-    from stepwedge.wire.dimse_link import Speaker
+    from stepwedge.wire.dimse_client import Speaker
     from stepwedge.wire.elements import Elements
+    from stepwedge.wire.negotiation import Proposal, Rejection
     from stepwedge.wire.services import Observer
 
 UNRECOGNIZED_OPERATION = 0x0211
@@ -26,7 +27,7 @@ NO_SUCH_SOP_CLASS = 0x0118
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 
 
-class Failure(Exception):  # noqa: N818  the standard's word for the status category
+class Failure(Exception):
     """Raised by a handler to answer with a status; ``comment`` goes into Error Comment (at most 64 characters)."""
 
     def __init__(self, status: int, comment: str = "") -> None:
@@ -78,11 +79,11 @@ class Retrieval:
 class Provider:
     """A service class provider that refuses everything but C-ECHO."""
 
-    async def on_associate(self, peer: PeerInfo, proposal: Proposal) -> Rejection | None:  # noqa: ARG002
+    async def on_associate(self, peer: PeerInfo, proposal: Proposal) -> Rejection | None:
         """Return why an association is rejected, or None to accept it."""
         return None
 
-    async def on_echo(self, peer: PeerInfo) -> Reply | int:  # noqa: ARG002
+    async def on_echo(self, peer: PeerInfo) -> Reply | int:
         """C-ECHO."""
         return 0
 

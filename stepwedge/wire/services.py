@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from stepwedge.errors import LinkLost, LocalProtocolError, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.wire import status as codes
 from stepwedge.wire.command import MEDIUM, NO_DATA_SET, RESPONSE, Command, Field, name
 from stepwedge.wire.dimse import Agreed, Channel, DimseExchange, Message, PeerInfo
-from stepwedge.wire.elements import Elements, decode, encode, recode
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, Elements, decode, encode, recode
+from stepwedge.wire.results import Answers, Event, Instance, Result, Retrieved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,87 +45,7 @@ PATIENT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
 PATIENT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.1.2"
 PATIENT_GET: Final = "1.2.840.10008.5.1.4.1.2.1.3"
 
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The final response of one operation: always a status that the peer really sent."""
-
-    service: str
-    status: int
-    comment: str
-    command: Command
-    attributes: Elements = field(default_factory=dict)
-
-    @property
-    def category(self) -> str:
-        """Success, warning, failure, pending, cancel or unknown."""
-        return codes.category(self.service, self.status)
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What a C-FIND returned: the matches in order, and the final status."""
-
-    identifiers: list[Elements]
-    status: int
-    comment: str
-    command: Command
-    raw: list[bytes]
-
-    @property
-    def category(self) -> str:
-        """Success, failure, cancel or unknown; anything but success means that matches may be missing."""
-        return codes.category("C-FIND", self.status)
-
-    def __len__(self) -> int:
-        return len(self.identifiers)
-
-    def __iter__(self) -> Iterator[Elements]:
-        return iter(self.identifiers)
-
-    def __getitem__(self, index: int) -> Elements:
-        return self.identifiers[index]
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One composite SOP instance with its data set as bytes in ``transfer_syntax``."""
-
-    sop_class: str
-    sop_instance: str
-    transfer_syntax: str
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieved:
-    """How a C-MOVE or C-GET ended: the last counts the peer gave, and for C-GET what came."""
-
-    service: str
-    status: int
-    comment: str
-    command: Command
-    completed: int
-    failed: int
-    warning: int
-    failed_instances: list[str]
-    instances: list[Instance] = field(default_factory=list)
-    pending: int = 0
-
-    @property
-    def category(self) -> str:
-        """Success, warning, failure, cancel or unknown."""
-        return codes.category(self.service, self.status)
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An N-EVENT-REPORT that came from the peer and was answered with success."""
-
-    sop_class: str
-    sop_instance: str
-    type: int
-    attributes: Elements
+UNCOMPRESSED: Final = frozenset({IMPLICIT_LE, EXPLICIT_LE})
 
 
 class Dialogue:
@@ -168,7 +88,9 @@ class Dialogue:
                 if codes.category("C-FIND", status) != "pending":
                     break
                 if not response.data:
-                    raise RemoteProtocolError("a pending C-FIND response holds no identifier (PS3.4 C.4.1.1.4)")
+                    raise RemoteProtocolError(
+                        "a pending C-FIND response holds no identifier (PS3.4 C.4.1.1.4)"
+                    )
                 exchange.answers.append(response.data)
                 if len(exchange.answers) == limit:
                     yield self._cancel(request)
@@ -225,7 +147,11 @@ class Dialogue:
 
     def set(self, sop_class: str, sop_instance: str, modifications: Elements) -> Talk[Result]:
         """N-SET."""
-        return (yield from self._ask_with(sop_class, Field.N_SET, _requested(sop_class, sop_instance), modifications))
+        return (
+            yield from self._ask_with(
+                sop_class, Field.N_SET, _requested(sop_class, sop_instance), modifications
+            )
+        )
 
     def get_attributes(self, sop_class: str, sop_instance: str, tags: Sequence[str] = ()) -> Talk[Result]:
         """N-GET of the attributes named by ``GGGGEEEE``, all when none is named."""
@@ -234,7 +160,9 @@ class Dialogue:
             command["AttributeIdentifierList"] = list(tags)
         return (yield from self._ask_with(sop_class, Field.N_GET, command, {}))
 
-    def action(self, sop_class: str, sop_instance: str, action_type: int, information: Elements) -> Talk[Result]:
+    def action(
+        self, sop_class: str, sop_instance: str, action_type: int, information: Elements
+    ) -> Talk[Result]:
         """N-ACTION."""
         command = {**_requested(sop_class, sop_instance), "ActionTypeID": action_type}
         return (yield from self._ask_with(sop_class, Field.N_ACTION, command, information))
@@ -243,7 +171,9 @@ class Dialogue:
         """N-DELETE."""
         return (yield from self._ask_with(sop_class, Field.N_DELETE, _requested(sop_class, sop_instance), {}))
 
-    def report_event(self, sop_class: str, sop_instance: str, event_type: int, information: Elements) -> Talk[Result]:
+    def report_event(
+        self, sop_class: str, sop_instance: str, event_type: int, information: Elements
+    ) -> Talk[Result]:
         """N-EVENT-REPORT: what a service class provider tells, for example the result of a commitment."""
         command = {
             "AffectedSOPClassUID": sop_class,
@@ -279,7 +209,9 @@ class Dialogue:
         for agreed in offered:
             if transfer_syntax in UNCOMPRESSED and agreed.transfer in UNCOMPRESSED:
                 return agreed
-        raise Refused(f"the peer accepted no presentation context for {sop_class} in transfer syntax {transfer_syntax}")
+        raise Refused(
+            f"the peer accepted no presentation context for {sop_class} in transfer syntax {transfer_syntax}"
+        )
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -297,7 +229,9 @@ class Dialogue:
                 _same_instance(instance, response.command)
             _finish(exchange, response)
         attributes = decode(response.data, explicit=context.explicit) if response.data else {}
-        return Result(kind.service, response.command["Status"], _comment(response), response.command, attributes)
+        return Result(
+            kind.service, response.command["Status"], _comment(response), response.command, attributes
+        )
 
     def _request(self, context: Agreed, kind: Field, command: Command, data: bytes = b"") -> Message:
         self._last_id = self._last_id % 0xFFFF + 1
@@ -375,11 +309,7 @@ class Dialogue:
     def _serve(self, message: Message, received: list[Instance] | None) -> Talk[None]:
         command = message.command
         kind = command["CommandField"]
-        if kind == Field.N_EVENT_REPORT:
-            extra = ("AffectedSOPInstanceUID", "EventTypeID")
-        elif kind == Field.C_STORE and received is not None:
-            extra = ("AffectedSOPInstanceUID",)
-        else:
+        if kind != Field.N_EVENT_REPORT and (kind != Field.C_STORE or received is None):
             raise RemoteProtocolError(f"the peer sent a {name(command)}, which is not its part here")
         try:
             sop_class, sop_instance = command["AffectedSOPClassUID"], command["AffectedSOPInstanceUID"]
@@ -387,7 +317,7 @@ class Dialogue:
         except KeyError as error:
             raise RemoteProtocolError(f"{name(command)} lacks {error.args[0]} (PS3.7 section 9.3)") from error
         context = self.channel.contexts[message.context_id]
-        if kind == Field.C_STORE and received is not None:
+        if received is not None and kind == Field.C_STORE:
             received.append(Instance(sop_class, sop_instance, context.transfer, message.data))
         else:
             attributes = decode(message.data, explicit=context.explicit)
@@ -398,7 +328,7 @@ class Dialogue:
             "MessageIDBeingRespondedTo": message_id,
             "CommandDataSetType": NO_DATA_SET,
             "Status": codes.SUCCESS,
-            **{key: command[key] for key in extra if key in command},
+            **{key: command[key] for key in ("AffectedSOPInstanceUID", "EventTypeID") if key in command},
         }
         if self._observer is not None:
             exchange = self._exchange(message, "in")
@@ -429,7 +359,6 @@ class Dialogue:
                 self._observer(exchange)
 
 
-UNCOMPRESSED: Final = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"})
 OUTCOMES: Final[dict[type[Exception], str]] = {
     LinkLost: "lost",
     NoAnswer: "timeout",
@@ -450,8 +379,7 @@ def _finish(exchange: DimseExchange, response: Message) -> None:
 
 
 def _comment(response: Message) -> str:
-    comment: str = response.command.get("ErrorComment", "")
-    return comment
+    return str(response.command.get("ErrorComment", ""))
 
 
 def _requested(sop_class: str, sop_instance: str) -> dict[str, Any]:
