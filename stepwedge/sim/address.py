@@ -66,7 +66,9 @@ class Address:
     def format(self) -> dict[str, str]:
         """Write the doors this actor has, as :meth:`parse` reads them."""
         return {
-            field.name: str(value) for field in fields(self) if (value := getattr(self, field.name)) is not None
+            field.name: str(value)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
         }
 
     def joined(self, other: Address) -> Address:
@@ -109,7 +111,9 @@ class Directory(dict[str, Address]):
         if name not in self:
             raise Broken(f"no actor is called {name!r} here; known are {', '.join(sorted(self)) or 'none'}")
         if (value := getattr(self[name], door)) is None:
-            raise Broken(f"actor {name!r} has no {door} address; it has {', '.join(self[name].format()) or 'none'}")
+            raise Broken(
+                f"actor {name!r} has no {door} address; it has {', '.join(self[name].format()) or 'none'}"
+            )
         return value
 
     def having(self, door: str) -> list[str]:
@@ -119,11 +123,17 @@ class Directory(dict[str, Address]):
     def by_ae(self, title: str) -> str:
         """Return the actor that uses an AE title, or the title itself."""
         for name, address in self.items():
-            own = (address.calling, address.dicom and address.dicom.ae, address.worklist and address.worklist.ae)
+            own = (
+                address.calling,
+                address.dicom and address.dicom.ae,
+                address.worklist and address.worklist.ae,
+            )
             if title in own:
                 return name
         return title
 
     def by_application(self, application: str) -> str:
         """Return the actor that sends as an application (MSH-3), or the application itself."""
-        return next((name for name, address in self.items() if address.application == application), application)
+        return next(
+            (name for name, address in self.items() if address.application == application), application
+        )

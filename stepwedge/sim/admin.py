@@ -142,13 +142,19 @@ class Admin:
 
         return await self._call(request, do)
 
-    async def _call(self, request: Request, do: Callable[[Simulator, dict[str, Any]], Awaitable[Any]]) -> Response:
+    async def _call(
+        self, request: Request, do: Callable[[Simulator, dict[str, Any]], Awaitable[Any]]
+    ) -> Response:
         """Answer with the result, or with the word and text of what went wrong."""
         try:
             simulator = self._named(request)
             return Json({"result": await do(simulator, await _body(request))})
         except Exception as trouble:  # noqa: BLE001 - every failure is an answer here, and the engine judges it
-            text = str(trouble) if isinstance(trouble, StepwedgeError) else f"{type(trouble).__name__}: {trouble}"
+            text = (
+                str(trouble)
+                if isinstance(trouble, StepwedgeError)
+                else f"{type(trouble).__name__}: {trouble}"
+            )
             return Json({"error": {"kind": kind_of(trouble), "message": text}})
 
     def _named(self, request: Request) -> Simulator:
@@ -163,9 +169,14 @@ class Admin:
             after = max(int(request.query_params.get("after", "0")), 0)
             wait = min(max(float(request.query_params.get("wait", "0")), 0.0), LONGEST_WAIT)
         except ValueError:
-            return Json({"error": {"kind": "bad input", "message": "after is a number, wait is seconds"}}, 400)
+            return Json(
+                {"error": {"kind": "bad input", "message": "after is a number, wait is seconds"}}, 400
+            )
         lines = await self._lines(after, wait, name)
-        return Response(b'{"exchanges": [%b], "last": %d}' % (b",".join(lines), self._journal.last), media_type="application/json")
+        return Response(
+            b'{"exchanges": [%b], "last": %d}' % (b",".join(lines), self._journal.last),
+            media_type="application/json",
+        )
 
     async def _lines(self, after: int, wait: float, name: str) -> list[bytes]:
         """Return journal lines, of one actor when named; wait for the first one."""
@@ -186,13 +197,21 @@ class Admin:
     async def _health_of(self, request: Request) -> Response:
         async def do(simulator: Simulator, _: dict[str, Any]) -> Any:
             outbox = simulator.bench.outbox
-            return {"status": "ready", "address": simulator.addresses().format(), "waiting": len(outbox.waiting()), "parked": len(outbox.parked())}
+            return {
+                "status": "ready",
+                "address": simulator.addresses().format(),
+                "waiting": len(outbox.waiting()),
+                "parked": len(outbox.parked()),
+            }
 
         return await self._call(request, do)
 
     async def _metrics(self, _: Request) -> Response:
         """Write the Prometheus text format 0.0.4."""
-        lines = ["# TYPE stepwedge_exchanges_total counter", f"stepwedge_exchanges_total {self._journal.last}"]
+        lines = [
+            "# TYPE stepwedge_exchanges_total counter",
+            f"stepwedge_exchanges_total {self._journal.last}",
+        ]
         for metric in ("waiting", "parked"):
             lines.append(f"# TYPE stepwedge_outbox_{metric} gauge")
             for name, simulator in self._simulators.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from stepwedge.clock import Clock, SystemClock
 from stepwedge.evidence.exchange import NOTHING, Direction, Exchange, Payload, Protocol
 from stepwedge.evidence.redact import Identity
+from stepwedge.sim.dimse import DimseSender
 from stepwedge.sim.hl7 import Hl7Sender
 from stepwedge.sim.outbox import Outbox
 from stepwedge.sim.quirks import Quirks
@@ -57,6 +58,7 @@ class Bench:
         self.store = Store(self.folder / "state.sqlite")
         self.outbox = Outbox(self)
         self.outbox.register("hl7", Hl7Sender(self))
+        self.outbox.register("dimse", DimseSender(self))
         self.identity = Identity.of(self.settings.get("identity") or {})
 
     @property
@@ -96,7 +98,9 @@ class Bench:
         :class:`stepwedge.sim.store.Store`); on an exception nothing has happened.
         """
         change = Change()
-        state.settled()
+        if not state.settled():  # numbers given before are given for good, whatever becomes of this change
+            self.store.commit(state, change)
+            state.keep()
         try:
             yield change
             for send in change.sends:
@@ -156,8 +160,20 @@ class Bench:
         except Exception as trouble:
             kind = kind_of(trouble)
             facts = {"args": args, "error": {"kind": kind, "message": str(trouble)}}
-            self.record("act", "out", word, began=began, peer="", outcome=kind, keys=of_values(args), facts=facts, case=case.id)
+            self.record(
+                "act",
+                "out",
+                word,
+                began=began,
+                peer="",
+                outcome=kind,
+                keys=of_values(args),
+                facts=facts,
+                case=case.id,
+            )
             raise
         keys = of_values([args, result])
         facts = {"args": args, "result": dict(result)}
-        self.record("act", "out", word, began=began, peer="", outcome="passed", keys=keys, facts=facts, case=case.id)
+        self.record(
+            "act", "out", word, began=began, peer="", outcome="passed", keys=keys, facts=facts, case=case.id
+        )

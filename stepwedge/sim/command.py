@@ -40,18 +40,26 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="stepwedge sim", description="Play one simulated system, or the whole hospital.")
+    parser = argparse.ArgumentParser(
+        prog="stepwedge sim", description="Play one simulated system, or the whole hospital."
+    )
     parser.add_argument("role", nargs="?", help="simulator to play alone, such as ris")
     parser.add_argument("--hospital", action="store_true", help="play every actor of --actors")
     parser.add_argument("--actors", type=Path, help="JSON file of actors and addresses")
-    parser.add_argument("--state", type=Path, required=True, help="folder of state and journal; kept between starts")
+    parser.add_argument(
+        "--state", type=Path, required=True, help="folder of state and journal; kept between starts"
+    )
     parser.add_argument("--seed", type=int, default=1, help="what identifiers derive from")
-    parser.add_argument("--quirk", action="append", default=[], help="known wrong behaviour to have; repeatable")
+    parser.add_argument(
+        "--quirk", action="append", default=[], help="known wrong behaviour to have; repeatable"
+    )
     parser.add_argument("--parent", type=int, help="end when this process is gone")
     parser.add_argument("--name", help="actor name; the role when absent")
     parser.add_argument("--settings", type=Path, help="JSON file of settings of a single system")
     for door in ("hl7", "dicom", "web"):
-        parser.add_argument(f"--{door}-port", type=int, help=f"port of its {door} door; a free one when absent")
+        parser.add_argument(
+            f"--{door}-port", type=int, help=f"port of its {door} door; a free one when absent"
+        )
     return parser
 
 
@@ -63,7 +71,10 @@ def _single(options: argparse.Namespace) -> dict[str, Any]:
     for door in ("hl7_port", "dicom_port", "web_port"):
         if (port := getattr(options, door)) is not None:
             settings[door] = port
-    return {"actors": {options.name or options.role: {"role": options.role, "settings": settings}}, "directory": directory}
+    return {
+        "actors": {options.name or options.role: {"role": options.role, "settings": settings}},
+        "directory": directory,
+    }
 
 
 def _load(path: Path | None) -> Any:

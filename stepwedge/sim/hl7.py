@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError, WireError
+from stepwedge.errors import RemoteProtocolError, WireError
 from stepwedge.evidence.redact import refusal
 from stepwedge.model.identifiers import digits
 from stepwedge.sim import keys
 from stepwedge.sim.address import Address, Endpoint
-from stepwedge.sim.outbox import Delivery
+from stepwedge.sim.outbox import Delivery, trouble_word
 from stepwedge.sim.store import Change, Send, StoredReply, digest
 from stepwedge.wire import mllp_asyncio
 from stepwedge.wire.hl7 import HL7Error, Message, acknowledgement, parse
@@ -101,7 +101,16 @@ class Hl7Door:
         if refused := self._refusal(message):
             error = HL7Error(UNKNOWN_KEY, *refused)
             reply = self._acknowledge(message, Reply("AE", error=error), raw)
-            self._record(message.type, began, peer, "AE", {}, {"refused": "identifiers that are not synthetic"}, b"", b"")
+            self._record(
+                message.type,
+                began,
+                peer,
+                "AE",
+                {},
+                {"refused": "identifiers that are not synthetic"},
+                b"",
+                b"",
+            )
             return reply
         reply, code = self._decide(message, facts)
         found = keys.of_message(message)
@@ -121,7 +130,9 @@ class Hl7Door:
             return before.reply, "AA"
         try:
             if before is not None:
-                raise HL7Error(DUPLICATE_KEY, "MSH-10", f"{message.control} was used before, for another message")
+                raise HL7Error(
+                    DUPLICATE_KEY, "MSH-10", f"{message.control} was used before, for another message"
+                )
             with self._bench.change(self._state) as change:
                 reply = self._handle(message)
                 answer = self._acknowledge(message, reply, message.raw)
@@ -148,7 +159,9 @@ class Hl7Door:
         if handler is None:
             number = UNSUPPORTED_EVENT if code in self._codes else UNSUPPORTED_MESSAGE
             place = "MSH-9.2" if code in self._codes else "MSH-9.1"
-            raise HL7Error(number, place, f"{message.type} is not supported; {', '.join(sorted(self._handlers))} are")
+            raise HL7Error(
+                number, place, f"{message.type} is not supported; {', '.join(sorted(self._handlers))} are"
+            )
         return handler(self._state, message, self._bench.clock.now())
 
     def _acknowledge(self, message: Message | None, reply: Reply, raw: bytes) -> bytes:
@@ -176,7 +189,16 @@ class Hl7Door:
         response: bytes,
     ) -> None:
         self._bench.record(
-            "hl7", "in", kind, began=began, peer=peer, outcome=outcome, keys=found, facts=facts, request=request, response=response
+            "hl7",
+            "in",
+            kind,
+            began=began,
+            peer=peer,
+            outcome=outcome,
+            keys=found,
+            facts=facts,
+            request=request,
+            response=response,
         )
 
     def _trouble(self, peer: str, error: Exception) -> None:
@@ -227,7 +249,7 @@ class Hl7Sender:
             reply = await client.ask(send.body, self._timeout)
             outcome, delivery = _decision(reply)
         except WireError as trouble:
-            self._record(send, began, _word(trouble), reply, {"error": str(trouble)})
+            self._record(send, began, trouble_word(trouble), reply, {"error": str(trouble)})
             raise
         self._record(send, began, outcome, reply, {})
         return delivery
@@ -267,9 +289,3 @@ def _decision(reply: bytes) -> tuple[str, Delivery]:
         why = answer["ERR-8"] or answer["MSA-3"] or answer["ERR-3.2"] or "no reason given"
         return code, Delivery(reply, f"{code}: {why}")
     raise RemoteProtocolError(f"the acknowledgement code MSA-1 is {code!r}, not one of table 0008")
-
-
-def _word(trouble: WireError) -> str:
-    """Return the journal's word for the trouble that came instead of an answer."""
-    words = {LinkLost: "lost", NoAnswer: "timeout", RemoteProtocolError: "garbled"}
-    return next((word for kind, word in words.items() if isinstance(trouble, kind)), "refused")

@@ -52,9 +52,15 @@ class Plan:
     @classmethod
     def parse(cls, document: Any, place: str) -> Plan:
         """Read ``{"actors": {name: {"role", "settings"}}, "directory": {name: {"hl7": "mllp://..", ...}}}``."""
-        if not isinstance(document, dict) or not isinstance(document.get("actors"), dict) or not document["actors"]:
+        if (
+            not isinstance(document, dict)
+            or not isinstance(document.get("actors"), dict)
+            or not document["actors"]
+        ):
             raise BadInput(place, 'an object with "actors"', type(document).__name__)
-        parts = {name: Part(part["role"], part.get("settings") or {}) for name, part in document["actors"].items()}
+        parts = {
+            name: Part(part["role"], part.get("settings") or {}) for name, part in document["actors"].items()
+        }
         directory = document.get("directory") or {}
         others = {name: Address.parse(doors, f"{place}: {name}") for name, doors in directory.items()}
         return cls(parts, others)
@@ -73,14 +79,24 @@ class Host:
         self._ports = Ports(state / "ports.json")
         self.simulators: dict[str, Simulator] = {}
         packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
-        known: dict[str, dict[str, Quirk]] = {name: getattr(package, "QUIRKS", {}) for name, package in packages.items()}
+        known: dict[str, dict[str, Quirk]] = {
+            name: getattr(package, "QUIRKS", {}) for name, package in packages.items()
+        }
         everybody = {quirk for each in known.values() for quirk in each}
         for quirk in quirks:
             if quirk not in everybody:
                 raise unknown(quirk, everybody)
         for name, part in plan.parts.items():
             bench = Bench(
-                name, part.role, part.settings, state / name, seed, self.journal, self.directory, self._ports, Quirks(known[name])
+                name,
+                part.role,
+                part.settings,
+                state / name,
+                seed,
+                self.journal,
+                self.directory,
+                self._ports,
+                Quirks(known[name]),
             )
             bench.quirks.set(quirk for quirk in quirks if quirk in known[name])
             self.simulators[name] = packages[name].build(bench)
@@ -109,17 +125,25 @@ class Host:
         from stepwedge.sim.web import WebServer
 
         server = WebServer(Admin(self.simulators, self.journal))
-        _, port = await self._ports.listen("host", "admin", None, lambda port: server.start(self._ports.host, port))
+        _, port = await self._ports.listen(
+            "host", "admin", None, lambda port: server.start(self._ports.host, port)
+        )
         return server, f"http://{self._ports.host}:{port}"
 
     def _tell(self, admin: str) -> None:
         """Write where everybody is, at once or not at all."""
         actors = {
-            name: {"role": self._plan.parts[name].role, "address": simulator.addresses().format(), "admin": f"{admin}/{name}"}
+            name: {
+                "role": self._plan.parts[name].role,
+                "address": simulator.addresses().format(),
+                "admin": f"{admin}/{name}",
+            }
             for name, simulator in self.simulators.items()
         }
         draft = self._state / f"{READY}.part"
-        draft.write_text(json.dumps({"pid": os.getpid(), "admin": admin, "seed": self._seed, "actors": actors}, indent=1))
+        draft.write_text(
+            json.dumps({"pid": os.getpid(), "admin": admin, "seed": self._seed, "actors": actors}, indent=1)
+        )
         draft.replace(self._state / READY)
 
 

@@ -105,7 +105,7 @@ def of_values(value: Any) -> Keys:
     return keys
 
 
-def of_dimse(kind: str, sop_class: str, instance: str, datasets: Iterable[Mapping[str, Any]]) -> Keys:
+def of_dimse(sop_class: str, instance: str, datasets: Iterable[Mapping[str, Any]]) -> Keys:
     """Return the keys of a DIMSE exchange from its command's SOP class and instance, and its data sets."""
     keys: Keys = {}
     if instance != COMMITMENT_INSTANCE:

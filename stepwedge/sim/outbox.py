@@ -25,8 +25,6 @@ LONGEST_PAUSE = 5.0
 REMEMBERED = 1000
 """Decisions kept for acts that ask for them later than they came."""
 
-__all__ = ["Delivery", "Outbox", "Send", "Sender"]
-
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -50,6 +48,12 @@ class Sender(Protocol):
     async def close(self) -> None:
         """End what is open."""
         ...
+
+
+def trouble_word(trouble: WireError) -> str:
+    """Return the journal's word for the trouble that came instead of an answer."""
+    words = {LinkLost: "lost", NoAnswer: "timeout", RemoteProtocolError: "garbled"}
+    return next((word for kind, word in words.items() if isinstance(trouble, kind)), "refused")
 
 
 @dataclass
@@ -98,7 +102,9 @@ class Outbox:
     def check(self, send: Send) -> None:
         """Refuse a message that could never be delivered, before it is committed."""
         if send.kind not in self._senders:
-            raise Broken(f"{self._bench.name}: no sender for {send.kind!r}; registered are {', '.join(self._senders)}")
+            raise Broken(
+                f"{self._bench.name}: no sender for {send.kind!r}; registered are {', '.join(self._senders)}"
+            )
         self._senders[send.kind].check(send)
 
     def take(self, sends: Iterable[Send]) -> None:
@@ -133,7 +139,13 @@ class Outbox:
     def waiting(self) -> list[dict[str, str]]:
         """Tell what is on its way, oldest first, with the trouble that keeps it from arriving."""
         return [
-            {"to": send.to, "kind": send.kind, "control": send.control, "case": send.case, "trouble": self._why(send.to)}
+            {
+                "to": send.to,
+                "kind": send.kind,
+                "control": send.control,
+                "case": send.case,
+                "trouble": self._why(send.to),
+            }
             for send in self._bench.store.waiting()
         ]
 

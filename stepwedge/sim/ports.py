@@ -30,7 +30,9 @@ class Ports:
         self._known: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
         self._random = random.Random()  # noqa: S311 - where to look first, nothing secret
 
-    async def listen(self, name: str, door: str, wish: int | None, serve: Callable[[int], Awaitable[T]]) -> tuple[T, int]:
+    async def listen(
+        self, name: str, door: str, wish: int | None, serve: Callable[[int], Awaitable[T]]
+    ) -> tuple[T, int]:
         """Call ``serve(port)`` with the wished or remembered port, or with free ones until one can be had."""
         if wish is not None and not 0 < wish <= 65535:  # noqa: PLR2004 - RFC 9293
             raise BadInput(f"{name}.{door}_port", "a port from 1 to 65535", str(wish))
@@ -38,7 +40,9 @@ class Ports:
             try:
                 return await serve(port), port
             except OSError as trouble:
-                raise Broken(f"{name}: port {port} for {door} cannot be had ({trouble.strerror}); end what uses it") from trouble
+                raise Broken(
+                    f"{name}: port {port} for {door} cannot be had ({trouble.strerror}); end what uses it"
+                ) from trouble
         for _ in range(_TRIES):
             port = self._random.randrange(FIRST, LAST)
             try:

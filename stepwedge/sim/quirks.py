@@ -118,4 +118,6 @@ def unknown(name: str, known: Iterable[str]) -> BadInput:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     remedy = f"did you mean {near[0]!r}?" if near else ""
-    return BadInput(f"quirk {name!r}", f"one of {', '.join(names) or 'none: this system has no quirks'}", name, remedy)
+    return BadInput(
+        f"quirk {name!r}", f"one of {', '.join(names) or 'none: this system has no quirks'}", name, remedy
+    )

@@ -77,7 +77,9 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 def _dataclass(kind: type) -> Callable[[Any], Any]:
     hints = get_type_hints(kind)
     readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
-    return lambda value: kind(**{name: readers[name](item) for name, item in value.items() if name in readers})
+    return lambda value: kind(
+        **{name: readers[name](item) for name, item in value.items() if name in readers}
+    )
 
 
 def _container(origin: Any, options: tuple[Any, ...]) -> Callable[[Any], Any]:

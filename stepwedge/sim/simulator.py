@@ -51,7 +51,9 @@ class Simulator:
     bench: Bench
     state: State
     doors: Sequence[Door] = ()
-    acts: Mapping[str, Callable[[dict[str, Any], Case], Awaitable[dict[str, Any]]]] = field(default_factory=dict)
+    acts: Mapping[str, Callable[[dict[str, Any], Case], Awaitable[dict[str, Any]]]] = field(
+        default_factory=dict
+    )
     asks: Mapping[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     calling: str | None = None
@@ -86,16 +88,23 @@ class Simulator:
     async def act(self, word: str, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Do one word, and put it into the journal with its result or its trouble."""
         if (do := self.acts.get(word)) is None:
-            raise Broken(f"{self.bench.name} cannot {word!r}; it can {', '.join(sorted(self.acts)) or 'nothing'}")
+            raise Broken(
+                f"{self.bench.name} cannot {word!r}; it can {', '.join(sorted(self.acts)) or 'nothing'}"
+            )
         with self.bench.acting(word, args, case) as result:
             result.update(await do(args, case))
         return dict(result)
 
     async def ask(self, what: str, args: dict[str, Any]) -> Any:
         """Answer one question about the state; every system can tell what is ``parked`` and ``waiting``."""
-        asks = {"parked": lambda _: self.bench.outbox.parked(), "waiting": lambda _: self.bench.outbox.waiting()}
+        asks = {
+            "parked": lambda _: self.bench.outbox.parked(),
+            "waiting": lambda _: self.bench.outbox.waiting(),
+        }
         if (answer := {**asks, **self.asks}.get(what)) is None:
-            raise Broken(f"{self.bench.name} cannot be asked {what!r}; it answers {', '.join(sorted({**asks, **self.asks}))}")
+            raise Broken(
+                f"{self.bench.name} cannot be asked {what!r}; it answers {', '.join(sorted({**asks, **self.asks}))}"
+            )
         found = answer(args)
         return await found if inspect.isawaitable(found) else found
 

@@ -95,7 +95,9 @@ class Store:
         if found == 0:
             self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         elif found != FORMAT:
-            raise BadInput(str(path), f"state of format {FORMAT}", f"format {found}", "remove the state folder")
+            raise BadInput(
+                str(path), f"state of format {FORMAT}", f"format {found}", "remove the state folder"
+            )
 
     def load(self, state: State) -> None:
         """Fill the tables of a fresh state."""
@@ -123,7 +125,8 @@ class Store:
             change.sends[:] = [self._enqueue(db, send) for send in change.sends]
             if (reply := change.reply) is not None:
                 db.execute(
-                    "INSERT INTO replies VALUES (?, ?, ?, ?)", (reply.sender, reply.control, reply.digest, reply.reply)
+                    "INSERT INTO replies VALUES (?, ?, ?, ?)",
+                    (reply.sender, reply.control, reply.digest, reply.reply),
                 )
 
     def replied(self, sender: str, control: str) -> StoredReply | None:

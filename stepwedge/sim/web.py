@@ -156,7 +156,11 @@ class WebDoor:
     def _record(self, scope: Scope, seen: _Seen) -> None:
         headers = dict(scope["headers"])
         agent = headers.get(b"user-agent", b"").decode("latin-1")
-        peer = self._bench.directory.by_application(agent.removeprefix(AGENT)) if agent.startswith(AGENT) else agent
+        peer = (
+            self._bench.directory.by_application(agent.removeprefix(AGENT))
+            if agent.startswith(AGENT)
+            else agent
+        )
         query = scope["query_string"].decode("latin-1")
         path = scope["path"].removeprefix(self._root)
         note_ = note(scope)
@@ -248,7 +252,9 @@ class Web:
         answer, outcome, response = None, "", b""
         try:
             got = await self._client.request(method, url, headers=sent, content=body or None)
-            answer = Answer(got.status_code, {name.lower(): value for name, value in got.headers.items()}, got.content)
+            answer = Answer(
+                got.status_code, {name.lower(): value for name, value in got.headers.items()}, got.content
+            )
             outcome, response = str(answer.status), answer.body
         except httpx.TimeoutException as trouble:
             outcome = "timeout"

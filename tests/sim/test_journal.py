@@ -11,7 +11,19 @@ from stepwedge.evidence.journal import Journal, read
 
 def exchange(kind="ADT^A04", request=b"", response=b"", **facts):
     return Exchange(
-        0, 1.5, 0.25, "ris", "in", "hl7", kind, "ehr", "AA", {"patient": ["SW1"]}, facts, Payload.of(request), Payload.of(response)
+        0,
+        1.5,
+        0.25,
+        "ris",
+        "in",
+        "hl7",
+        kind,
+        "ehr",
+        "AA",
+        {"patient": ["SW1"]},
+        facts,
+        Payload.of(request),
+        Payload.of(response),
     )
 
 

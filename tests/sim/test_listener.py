@@ -15,7 +15,12 @@ def test_an_accepted_message_is_kept_journaled_and_answered(hospital, admission,
     reply, exchange, patient = run(talk())
     assert parse(reply)["MSA-1"] == "AA"
     assert patient == {"id": "SW1", "name": "Doe", "heard": 1}
-    assert (exchange.actor, exchange.direction, exchange.kind, exchange.outcome) == ("ris", "in", "ADT^A04", "AA")
+    assert (exchange.actor, exchange.direction, exchange.kind, exchange.outcome) == (
+        "ris",
+        "in",
+        "ADT^A04",
+        "AA",
+    )
     assert exchange.keys == {"control": ["1"], "patient": ["SW1"]}
     assert exchange.request.read() == admission("1")
     assert exchange.response.read() == reply
@@ -52,7 +57,9 @@ def test_two_senders_may_use_the_same_control_id(hospital, admission, ask, run):
     assert [parse(reply)["MSA-1"] for reply in run(talk())] == ["AA", "AA"]
 
 
-def test_a_handler_that_fails_leaves_nothing_and_the_message_may_come_again(hospital, admission, ask, run, tmp_path):
+def test_a_handler_that_fails_leaves_nothing_and_the_message_may_come_again(
+    hospital, admission, ask, run, tmp_path
+):
     async def talk():
         async with hospital(ris={}) as host:
             replies = await ask(host, "ris", admission("1", name="BUG"), admission("2"))
@@ -90,7 +97,9 @@ def test_a_broken_message_is_refused_and_the_door_stays_open(hospital, admission
     assert [exchange.outcome for exchange in exchanges] == ["AE", "AA"]
 
 
-def test_a_real_looking_patient_is_refused_and_never_becomes_evidence(hospital, admission, ask, run, tmp_path):
+def test_a_real_looking_patient_is_refused_and_never_becomes_evidence(
+    hospital, admission, ask, run, tmp_path
+):
     async def talk():
         async with hospital(ris={}) as host:
             return await ask(host, "ris", admission("1", patient="4711", name="Realperson"))

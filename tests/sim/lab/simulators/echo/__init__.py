@@ -33,7 +33,13 @@ class DeskHabits:
         return written
 
 
-@quirk("desk.shouts", defect="DEF-000", severity="S3", overrides=DeskHabits.name, notices="all names are in capitals")
+@quirk(
+    "desk.shouts",
+    defect="DEF-000",
+    severity="S3",
+    overrides=DeskHabits.name,
+    notices="all names are in capitals",
+)
 def shouts(original, written):
     return original(written).upper()
 
