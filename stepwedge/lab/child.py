@@ -38,8 +38,12 @@ class Child:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        own_group: bool = True,
     ) -> Self:
-        """Start ``command`` without a shell; raises ``Broken`` when there is no such program."""
+        """Start ``command`` without a shell; raises ``Broken`` when there is no such program.
+
+        ``own_group`` keeps Ctrl-C in a terminal away from it: a system under test ends when the lab does.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
             with log.open("ab") as output:
@@ -50,6 +54,7 @@ class Child:
                     stderr=subprocess.STDOUT,
                     env=environment() | dict(env or {}),
                     cwd=cwd,
+                    start_new_session=own_group,
                 )
         except OSError as trouble:
             raise Broken(

@@ -15,7 +15,6 @@ from stepwedge.errors import WireError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stepwedge.actors.cast import Cast
     from stepwedge.lab.labfile import Lab
     from stepwedge.lab.schema import Real
     from stepwedge.sim.address import Address
@@ -68,13 +67,17 @@ def findings(lab: Lab, *, timeout: float = 5.0) -> Iterator[Finding]:
                 yield from _claims(lab, name, real, door, timeout)
 
 
-def connection_sheet(lab: Lab, cast: Cast) -> list[tuple[str, str]]:
-    """Return what the people who run the real systems must enter: (system on our side, how it is reached)."""
-    sheet = [("checks (SCU only)", f"AE title {lab.text.probe.ae_title}")]
-    for player in cast:
-        if player.simulated:
-            doors = ", ".join(value for key, value in player.address.format().items() if key != "admin")
-            sheet.append((f"{player.name} ({player.role})", doors))
+def connection_sheet(lab: Lab) -> list[tuple[str, str]]:
+    """Return what the people who run the real systems must enter: who on our side, and how it is known."""
+    sheet = [("checks (they ask, and are never called)", f"AE title {lab.text.probe.ae_title}")]
+    for name, one in lab.simulated.items():
+        known = [
+            f"{key.replace('_', ' ')} {value}"
+            for key, value in one.settings.items()
+            if isinstance(value, str | int)
+        ]
+        free = "" if any("port" in key for key in one.settings) else "give it fixed ports in the lab file"
+        sheet.append((f"{name} ({one.role})", ", ".join(filter(None, [*known, free]))))
     return sheet
 
 

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 def write(run_folder: Path) -> dict[str, Any]:
     """Write every report of a run folder from its journal, and return the summary."""
-    from stepwedge.report import allure, html, run_model, summary
+    from stepwedge.report import allure, html, manifest, run_model, summary
 
     run = run_model.read(run_folder)
+    manifest.keep(run_folder)
     said = summary.write(run)
     html.write(run)
     allure.write(run)

@@ -89,7 +89,7 @@ class _Result:
             start=start,
             stop=start + round(case.took * 1000),
             labels=self._labels(),
-            links=[Link(type="ihe", url=_IHE, name=name) for name in case.get("ihe", [])],
+            links=[Link(type="ihe", url=_IHE, name=name) for name in summary.several(case.get("ihe"))],
             parameters=[Parameter(name="variant", value=repr(case.get("variant")))]
             if case.get("variant")
             else [],
@@ -111,7 +111,7 @@ class _Result:
             Label("framework", "stepwedge"),
             Label("language", "python"),
         ]
-        return labels + [Label("tag", str(tag)) for tag in case.get("tags", [])]
+        return labels + [Label("tag", str(tag)) for tag in summary.several(case.get("tags"))]
 
     def _steps(self, start: int) -> list[TestStepResult]:
         steps, now = [], start

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge import kit
-from stepwedge.report import manifest, story, summary, timeline
+from stepwedge.report import manifest, story, summary, timeline, words
 from stepwedge.report.write import replace
 
 if TYPE_CHECKING:
@@ -22,30 +22,6 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 24_000
 """Characters of one message shown on the page; the whole of it is in the run folder."""
-
-HEADLINES: Final = {
-    "passed": "Everything that ran passed",
-    "failed": "The system under test broke a rule",
-    "broken": "Stepwedge or the lab is at fault",
-    "inconclusive": "Nobody can tell yet",
-    "skipped": "Nothing ran",
-}
-SIGNS: Final = {
-    "passed": "✓",
-    "failed": "✕",
-    "broken": "!",
-    "inconclusive": "?",
-    "skipped": "–",
-    "left out": "–",
-    "not reached": "·",
-}
-ADVICE: Final = {
-    "failed": "Give the evidence below to whoever answers for the system under test.",
-    "broken": "Repair the lab or the scenario, then run again; nothing is said about the system under test.",
-    "inconclusive": "Look at the connection and the time allowed, then run again.",
-    "skipped": "Claim more under sut.claims, or run more scenarios.",
-    "passed": "Nothing to do.",
-}
 
 
 def write(run: Run) -> None:
@@ -79,15 +55,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"signs": SIGNS, "advice": ADVICE}
-    environment.filters |= {"seconds": _seconds, "several": _several}
+    environment.globals |= {"signs": words.SIGNS, "advice": words.ADVICE}
+    environment.filters |= {"seconds": _seconds, "several": summary.several}
     return environment
 
 
 def _headline(run: Run) -> str:
-    if run.aborted:
-        return "The run was aborted"
-    return HEADLINES[run.verdict]
+    return words.ABORTED if run.aborted else words.HEADLINES[run.verdict]
 
 
 def _when(value: Any) -> str:
@@ -100,10 +74,6 @@ def _seconds(value: Any) -> str:
     if not isinstance(value, int | float):
         return ""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
-
-
-def _several(value: Any) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)] if value else []
 
 
 @dataclass(frozen=True)

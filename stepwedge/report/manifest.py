@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Final
+
+from stepwedge.errors import BadInput
+from stepwedge.report.write import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_OUTPUTS: Final = {"report.html", "summary.json", "manifest.json", "matrix.html", "matrix.json", "pytest.log"}
+MANIFEST: Final = "manifest.json"
+_OUTPUTS: Final = {"report.html", "summary.json", MANIFEST, "junit.xml", "pytest.log"}
 _FOLDERS: Final = {"allure-results", "state"}
 
 
@@ -35,3 +40,24 @@ def files(folder: Path) -> dict[str, tuple[str, int]]:
                 path.stat().st_size,
             )
     return listed
+
+
+def keep(folder: Path) -> None:
+    """Write ``manifest.json`` once: a report that is written again must not bless changed evidence."""
+    if not (folder / MANIFEST).exists():
+        listed = {name: {"sha256": digest, "size": size} for name, (digest, size) in files(folder).items()}
+        replace(folder / MANIFEST, json.dumps(listed, indent=1) + "\n")
+
+
+def verify(folder: Path) -> list[str]:
+    """Return what differs from the manifest: files changed, missing or added."""
+    try:
+        kept = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise BadInput(
+            str(folder / MANIFEST), "the manifest of a run", "none", "write the reports first"
+        ) from None
+    found = {name: digest for name, (digest, _) in files(folder).items()}
+    differ = [f"{name}: missing" for name in kept if name not in found]
+    differ += [f"{name}: changed" for name in kept if name in found and found[name] != kept[name]["sha256"]]
+    return differ + [f"{name}: was not there" for name in found if name not in kept]

@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput
+from stepwedge.scenario.verdict import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Record = dict[str, Any]
 
-VERDICTS = ("failed", "broken", "inconclusive", "skipped", "passed")
-"""All verdict words, the one that decides first (DESIGN: nothing unknown becomes passed)."""
+VERDICTS: Final = tuple(str(word) for word in Verdict)
+"""All verdict words, the one that decides first."""
 
 NOT_RUN = "not run: the run ended before this case did"
 

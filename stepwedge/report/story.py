@@ -62,26 +62,35 @@ NAMES: Final = {
 """What each role is called in a sentence."""
 
 
-def text_of(payload: Record | None, folder: Path) -> str:
-    """Return a payload of a journal exchange as text, ``""`` when it is not text or cannot be read."""
+def bytes_of(payload: Record | None, folder: Path) -> bytes:
+    """Return the bytes of a payload of a journal exchange, ``b""`` when they cannot be read."""
     if not payload:
-        return ""
-    if "text" in payload:
-        return str(payload["text"])
+        return b""
     with contextlib.suppress(OSError, ValueError):
+        if "text" in payload:
+            return str(payload["text"]).encode()
         if "base64" in payload:
-            return base64.b64decode(payload["base64"]).decode("latin-1")
+            return base64.b64decode(payload["base64"])
         path = folder / str(payload.get("file", ""))
         if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-            return path.read_bytes().decode("utf-8", "replace")
-    return ""
+            return path.read_bytes()
+    return b""
+
+
+def text_of(payload: Record | None, folder: Path) -> str:
+    """Return a payload as readable text."""
+    data = bytes_of(payload, folder)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def sentence(exchange: Record, to: str, folder: Path) -> str:
     """Return what the sender did, without naming the sender: ``sends an image to the archive``."""
     kind, facts = str(exchange["kind"]), exchange.get("facts") or {}
     if exchange["protocol"] == "hl7":
-        said = _hl7(kind, to, text_of(exchange.get("request"), folder))
+        said = _hl7(kind, to, bytes_of(exchange.get("request"), folder))
     elif exchange["protocol"] == "dimse":
         said = _dimse(kind, to, facts)
     elif exchange["protocol"] == "web":
@@ -108,12 +117,12 @@ def answer(exchange: Record) -> str:
     return ""
 
 
-def _hl7(kind: str, to: str, text: str) -> str:
+def _hl7(kind: str, to: str, data: bytes) -> str:
     if kind in _ADT:
         return _ADT[kind].format(to=to)
     control = status = result = ""
     with contextlib.suppress(Exception):
-        message = hl7.parse(text.encode())
+        message = hl7.parse(data)
         control, status, result = message["ORC-1"], message["ORC-5"], message["OBR-25"]
     if kind.startswith("ORU"):
         return f"sends {_REPORT.get(result, 'a report')} to {to}"

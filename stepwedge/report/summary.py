@@ -5,32 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from stepwedge import __version__
 from stepwedge.report.write import replace
+from stepwedge.scenario.transactions import TRANSACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stepwedge.report.run_model import Case, Record, Run
-
-TRANSACTIONS: Final = {
-    # IHE Radiology Technical Framework: the transactions that the shipped words perform or check.
-    "RAD-1": "Patient Registration",
-    "RAD-2": "Placer Order Management",
-    "RAD-3": "Filler Order Management",
-    "RAD-4": "Procedure Scheduled",
-    "RAD-5": "Query Modality Worklist",
-    "RAD-6": "Modality Procedure Step In Progress",
-    "RAD-7": "Modality Procedure Step Completed/Discontinued",
-    "RAD-8": "Modality Images Stored",
-    "RAD-10": "Storage Commitment",
-    "RAD-12": "Patient Update",
-    "RAD-13": "Procedure Update",
-    "RAD-14": "Query Images",
-    "RAD-16": "Retrieve Images",
-}
 
 
 def write(run: Run) -> Record:
@@ -95,7 +79,7 @@ def transactions(cases: Iterable[Case]) -> dict[str, Record]:
     }
     for case in cases:
         for step in case.steps:
-            for name in _several(step.get("ihe")):
+            for name in several(step.get("ihe")):
                 row = table.setdefault(
                     name, {"name": "", "exercised": 0, "left_out": 0, "verdicts": {}, "cases": []}
                 )
@@ -158,10 +142,10 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
-def _several(value: Any) -> list[str]:
-    if not value:
-        return []
-    return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+def several(value: Any) -> list[str]:
+    """Return what a journal field lists, whether it was written as a list or as text with commas."""
+    parts = value if isinstance(value, list | tuple) else str(value or "").split(",")
+    return [text for part in parts if (text := str(part).strip())]
 
 
 def _natural(name: str) -> tuple[str, int]:

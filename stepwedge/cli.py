@@ -1,0 +1,311 @@
+"""The ``stepwedge`` command. Each command imports what it needs when it runs, so that ``--help`` is there at once."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stepwedge import __version__
+from stepwedge.errors import BadInput, Inconclusive, StepwedgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+BAD_INPUT, UNSURE = 2, 3
+
+app = typer.Typer(
+    name="stepwedge",
+    help="""Plays every system around a RIS and a PACS, walks clinical cases through the real ones, and says with
+    evidence whether they may go live.
+
+    Start with [bold]stepwedge run[/]: it needs no configuration and simulates a whole hospital on this machine.
+    Then name your own systems in a lab file and run again with [bold]--lab[/].""",
+    epilog="Exit codes of run: 0 all that ran passed · 1 failed · 2 bad input · 3 broken or inconclusive · 5 nothing ran",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def command(**settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Make a function a command whose result is the exit code, and whose errors are told, not traced."""
+
+    def register(function: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def coded(*arguments: Any, **named: Any) -> None:
+            try:
+                code = function(*arguments, **named)
+            except BadInput as trouble:
+                sys.stderr.write(f"{trouble}\n")
+                code = BAD_INPUT
+            except StepwedgeError as trouble:
+                sys.stderr.write(f"{getattr(trouble, 'verdict', Inconclusive.verdict)}: {trouble}\n")
+                code = UNSURE
+            raise typer.Exit(code)
+
+        app.command(**settings)(coded)
+        return function
+
+    return register
+
+
+Paths = Annotated[
+    list[Path] | None, typer.Argument(help="Scenario files or folders; all scenarios when absent.")
+]
+LabFile = Annotated[
+    Path | None,
+    typer.Option("--lab", help="Lab file: who is simulated, who is real. Default: everything is simulated."),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="What names, identifiers and orders derive from; a random one when absent.")
+]
+Quirks = Annotated[
+    list[str] | None,
+    typer.Option("--quirk", help="Known wrong behaviour a simulated system shall have; repeatable."),
+]
+Patience = Annotated[str, typer.Option(help="Scale every time budget, such as 2x on a slow test system.")]
+Keyword = Annotated[
+    str, typer.Option("-k", help="Only cases whose name matches, such as 'merge and not 2.3.1'.")
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only scenarios with this tag; repeatable.")]
+Workers = Annotated[int, typer.Option("-n", min=1, max=64, help="Share the cases among so many processes.")]
+Evidence = Annotated[Path | None, typer.Option(help="Run folder to write; default runs/DATE-TIME.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print what did not pass, and the last lines.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run folder, such as runs/latest.")]
+
+
+@command()
+def run(
+    paths: Paths = None,
+    lab: LabFile = None,
+    keyword: Keyword = "",
+    tag: Tags = None,
+    workers: Workers = 1,
+    seed: Seed = None,
+    quirk: Quirks = None,
+    patience: Patience = "",
+    evidence: Evidence = None,
+    quiet: Quiet = False,
+) -> int:
+    """Run scenarios against the systems of a lab and say what came out.
+
+    [bold]stepwedge run[/]                                      everything, simulated
+    [bold]stepwedge run scenarios/cancel -k before-start[/]     one case
+    [bold]stepwedge run --lab fixtures/labs/orthanc.yaml[/]     against a real PACS
+    """
+    from stepwedge.lab import labfile, launch
+    from stepwedge.report import session
+
+    if lab is not None:
+        known = labfile.load(lab)
+        if known.real and workers > known.text.lanes:
+            raise BadInput(
+                f"{lab} (lanes)",
+                f"at least {workers} lanes for -n {workers}",
+                str(known.text.lanes),
+                "run with fewer processes",
+            )
+    wish = launch.Wish(paths or (), lab, seed, quirk or (), patience, keyword, tag or (), workers)
+    return session.run(_console(), wish, evidence, quiet=quiet)
+
+
+@command()
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Scenario and lab files or folders.")] = None,
+    lab: LabFile = None,
+) -> int:
+    """Check scenario and lab files without running anything."""
+    from stepwedge.lab import checking
+
+    console = _console()
+    problems = checking.check(paths or [], lab)
+    for problem in problems:
+        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    errors = sum(not problem.warning for problem in problems)
+    console.print(
+        f"{errors} errors, {len(problems) - errors} warnings" if problems else "nothing wrong",
+        highlight=False,
+    )
+    return BAD_INPUT if errors else 0
+
+
+@command()
+def explain(
+    topic: Annotated[
+        str, typer.Argument(help="An actor, a word, a check, a flow or a quirk, such as ehr.place_order.")
+    ],
+) -> int:
+    """Explain a word of the scenario language: what it does, takes and gives."""
+    from stepwedge.lab import checking
+
+    _console().print(checking.explain(topic), markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+@command()
+def prove(
+    paths: Paths = None,
+    quirk: Annotated[
+        list[str] | None, typer.Option("--quirk", help="Only this quirk; repeatable. All when absent.")
+    ] = None,
+    workers: Annotated[int, typer.Option("-n", min=1, max=64, help="Runs at the same time.")] = 4,
+    clean: Annotated[
+        int,
+        typer.Option("--clean", min=0, help="Instead: so many runs without quirks, each with another seed."),
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the first run.")] = 1,
+    patience: Patience = "2x",
+    evidence: Annotated[
+        Path | None, typer.Option(help="Folder to write; default runs/prove-DATE-TIME.")
+    ] = None,
+) -> int:
+    """Prove that the scenarios notice what they should: one run per known wrong behaviour.
+
+    Every simulated system is switched into each of its quirks in turn. The matrix shows which scenario and which
+    standing rule caught it, and the first message that betrayed it. A check that never turned red proves nothing.
+    """
+    from stepwedge.report import proving
+
+    return proving.prove(
+        _console(),
+        paths or (),
+        quirk or (),
+        workers,
+        clean=clean,
+        seed=seed,
+        patience=patience,
+        folder=evidence,
+    )
+
+
+@command()
+def up(lab: LabFile = None, seed: Seed = None, quirk: Quirks = None) -> int:
+    """Start the simulated hospital in the background, and say where everybody is."""
+    from stepwedge.lab import background
+
+    return background.up(_console(), lab, seed, quirk or ())
+
+
+@command()
+def down() -> int:
+    """Stop the simulated hospital that up started; its state is kept."""
+    from stepwedge.lab import background
+
+    return background.down(_console())
+
+
+@command()
+def status() -> int:
+    """Say whether the simulated hospital runs, and where everybody is."""
+    from stepwedge.lab import background
+
+    return background.status(_console())
+
+
+@command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def sim(context: typer.Context) -> int:
+    """Play one simulated system alone, such as sim ris; sim --help tells more."""
+    from stepwedge.sim.command import main as play
+
+    return play(context.args)
+
+
+@command()
+def report(
+    folder: RunFolder = Path("runs/latest"),
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every file of evidence against the manifest instead.")
+    ] = False,
+) -> int:
+    """Write the reports of a run again from its journal, also of a run that was killed."""
+    from stepwedge.report import manifest, write
+
+    console = _console()
+    if verify:
+        changed = manifest.verify(folder)
+        for line in changed:
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"{len(changed)} files differ from the manifest"
+            if changed
+            else "all evidence is as it was written"
+        )
+        return 1 if changed else 0
+    said = write(folder)
+    console.print(
+        f"{said['verdict']}: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True
+    )
+    return 0
+
+
+@command()
+def matrix(folder: RunFolder = Path("runs/latest")) -> int:
+    """Show which transactions of the standard a run exercised, and how they came out."""
+    from stepwedge.report import closing, run_model
+
+    closing.transactions(_console(), run_model.read(folder))
+    return 0
+
+
+@command()
+def preflight(
+    lab: Annotated[Path, typer.Option("--lab", help="Lab file.")],
+    timeout: Annotated[float, typer.Option(help="Seconds per question.")] = 5.0,
+) -> int:
+    """Ask every real system of a lab whether it is there, and print the connection sheet for those who run them."""
+    from stepwedge.lab import background
+
+    return background.preflight(_console(), lab, timeout)
+
+
+@command()
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder to make your lab in; it must not hold scenarios yet.")
+    ],
+) -> int:
+    """Make a lab of your own: a lab file and a first scenario to change."""
+    from stepwedge.lab import starting
+
+    for path in starting.init(folder):
+        _console().print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+    _console().print(
+        f"\nnext: cd {folder} && stepwedge check && stepwedge run", markup=False, highlight=False
+    )
+    return 0
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Hold what belongs to every command."""
+    if version:
+        sys.stdout.write(f"stepwedge {__version__}\n")
+        raise typer.Exit
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def main() -> int:
+    """Run the command line; return its exit code."""
+    try:
+        app(prog_name="stepwedge")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else UNSURE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

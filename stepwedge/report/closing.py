@@ -1,0 +1,79 @@
+"""Say at the end of a run what a person needs: what came out, why, what to do, and where the report is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from stepwedge.report import summary
+from stepwedge.report.words import ABORTED, ADVICE, HEADLINES, SIGNS, STYLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from stepwedge.report.run_model import Case, Run
+
+
+def say(console: Console, run: Run, shown_as: Path, said: dict[str, Any]) -> None:
+    """Print the end of a run."""
+    for case in run.cases:
+        if case.verdict not in {"passed", "skipped"}:
+            _trouble(console, case)
+    skipped = [case for case in run.cases if case.verdict == "skipped"]
+    if skipped:
+        console.print("\n[bold]Not run[/]")
+        for case in skipped:
+            console.print(f"  – {escape(case.id)}: {escape(case.message)}", highlight=False, soft_wrap=True)
+    left_out = [(case, step) for case in run.cases for step in case.left_out]
+    if left_out:
+        console.print(f"\n[bold]Left out[/] {len(left_out)} steps, for these reasons:")
+        for reason in dict.fromkeys(str(step["left_out"]) for _, step in left_out):
+            console.print(f"  – {escape(reason)}", highlight=False, soft_wrap=True)
+    console.print()
+    style = STYLES[run.verdict]
+    headline = ABORTED if run.aborted else HEADLINES[run.verdict]
+    counts = ", ".join(f"{count} {word}" for word, count in run.counts.items() if count) or "no case"
+    seconds = f" in {said['seconds']:.1f} s" if said.get("seconds") else ""
+    console.print(f"[{style}]{SIGNS[run.verdict]} {headline}[/]  {counts}{seconds}", highlight=False)
+    console.print(f"  report   {shown_as / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(f"  summary  {shown_as / 'summary.json'}", highlight=False, soft_wrap=True)
+    if run.aborted:
+        console.print(f"  log      {shown_as / 'pytest.log'}", highlight=False, soft_wrap=True)
+
+
+def _trouble(console: Console, case: Case) -> None:
+    word = case.verdict
+    console.print(
+        f"\n[{STYLES[word]}]{SIGNS[word]} {word}[/]  [bold]{escape(str(case.get('title') or case.id))}[/]  {escape(case.id)}"
+    )
+    console.print(
+        Padding(escape(case.message or "no reason was recorded"), (0, 0, 0, 2)),
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(f"  [dim]{ADVICE[word]}[/]", highlight=False)
+
+
+def transactions(console: Console, run: Run) -> None:
+    """Print which transactions of the standard a run exercised."""
+    table = Table(title=f"Transactions exercised by run {run.id}", title_justify="left")
+    for column in ("IHE", "transaction", "steps", "left out", "came out", "cases"):
+        table.add_column(column)
+    for name, row in summary.transactions(run.cases).items():
+        came = ", ".join(
+            f"[{STYLES.get(word, '')}]{count} {word}[/]" for word, count in row["verdicts"].items()
+        )
+        table.add_row(
+            name,
+            row["name"],
+            str(row["exercised"]),
+            str(row["left_out"] or ""),
+            came or "[dim]not exercised[/]",
+            str(len(row["cases"])),
+        )
+    console.print(table)
