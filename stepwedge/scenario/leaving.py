@@ -106,6 +106,13 @@ def doors(planned: Planned, scope: Scope, cast: Cast) -> tuple[str, ...]:
     return tuple(door for door in asked if not check.doors.get(door) or cast.claimed(check.doors[door]))
 
 
+def unasked(planned: Planned, scope: Scope, asked: tuple[str, ...]) -> list[str]:
+    """Say which doors a step names but does not ask through, because nobody claims them."""
+    check = checks.find(planned.word)
+    silent = [door for door in _through(planned, scope) if door not in asked]
+    return [f"{planned.word} not asked through {door}: {check.doors[door]} is not claimed" for door in silent]
+
+
 def _through(planned: Planned, scope: Scope) -> tuple[str, ...]:
     asked = resolve(planned.step.through, scope.values)
     return tuple(str(door) for one in asked for door in (one if isinstance(one, list) else [one]))
@@ -142,11 +149,12 @@ def transaction(planned: Planned, cast: Cast) -> str:
         return ""
 
 
-def plain(planned: Planned) -> str:
+def plain(planned: Planned, cast: Cast) -> str:
     """Return a step as a plain clinical sentence without a full stop."""
     try:
         if isinstance(planned.step, Expect | Never):
             return checks.find(planned.word).says
+        name, _, verb = planned.word.partition(".")
+        return word(cast[name].role, verb).does
     except BadInput:
-        pass
-    return planned.word
+        return planned.word

@@ -13,7 +13,7 @@ from stepwedge.scenario.bindings import Reference, Unbound, resolve
 from stepwedge.scenario.case import CaseView, Feed, Stopwatch
 from stepwedge.scenario.fence import Fence
 from stepwedge.scenario.leaving import Scope
-from stepwedge.scenario.steps import Outcome, Place, Taker, arguments, crashed
+from stepwedge.scenario.steps import Outcome, Place, Taker, arguments, crashed, unbound
 from stepwedge.scenario.variants import taken
 from stepwedge.scenario.verdict import Verdict, combine
 
@@ -121,7 +121,7 @@ class _Run:
         except StepwedgeError as trouble:  # the simulated hospital is gone: nothing more can be seen
             place = self.case.file.source.place()
             self._note(Verdict.BROKEN, wording.text(Verdict.BROKEN, place, "the case", str(trouble), []))
-        if not self.judged:
+        if not self.judged and _BAD.isdisjoint(self.verdicts):
             reason = "; ".join(dict.fromkeys(self.left_out)) or "no step was reached that judges anything"
             self._note(Verdict.SKIPPED, f"nothing was judged: {reason}")
 
@@ -131,20 +131,35 @@ class _Run:
         for planned in steps:
             if not whole:
                 self._not_reached(planned, around)
-            elif self._wanted(planned, scope, around):
-                whole = (
-                    self._flow(planned, scope, around) if planned.flow else self._step(planned, scope, around)
-                )
+            else:
+                whole = self._take(planned, scope, around)
         return whole
+
+    def _take(self, planned: Planned, scope: Scope, around: tuple[Planned, ...]) -> bool:
+        """Take one step or flow, if it is wanted; tell whether the case can go on."""
+        start = time.monotonic()
+        place = self._place(planned, around)
+        try:
+            if not self._wanted(planned, scope, around):
+                return True
+            if planned.flow:
+                return self._flow(planned, scope, around)
+            outcome = self._step(planned, scope, place, around)
+        except Skipped as reason:
+            outcome = Outcome(Verdict.SKIPPED, str(reason))
+        except Unbound as missing:
+            outcome = unbound(planned, place, missing)
+        except Exception:  # noqa: BLE001 - whatever our own code raises makes the case broken, never failed or passed
+            outcome = crashed(planned, place)
+        self._record_step(planned, outcome, time.monotonic() - start, around, scope)
+        self._note(outcome.verdict, outcome.message)
+        return outcome.verdict is Verdict.PASSED
 
     def _wanted(self, planned: Planned, scope: Scope, around: tuple[Planned, ...]) -> bool:
         """Tell whether a step is to be taken: its condition holds, and nothing it needs was left out."""
         needed = leaving.lost(planned, scope)
-        try:
-            if not needed and not taken(planned.step.when, scope.values):
-                return False
-        except (Unbound, TypeError) as trouble:
-            needed = str(trouble)
+        if not needed and not taken(planned.step.when, scope.values):
+            return False
         if reason := needed or leaving.reason(planned, scope, self.setting.cast):
             self._leave_out(planned, scope, reason, around)
             return False
@@ -176,25 +191,17 @@ class _Run:
             _bind(planned, gives, scope)
         return whole
 
-    def _step(self, planned: Planned, scope: Scope, around: tuple[Planned, ...]) -> bool:
-        start = time.monotonic()
-        place = self._place(planned, around)
-        try:
-            if planned.acts:
-                outcome = self.taker.act(planned, scope.values, place)
-            else:
-                doors = leaving.doors(planned, scope, self.setting.cast)
-                outcome = self.taker.watch(planned, scope.values, place, doors)
-                self._count(planned, outcome, around)
-            if outcome.verdict is Verdict.PASSED:
-                _bind(planned, outcome.result, scope)
-        except Skipped as reason:
-            outcome = Outcome(Verdict.SKIPPED, str(reason))
-        except Exception:  # noqa: BLE001 - whatever our own code raises makes the case broken, never failed or passed
-            outcome = crashed(planned, place)
-        self._record_step(planned, outcome, time.monotonic() - start, around, scope)
-        self._note(outcome.verdict, outcome.message)
-        return outcome.verdict is Verdict.PASSED
+    def _step(self, planned: Planned, scope: Scope, place: Place, around: tuple[Planned, ...]) -> Outcome:
+        if planned.acts:
+            outcome = self.taker.act(planned, scope.values, place)
+        else:
+            doors = leaving.doors(planned, scope, self.setting.cast)
+            self.left_out += leaving.unasked(planned, scope, doors)
+            outcome = self.taker.watch(planned, scope.values, place, doors)
+            self._count(planned, outcome, around)
+        if outcome.verdict is Verdict.PASSED:
+            _bind(planned, outcome.result, scope)
+        return outcome
 
     def _count(self, planned: Planned, outcome: Outcome, around: tuple[Planned, ...]) -> None:
         """Count what was judged; looks inside ``given`` only arrange, so they judge nothing."""
@@ -308,7 +315,7 @@ class _Run:
             line=planned.line,
             kind="given" if arranging else planned.kind,
             word=planned.word,
-            title=_title(planned, scope),
+            title=_title(planned, scope, leaving.plain(planned, self.setting.cast)),
             flow=around[-1].word if around else "",
             ihe=leaving.transaction(planned, self.setting.cast),
             took=round(took, 4),
@@ -316,8 +323,8 @@ class _Run:
         )
 
 
-def _title(planned: Planned, scope: Scope | None) -> str:
-    said = planned.step.title or leaving.plain(planned)
+def _title(planned: Planned, scope: Scope | None, plain: str) -> str:
+    said = planned.step.title or plain
     if scope is not None and planned.step.title:
         try:
             said = str(resolve(said, scope.values))
