@@ -133,6 +133,18 @@ def reply_segments(control: str, order: Order) -> list[Written]:
     return [("ORC", orc), ("OBR", obr)]
 
 
+def confirmation_segments(message: Message) -> list[Written]:
+    """Return what follows MSA when the image manager takes RAD-4 or RAD-13: each order, OK, with its IPC (ORI^O24)."""
+    segments: list[Written] = []
+    for group in message.groups("ORC"):
+        segments.append(("ORC", {1: "OK", 2: group.copy("ORC-2"), 3: group.copy("ORC-3")}))
+        segments.append(("OBR", {number: group.copy(f"OBR-{number}") for number in (1, 2, 3, 4, 18)}))
+        segments += [
+            ("IPC", {number: ipc.copy(number) for number in range(1, 10)}) for ipc in group.each("IPC")
+        ]
+    return segments
+
+
 def _orc(control: str, order: Order, status: str, envelope: Envelope) -> dict[int, Value]:
     return {
         1: control,

@@ -56,18 +56,19 @@ def patient_message(event: str, patient: Patient, envelope: Envelope, *, prior: 
 
 
 def read_patient(
-    message: Group, name: Callable[[list[str]], PersonName] = PersonName.from_hl7, *, issuer: str = ISSUER
+    message: Group,
+    name: Callable[[list[str]], PersonName] = PersonName.from_hl7,
+    number: Callable[[str], str] = str,
 ) -> Patient:
-    """Read PID; of several identifiers the one assigned by ``issuer`` counts, wherever it stands (CX-4).
+    """Read PID; of several identifiers the one assigned by our issuer counts, wherever it stands (CX-4).
 
-    ``name`` makes a name of the first five components of XPN.
+    ``name`` makes a name of the first five components of XPN, ``number`` a patient ID of what is written.
     """
     return Patient(
-        id=_identifier(message, "PID-3", issuer),
-        name=name([message[f"PID-5[1].{number}.1"] for number in range(1, 6)]),
+        id=number(_identifier(message, "PID-3", ISSUER)),
+        name=name([message[f"PID-5[1].{part}.1"] for part in range(1, 6)]),
         birth_date=(said(message, "PID-7.1") or "")[:8],
         sex=SEX_FROM_HL7.get(said(message, "PID-8.1") or "", ""),
-        issuer=issuer,
     )
 
 

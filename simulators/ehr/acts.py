@@ -1,0 +1,249 @@
+"""What the EHR can be told to do and asked, as ``stepwedge.actors.words_ehr`` describes it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.errors import BadInput, Refused
+from stepwedge.model.order import PRIORITY_TO_DICOM, Order
+from stepwedge.model.patient import Patient, PersonName
+from stepwedge.sim.messages import Answer, Envelope, order_message, patient_message, read_answer
+from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object
+from stepwedge.sim.rows import pack
+from stepwedge.sim.store import Send
+from stepwedge.wire.hl7_charset import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from stepwedge.model.procedure import Procedure
+    from stepwedge.sim.bench import Bench
+    from stepwedge.sim.simulator import Case
+    from stepwedge.sim.store import Change
+
+    from .settings import Settings
+    from .state import Ehr
+
+VERSIONS = ("2.3.1", "2.5.1")
+
+
+@dataclass(frozen=True)
+class Ward:
+    """Those who register, order and cancel."""
+
+    bench: Bench
+    ehr: Ehr
+    settings: Settings
+    procedures: dict[str, Procedure]
+
+    def acts(self) -> dict[str, Callable[[dict[str, Any], Case], Awaitable[dict[str, Any]]]]:
+        """Return the words of this role."""
+        return {
+            "register_patient": self.register_patient,
+            "update_patient": self.update_patient,
+            "merge_patients": self.merge_patients,
+            "place_order": self.place_order,
+            "resend_order": self.resend_order,
+            "cancel_order": self.cancel_order,
+        }
+
+    def asks(self) -> dict[str, Callable[[dict[str, Any]], Any]]:
+        """Return what can be asked; a thing not known is ``{}``."""
+        return {"order": self._order_seen, "patient": self._patient_seen, "report": self._report_seen}
+
+    # Patients
+
+    async def register_patient(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Register a patient (RAD-1, ADT^A04)."""
+        charset = args.get("charset")
+        if charset and codec(charset) is None:
+            raise BadInput(
+                "ehr.register_patient: charset", "a term of HL7 table 0211, such as 8859/1", charset
+            )
+        with self.bench.change(self.ehr) as change:
+            number = self.ehr.mint(case.id, case.seed).patient_id()
+            patient = self._person(number, args, case)
+            self.ehr.patients[patient.id] = patient
+            sends = self._tell(change, "A04", patient, args, case)
+        await self._heard(sends)
+        return patient_object(patient)
+
+    def _person(self, number: str, args: dict[str, Any], case: Case) -> Patient:
+        """Return the patient that was described, the rest invented."""
+        from stepwedge.model.people import person
+
+        encoding = codec(args["charset"]) if args.get("charset") else ""
+        seed = self.bench.seed if case.seed is None else case.seed
+        name, birth_date, sex = person(
+            seed, case.id, number, locale=args.get("locale") or "en_US", fits=encoding or ""
+        )
+        if args.get("name"):
+            name = PersonName.from_dicom(args["name"])
+        return Patient(number, name, args.get("birth_date") or birth_date, args.get("sex") or sex)
+
+    async def update_patient(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Correct a patient's demographics (RAD-12, ADT^A08)."""
+        patient = self._patient(args["patient"])
+        name = PersonName.from_dicom(args["name"]) if args.get("name") else patient.name
+        patient = replace(
+            patient,
+            name=name,
+            birth_date=args.get("birth_date") or patient.birth_date,
+            sex=args.get("sex") or patient.sex,
+        )
+        with self.bench.change(self.ehr) as change:
+            self.ehr.patients[patient.id] = patient
+            sends = self._tell(change, "A08", patient, args, case)
+        await self._heard(sends)
+        return patient_object(patient)
+
+    async def merge_patients(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Merge a duplicate record into the one that survives (RAD-12, ADT^A40)."""
+        survivor, prior = self._patient(args["survivor"]), self._patient(args["prior"])
+        if survivor.id == prior.id:
+            raise BadInput("ehr.merge_patients", "two different patients", survivor.id)
+        with self.bench.change(self.ehr) as change:
+            patient = self.ehr.merge(survivor.id, prior.id)
+            sends = self._tell(change, "A40", patient, args, case, prior=prior.id)
+        await self._heard(sends)
+        return patient_object(patient)
+
+    def _patient(self, value: Any) -> Patient:
+        number = patient_number(value)
+        patient = self.ehr.patients.get(number)
+        if patient is None or patient.merged_into:
+            found = (
+                f"{number}, merged into {patient.merged_into}"
+                if patient
+                else f"{number}, who was never registered"
+            )
+            raise BadInput("patient", "a patient of the EHR", found)
+        return patient
+
+    def _tell(
+        self, change: Change, event: str, patient: Patient, args: dict[str, Any], case: Case, prior: str = ""
+    ) -> list[Send]:
+        """Put an ADT message for every system with an HL7 door into the outbox."""
+        sends = []
+        for to in self.bench.directory.having("hl7"):
+            if to == self.bench.name:
+                continue
+            envelope = self._envelope(to, _version(args), args.get("charset"))
+            body = patient_message(event, patient, envelope, prior=prior)
+            sends.append(change.send(Send(to, body, control=envelope.control, case=case.id)))
+        return sends
+
+    def _envelope(self, to: str, version: str, charset: str | None = None) -> Envelope:
+        receiver = self.bench.directory[to].application or to
+        now = self.bench.clock.now()
+        return Envelope(self.bench.application, receiver, self.ehr.control(), now, version, charset)
+
+    async def _heard(self, sends: list[Send]) -> None:
+        """Wait until every receiver has decided; the first that will not take its message ends the word."""
+        deliveries = await asyncio.gather(
+            *(self.bench.outbox.answer(send, self.settings.within) for send in sends)
+        )
+        for send, delivery in zip(sends, deliveries, strict=True):
+            if delivery.reason:
+                raise Refused(f"{send.to} would not take message {send.control}: {delivery.reason}")
+
+    # Orders
+
+    async def place_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Order an imaging procedure (RAD-2)."""
+        patient = self._patient(args["patient"])
+        procedure = self.procedures.get(str(args.get("procedure")))
+        if procedure is None:
+            known = ", ".join(sorted(self.procedures))
+            raise BadInput("ehr.place_order: procedure", f"one of {known}", str(args.get("procedure")))
+        priority = args.get("priority") or "routine"
+        if priority not in PRIORITY_TO_DICOM:
+            raise BadInput("ehr.place_order: priority", f"one of {', '.join(PRIORITY_TO_DICOM)}", priority)
+        with self.bench.change(self.ehr) as change:
+            order = Order(
+                placer=self.ehr.mint(case.id, case.seed).number("placer", "P", 10),
+                patient=patient.id,
+                procedure=procedure.code,
+                text=procedure.text,
+                priority=priority,
+                reason=args.get("reason") or "",
+                alerts=args.get("alerts") or "",
+                provider=self.settings.provider,
+                version=_version(args),
+                placed=f"{self.bench.clock.now():%Y%m%d%H%M%S}",
+            )
+            self.ehr.orders[order.placer] = order
+            send = self._order(change, "NW", order, case)
+        answer = await self._answer(send)
+        if any(item.control not in {"OK", "NA", "SN"} for item in answer.items):
+            raise Refused(
+                f"{send.to} would not take order {order.placer}: {answer.items[0].control} {answer.text}"
+            )
+        return order_object(self.ehr.orders[order.placer])
+
+    async def resend_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Send an order again under a new control ID (IDM-02 of RAD-2: same placer number)."""
+        order = self._order_named(args)
+        with self.bench.change(self.ehr) as change:
+            send = self._order(change, "NW", replace(order, filler="", accession=""), case)
+        answer = await self._answer(send)
+        return {**order_object(self.ehr.orders[order.placer]), "answer": answer.code}
+
+    async def cancel_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Cancel an order (RAD-2 with CA); the filler decides, and its answer is the result."""
+        order = replace(self._order_named(args), why=args.get("reason") or "")
+        with self.bench.change(self.ehr) as change:
+            send = self._order(change, "CA", order, case)
+        answer = await self._answer(send)
+        control = answer.items[0].control if answer.items else ""
+        if control == "CR":
+            with self.bench.change(self.ehr):
+                self.ehr.orders[order.placer] = replace(self.ehr.orders[order.placer], why=order.why)
+        return {**order_object(self.ehr.orders[order.placer]), "control": control, "answer": answer.code}
+
+    def _order(self, change: Change, control: str, order: Order, case: Case) -> Send:
+        envelope = self._envelope(self.settings.ris, order.version)
+        body = order_message(control, order, self.ehr.patients[order.patient], envelope)
+        return change.send(Send(self.settings.ris, body, control=envelope.control, case=case.id))
+
+    async def _answer(self, send: Send) -> Answer:
+        """Wait for the filler's answer and take what it says about the order."""
+        delivery = await self.bench.outbox.answer(send, self.settings.within)
+        if delivery.reason:
+            raise Refused(f"{send.to} would not take message {send.control}: {delivery.reason}")
+        answer = read_answer(delivery.reply)
+        with self.bench.change(self.ehr):
+            for item in answer.items:
+                self.ehr.hear(item)
+        return answer
+
+    def _order_named(self, args: dict[str, Any]) -> Order:
+        numbers = order_numbers(args.get("order"))
+        if (order := self.ehr.find(**numbers)) is None:
+            raise BadInput("order", "an order that the EHR placed", str(numbers))
+        return order
+
+    # Questions
+
+    def _order_seen(self, args: dict[str, Any]) -> dict[str, Any]:
+        order = self.ehr.find(**order_numbers(args))
+        return order_object(order) if order else {}
+
+    def _patient_seen(self, args: dict[str, Any]) -> dict[str, Any]:
+        patient = self.ehr.patients.get(str(args.get("id", "")))
+        return patient_object(patient) if patient else {}
+
+    def _report_seen(self, args: dict[str, Any]) -> dict[str, Any]:
+        numbers = order_numbers(args)
+        order = self.ehr.find(**numbers) if numbers else None
+        report = self.ehr.reports.get(order.filler) if order else None
+        return {**pack(report), "text": report.text} if report else {}
+
+
+def _version(args: dict[str, Any]) -> str:
+    version = str(args.get("version") or VERSIONS[-1])
+    if version not in VERSIONS:
+        raise BadInput("version", " or ".join(VERSIONS), version)
+    return version

@@ -1,0 +1,16 @@
+"""Every decision of the EHR that could also be taken wrongly, as a pure function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stepwedge.model.report import Report
+
+
+class EhrHabits:
+    """What a conforming results receiver does."""
+
+    def filed(self, report: Report) -> Report:
+        """File a report with every version it ever had."""
+        return report

@@ -1,0 +1,30 @@
+"""Wrong behaviours the EHR can be told to have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stepwedge.sim.quirks import collect, quirk
+
+from .habits import EhrHabits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stepwedge.model.report import Report
+
+
+@quirk(
+    "report.final_overwritten",
+    defect="DEF-135",
+    severity="S1",
+    overrides=EhrHabits.filed,
+    notices="what was signed first can no longer be read (the chart has one version after an addendum)",
+)
+def final_overwritten(_: Callable[[Report], Report], report: Report) -> Report:
+    """Keep the newest version only."""
+    return replace(report, versions=report.versions[-1:])
+
+
+QUIRKS = collect(globals())

@@ -1,0 +1,39 @@
+"""What a lab file may say about the EHR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stepwedge import kit
+from stepwedge.errors import BadInput
+from stepwedge.model.procedure import Procedure, catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings with their defaults.
+
+    Attributes:
+        ris: actor that takes orders.
+        procedures: the catalogue, a file below the lab's root.
+        provider: ordering physician, DICOM PN.
+        within: seconds to wait for an answer before a word gives up.
+    """
+
+    ris: str = "ris"
+    procedures: str = "fixtures/procedures/catalogue.yaml"
+    provider: str = "Orderer^Otto^^Dr"
+    within: float = 10.0
+
+    @classmethod
+    def read(cls, given: dict[str, Any], place: str) -> Settings:
+        """Read what concerns the EHR; ports and application belong to the bench."""
+        settings = cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
+        if not isinstance(settings.within, int | float) or not 0 < settings.within < 3600:  # noqa: PLR2004 - an hour
+            raise BadInput(f"{place}.within", "seconds, more than 0", str(settings.within))
+        return settings
+
+    def catalogue(self) -> dict[str, Procedure]:
+        """Return the procedures that can be ordered."""
+        return catalogue(kit.find(self.procedures))

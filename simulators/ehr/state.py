@@ -1,0 +1,116 @@
+"""The ward's books: patients, orders as the placer knows them, the reports that came back. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from stepwedge.model.lifecycles import IllegalTransition
+from stepwedge.model.order import Order
+from stepwedge.model.patient import Patient
+from stepwedge.model.report import Report
+from stepwedge.sim.tables import State
+from stepwedge.wire.hl7 import HL7Error
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from stepwedge.sim.messages import Item, ReportEvent
+
+    from .habits import EhrHabits
+
+REPORTED: Final = {
+    # ORC-5 of RAD-3 (HL7 table 0038) to the state it reports.
+    "SC": "scheduled",
+    "IP": "in progress",
+    "A": "in progress",
+    "CM": "completed",
+    "CA": "cancelled",
+    "DC": "discontinued",
+}
+FOLLOWS: Final = {
+    # What a placer believes after what: ``lifecycles.ORDER`` with every step that may be missed, and no way back.
+    "ordered": {"scheduled", "in progress", "completed", "cancelled", "discontinued"},
+    "scheduled": {"in progress", "completed", "cancelled", "discontinued"},
+    "in progress": {"completed", "discontinued"},
+    "completed": set(),
+    "discontinued": {"scheduled"},
+    "cancelled": set(),
+}
+
+
+class Ehr(State):
+    """All tables of the EHR, and what may happen to them."""
+
+    def __init__(self, seed: int, name: str, *, habits: EhrHabits) -> None:
+        super().__init__(seed, name)
+        self.habits = habits
+        self.patients = self.table("patients", Patient)
+        self.orders = self.table("orders", Order)
+        self.reports = self.table("reports", Report)
+        self.orders.index("accession", lambda order: [order.accession])
+        self.orders.index("patient", lambda order: [order.patient])
+        self.reports.index("patient", lambda report: [report.patient])
+        self.reports.index("accession", lambda report: [report.accession])
+
+    def survivor(self, patient: str) -> str:
+        """Return the ID under which a patient is known now."""
+        while (row := self.patients.get(patient)) is not None and row.merged_into:
+            patient = row.merged_into
+        return patient
+
+    def merge(self, survivor: str, prior: str) -> Patient:
+        """Merge a record into the surviving one, with its orders and reports."""
+        old = self.patients[prior]
+        self.patients[prior] = replace(old, merged_into=survivor)
+        for order in self.orders.by("patient", prior):
+            self.orders[order.placer] = replace(order, patient=survivor)
+        for report in self.reports.by("patient", prior):
+            self.reports[report.filler] = replace(report, patient=survivor)
+        return self.patients[survivor]
+
+    def find(self, *, placer: str = "", filler: str = "", accession: str = "") -> Order | None:
+        """Return the order that all given numbers agree on; a number we were never told does not count."""
+        order = (
+            self.orders.get(placer) if placer else next(iter(self.orders.by("accession", accession)), None)
+        )
+        if order is None:
+            return None
+        told = ((filler, order.filler), (accession, order.accession))
+        return order if all(not given or not known or given == known for given, known in told) else None
+
+    def hear(self, item: Item) -> None:
+        """Take what the filler says about an order (the reply to RAD-2, or RAD-3); a state never goes back."""
+        order = self.find(placer=item.placer or "", filler=item.filler or "", accession=item.accession or "")
+        if order is None:
+            numbers = f"placer {item.placer!r}, filler {item.filler!r}, accession {item.accession!r}"
+            raise HL7Error(204, "ORC-2", f"no order has {numbers}")
+        status = "cancelled" if item.control == "CR" else REPORTED.get(item.status or "", order.status)
+        self.orders[order.placer] = replace(
+            order,
+            filler=order.filler or item.filler or "",
+            accession=order.accession or item.accession or "",
+            status=status if status in FOLLOWS[order.status] else order.status,
+            why=order.why or item.why or "",
+        )
+
+    def receive(self, event: ReportEvent, patient: Patient, now: datetime) -> None:
+        """File a report with its order; a late preliminary is kept, and never becomes what is read."""
+        order = self.find(placer=event.placer, filler=event.filler, accession=event.accession)
+        if order is None:
+            numbers = f"placer {event.placer!r}, filler {event.filler!r}, accession {event.accession!r}"
+            raise HL7Error(204, "OBR-2", f"no order has {numbers}")
+        if self.survivor(patient.id) != order.patient:
+            raise HL7Error(204, "PID-3", f"order {order.placer} is for another patient than {patient.id}")
+        filler = order.filler or event.filler
+        old = self.reports.get(filler) or Report(filler, event.accession, order.patient, event.study)
+        told = event.addendum if event.letter == "A" else event.text
+        try:
+            new = old.with_version(
+                event.letter, told, author=event.author, at=event.at or f"{now:%Y%m%d%H%M%S}"
+            )
+        except IllegalTransition as error:
+            raise HL7Error(103, "OBR-25", str(error)) from error
+        self.reports[filler] = self.habits.filed(new)
+        if event.study and event.study != order.study:
+            self.orders[order.placer] = replace(order, study=event.study)

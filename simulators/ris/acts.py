@@ -1,0 +1,129 @@
+"""What the RIS can be told to do and asked, as ``stepwedge.actors.words_ris`` describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.errors import BadInput, Refused
+from stepwedge.model.lifecycles import IllegalTransition
+from stepwedge.sim.objects import order_numbers, order_object, patient_object
+from stepwedge.sim.rows import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from stepwedge.model.order import Order
+    from stepwedge.sim.bench import Bench
+    from stepwedge.sim.simulator import Case
+
+    from .hl7 import Correspondence
+    from .state import Notice, Ris
+
+_FORMATS: Final = {12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The scheduler's desk."""
+
+    bench: Bench
+    ris: Ris
+    correspondence: Correspondence
+
+    def acts(self) -> dict[str, Callable[[dict[str, Any], Case], Awaitable[dict[str, Any]]]]:
+        """Return the words of this role."""
+        return {
+            "schedule_order": self.schedule_order,
+            "reschedule": self.reschedule,
+            "cancel_order": self.cancel_order,
+        }
+
+    def asks(self) -> dict[str, Callable[[dict[str, Any]], Any]]:
+        """Return what can be asked; a thing not known is ``{}`` or an empty list."""
+        ris = self.ris
+        return {
+            "order": lambda args: self._seen(order_numbers(args)),
+            "steps": lambda args: {"steps": self._seen(order_numbers(args)).get("steps", [])},
+            "patient": self._patient,
+            "report": self._report,
+            "performed": lambda args: pack(ris.performed.get(str(args.get("mpps", "")))) or {},
+            "exceptions": lambda _: {"exceptions": [pack(oddity) for oddity in ris.oddities.values()]},
+        }
+
+    async def schedule_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Schedule an order that waits for it (RAD-4)."""
+        order = self._order(args)
+        start = _time(args.get("start"))
+        now = self.bench.clock.now()
+        return self._done(
+            order, case, lambda: self.ris.schedule(order, now, station=args.get("station") or "", start=start)
+        )
+
+    async def reschedule(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Move an exam (RAD-13)."""
+        order, days = self._order(args), args.get("days") or 0
+        if not isinstance(days, int):
+            raise BadInput("ris.reschedule: days", "a whole number of days", repr(days))
+        start, station = _time(args.get("start")), args.get("station") or ""
+        if not (days or start or station):
+            raise BadInput("ris.reschedule", "days, start or station", "none of them")
+        return self._done(
+            order, case, lambda: self.ris.reschedule(order, days=days, start=start, station=station)
+        )
+
+    async def cancel_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Cancel an order on the department's side (RAD-3, RAD-13)."""
+        order = self._order(args)
+        return self._done(order, case, lambda: self.ris.withdraw(order, args.get("reason") or ""))
+
+    def _order(self, args: dict[str, Any]) -> Order:
+        numbers = order_numbers(args.get("order"))
+        if (order := self.ris.find(**numbers)) is None:
+            raise BadInput("order", "an order that the RIS has", str(numbers))
+        return order
+
+    def _done(self, order: Order, case: Case, change: Callable[[], list[Notice]]) -> dict[str, Any]:
+        now = self.bench.clock.now()
+        try:
+            with self.bench.change(self.ris) as transaction:
+                for send in self.correspondence.sends(self.ris, change(), now, case.id):
+                    transaction.send(send)
+        except IllegalTransition as error:
+            raise Refused(f"order {order.accession}: {error}") from error
+        return self._seen({"placer": order.placer})
+
+    def _seen(self, numbers: dict[str, str]) -> dict[str, Any]:
+        """Return an order with its steps as scenarios see it."""
+        order = self.ris.find(**numbers)
+        if order is None:
+            return {}
+        steps = self.ris.steps_of(order)
+        first = min(steps, key=lambda step: step.start, default=None)
+        return {
+            **order_object(order),
+            "start": first.start if first else "",
+            "date": first.start[:8] if first else "",
+            "station": first.station if first else "",
+            "steps": [pack(step) for step in steps],
+        }
+
+    def _patient(self, args: dict[str, Any]) -> dict[str, Any]:
+        patient = self.ris.patients.get(str(args.get("id", "")))
+        return patient_object(patient) if patient else {}
+
+    def _report(self, args: dict[str, Any]) -> dict[str, Any]:
+        order = self.ris.find(**order_numbers(args))
+        report = self.ris.reports.get(order.filler) if order else None
+        return {**pack(report), "text": report.text} if report else {}
+
+
+def _time(text: Any) -> datetime | None:
+    if not text:
+        return None
+    written = str(text)
+    try:
+        return datetime.strptime(written, _FORMATS[len(written)])  # noqa: DTZ007 - local time, as DICOM has it
+    except (KeyError, ValueError):
+        raise BadInput("start", "YYYYMMDDHHMM or YYYYMMDDHHMMSS", written) from None

@@ -1,0 +1,88 @@
+"""Every decision of the RIS that could also be taken wrongly, as a pure function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stepwedge.model.order import PRIORITY_FROM_HL7
+from stepwedge.model.patient import PersonName
+
+if TYPE_CHECKING:
+    from stepwedge.model.order import Order
+    from stepwedge.model.procedure import ScheduledStep
+    from stepwedge.wire.elements import Elements
+
+OFFERED = frozenset({"SCHEDULED", "ARRIVED", "READY"})
+
+
+class RisHabits:
+    """What a conforming order filler does."""
+
+    def offers(self, step: ScheduledStep) -> bool:
+        """Offer a step on the worklist until a scanner has started it; never what is cancelled or done (RAD-5)."""
+        return step.status in OFFERED
+
+    def keys(self, identifier: Elements) -> Elements:
+        """Match every key of a worklist query (PS3.4 K.6.1.2.2)."""
+        return identifier
+
+    def worklist_name(self, name: str) -> str:
+        """Show a patient's name exactly as it was registered (PS3.5 section 6.1)."""
+        return name
+
+    def charset(self, term: str) -> str:
+        """Name the character set of an answer by its defined term (PS3.3 section C.12.1.1.2)."""
+        return term
+
+    def patient_id(self, given: str) -> str:
+        """Keep a patient ID to the letter."""
+        return given
+
+    def keeps(self, order: Order) -> bool:
+        """Keep every order that is acknowledged."""
+        return bool(order.placer)
+
+    def name(self, components: list[str]) -> PersonName:
+        """Map XPN to PN, whose prefix and suffix stand the other way round (PS3.5 section 6.2, HL7 2.5.1 section 2.A.89)."""
+        return PersonName.from_hl7(components)
+
+    def priority(self, version: str, code: str) -> str:
+        """Read the priority of an order, wherever its version puts it (HL7 table 0485)."""
+        del version
+        return PRIORITY_FROM_HL7[code]
+
+    def same_order(self, known: Order, placer: str) -> bool:
+        """Recognise an order sent again by its placer number; it keeps its accession number (IHE RAD-2)."""
+        return known.placer == placer
+
+    def rescheduled_id(self, step: ScheduledStep) -> str:
+        """Keep the step's ID when it moves (RAD-13)."""
+        return step.id
+
+    def answers_cancel(self, control: str) -> str:
+        """Answer a cancellation with what became of it: CR cancelled, UC unable to cancel (HL7 table 0119)."""
+        return control
+
+    def step_event(self, mpps_event: str) -> str:
+        """Let what was performed drive what was scheduled: start, complete, discontinue."""
+        return mpps_event
+
+    def all_done(self, statuses: tuple[str, ...]) -> bool:
+        """Call an order done only when nothing of it is left to do (RAD-3)."""
+        return all(status in {"COMPLETED", "DISCONTINUED", "CANCELED"} for status in statuses)
+
+    def moves_with_merge(self, order: Order, prior: str) -> bool:
+        """Move every order of a merged patient, with its steps, to the survivor (ITI-30 section 3.30.6.4)."""
+        return order.patient == prior
+
+    def reported_accession(self, accession: str) -> str:
+        """Send a report on under the accession number of its own order."""
+        return accession
+
+    def reported_text(self, text: str) -> str:
+        """Send a report's text on as it was written."""
+        return text
+
+    def result_letter(self, letter: str) -> str:
+        """Send a report on with the status it was signed with (HL7 table 0123)."""
+        return letter

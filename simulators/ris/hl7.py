@@ -1,0 +1,139 @@
+"""The RIS at its HL7 door: messages to events of the books, notices of the books to messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from stepwedge.sim.hl7 import Handler, Reply
+from stepwedge.sim.messages import (
+    REPLY_KIND,
+    Envelope,
+    order_message,
+    procedure_message,
+    read_items,
+    read_merge,
+    read_patient,
+    read_report,
+    reply_segments,
+    report_message,
+)
+from stepwedge.sim.store import Send
+from stepwedge.wire.hl7 import HL7Error
+
+from .state import Notice, Ris, ToArchive, ToPlacer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from stepwedge.model.order import Order
+    from stepwedge.model.patient import Patient
+    from stepwedge.sim.bench import Bench
+    from stepwedge.sim.messages import Item
+    from stepwedge.wire.hl7 import Message
+
+    from .settings import Settings
+
+_NEW_DIALECT: Final = "2.4"
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """What the RIS says and hears in HL7."""
+
+    bench: Bench
+    settings: Settings
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return the handler of each trigger that the RIS takes."""
+        return {
+            "ADT^A04": self.admit,
+            "ADT^A08": self.admit,
+            "ADT^A40": self.merge,
+            "ORM^O01": self.order,
+            "OMG^O19": self.order,
+            "ORU^R01": self.report,
+        }
+
+    def admit(self, ris: Ris, message: Message, now: datetime) -> Reply:
+        """Take a registration (RAD-1) or an update (RAD-12)."""
+        del now
+        ris.admit(self._patient(ris, message))
+        return Reply()
+
+    def merge(self, ris: Ris, message: Message, now: datetime) -> Reply:
+        """Take a merge (RAD-12, ITI-30)."""
+        del now
+        _, prior = read_merge(message)
+        ris.merge(self._patient(ris, message), ris.habits.patient_id(prior))
+        return Reply()
+
+    def order(self, ris: Ris, message: Message, now: datetime) -> Reply:
+        """Take new, changed and cancelled orders (RAD-2) and answer each with what became of it."""
+        version = "2.3.1" if message.version < _NEW_DIALECT else "2.5.1"
+        patient = self._patient(ris, message)
+        segments, sends, told = [], [], True
+        items = read_items(message)
+        if not items:
+            raise HL7Error(100, "ORC", "an order message without ORC")
+        for item in items:
+            control, order, notices = self._order(ris, item, patient, version, now)
+            segments += reply_segments(control, order)
+            sends += self.sends(ris, notices, now)
+            told = told and bool(control)
+        kind = REPLY_KIND[message.type]
+        return Reply(type=kind, segments=segments, sends=sends) if told else Reply(sends=sends)
+
+    def _order(
+        self, ris: Ris, item: Item, patient: Patient, version: str, now: datetime
+    ) -> tuple[str, Order, list[Notice]]:
+        """Return the order control code to answer (HL7 table 0119), the order, and whom to tell what."""
+        match item.control:
+            case "NW":
+                order, new = ris.place(item, patient, version, now)
+                if not ris.habits.keeps(order):
+                    ris.rollback()
+                    new = False
+                scheduled = new and self.settings.schedule == "automatic"
+                return "OK", order, ris.schedule(order, now) if scheduled else []
+            case "XO":
+                order, done, notices = ris.change(item, patient)
+                return "XR" if done else "UX", order, notices
+            case "CA":
+                order, done, notices = ris.cancel(item, patient)
+                return ris.habits.answers_cancel("CR" if done else "UC"), order, notices
+        raise HL7Error(103, "ORC-1", f"order control {item.control!r} is none of NW, XO, CA")
+
+    def report(self, ris: Ris, message: Message, now: datetime) -> Reply:
+        """Take a report (RAD-28, RAD-128) and send it on to those who ordered it."""
+        notices = ris.report(read_report(message), self._patient(ris, message), now)
+        return Reply(sends=self.sends(ris, notices, now))
+
+    def _patient(self, ris: Ris, message: Message) -> Patient:
+        return read_patient(message, ris.habits.name, ris.habits.patient_id)
+
+    def sends(self, ris: Ris, notices: Iterable[Notice], now: datetime, case: str = "") -> list[Send]:
+        """Write each notice as the message it is, in the version of its order, for whoever has an HL7 door here."""
+        reachable = self.bench.directory.having("hl7")
+        sends = []
+        for notice in notices:
+            to = self.settings.pacs if isinstance(notice, ToArchive) else self.settings.ehr
+            if to in reachable:
+                control = ris.control()
+                sends.append(
+                    Send(to, self._written(ris, notice, to, control, now), control=control, case=case)
+                )
+        return sends
+
+    def _written(self, ris: Ris, notice: Notice, to: str, control: str, now: datetime) -> bytes:
+        order = notice.order
+        patient = ris.patients[order.patient]
+        receiver = self.bench.directory[to].application or to
+        envelope = Envelope(self.bench.application, receiver, control, now, order.version)
+        match notice:
+            case ToArchive(code, status, _, requested, steps):
+                return procedure_message(code, status, order, requested, steps, patient, envelope)
+            case ToPlacer(code, status, _):
+                return order_message(code, order, patient, envelope, status=status)
+        return report_message(notice.event, patient, envelope)

@@ -1,0 +1,239 @@
+"""Wrong behaviours the RIS can be told to have; each names the fact on the wire that betrays it."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from stepwedge.model.patient import PersonName
+from stepwedge.sim.quirks import collect, quirk
+from stepwedge.wire.hl7_escape import escape
+
+from .habits import RisHabits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stepwedge.model.order import Order
+    from stepwedge.model.procedure import ScheduledStep
+    from stepwedge.wire.elements import Elements
+
+
+@quirk(
+    "mwl.keep_cancelled",
+    defect="DEF-001",
+    severity="S1",
+    overrides=RisHabits.offers,
+    notices="the scanner still lists an exam that was cancelled (C-FIND answers after CA)",
+)
+def keep_cancelled(original: Callable[[ScheduledStep], bool], step: ScheduledStep) -> bool:
+    """Go on offering a cancelled step."""
+    return step.status == "CANCELED" or original(step)
+
+
+@quirk(
+    "mwl.ignore_patient_id_key",
+    defect="DEF-003",
+    severity="S1",
+    overrides=RisHabits.keys,
+    notices="asked for one patient, the worklist shows others too (answers with another (0010,0020))",
+)
+def ignore_patient_id_key(_: Callable[[Elements], Elements], identifier: Elements) -> Elements:
+    """Match without the Patient ID."""
+    return {key: value for key, value in identifier.items() if key != "PatientID"}
+
+
+@quirk(
+    "prio.lost_v25",
+    defect="DEF-010",
+    severity="S1",
+    overrides=RisHabits.priority,
+    notices="an emergency ordered in HL7 2.5.1 stands on the worklist as routine ((0040,1003) not STAT)",
+)
+def lost_v25(original: Callable[[str, str], str], version: str, code: str) -> str:
+    """Look for the priority only where 2.3.1 has it."""
+    return original(version, code) if version < "2.4" else "routine"
+
+
+@quirk(
+    "charset.strip_accents",
+    defect="DEF-041",
+    severity="S2",
+    overrides=RisHabits.worklist_name,
+    notices="MÜLLER is MULLER on the scanner's console (worklist name differs from PID-5)",
+)
+def strip_accents(_: Callable[[str], str], name: str) -> str:
+    """Send the form that was made for searching."""
+    return "".join(sign for sign in unicodedata.normalize("NFD", name) if not unicodedata.combining(sign))
+
+
+@quirk(
+    "charset.silent_replace",
+    defect="DEF-255",
+    severity="S2",
+    overrides=RisHabits.worklist_name,
+    notices="MÜLLER is M?LLER on the scanner's console (worklist name differs from PID-5)",
+)
+def silent_replace(_: Callable[[str], str], name: str) -> str:
+    """Write what ASCII cannot say as question marks."""
+    return name.encode("ascii", "replace").decode()
+
+
+@quirk(
+    "charset.bad_term",
+    defect="DEF-043",
+    severity="S2",
+    overrides=RisHabits.charset,
+    notices="the scanner cannot read a name with accents ((0008,0005) is no defined term)",
+)
+def bad_term(_: Callable[[str], str], term: str) -> str:
+    """Write ``ISO IR 100`` for ``ISO_IR 100``."""
+    return term.replace("_", " ")
+
+
+@quirk(
+    "id.normalised",
+    defect="DEF-208",
+    severity="S1",
+    overrides=RisHabits.patient_id,
+    notices="the patient is not found under the number on the wristband ((0010,0020) differs from PID-3)",
+)
+def normalised(_: Callable[[str], str], given: str) -> str:
+    """Fold the case of patient IDs."""
+    return given.lower()
+
+
+@quirk(
+    "name.prefix_suffix_swap",
+    defect="DEF-059",
+    severity="S2",
+    overrides=RisHabits.name,
+    notices="Dr. and Jr. have changed places (components 4 and 5 of (0010,0010) against PID-5)",
+)
+def prefix_suffix_swap(_: Callable[[list[str]], PersonName], components: list[str]) -> PersonName:
+    """Copy XPN into PN by position."""
+    return PersonName(*components[:5])
+
+
+@quirk(
+    "ha.lost_acked",
+    defect="DEF-198",
+    severity="S1",
+    overrides=RisHabits.keeps,
+    notices="the ward was told OK, and nobody expects the patient (AA without a worklist entry)",
+)
+def lost_acked(_: Callable[[Order], bool], order: Order) -> bool:
+    """Acknowledge an order and forget it."""
+    return not order.placer
+
+
+@quirk(
+    "order.dup_new_accession",
+    defect="DEF-233",
+    severity="S2",
+    overrides=RisHabits.same_order,
+    notices="an order sent twice stands on the worklist twice (two accession numbers for one placer number)",
+)
+def dup_new_accession(_: Callable[[Order, str], bool], known: Order, placer: str) -> bool:
+    """Take every order for a new one."""
+    return known.placer != placer
+
+
+@quirk(
+    "cancel.filler_not_told",
+    defect="DEF-234",
+    severity="S2",
+    overrides=RisHabits.answers_cancel,
+    notices="the ward never learns whether its cancellation worked (no CR or UC in the answer)",
+)
+def filler_not_told(_: Callable[[str], str], control: str) -> str:
+    """Answer a cancellation with a bare acknowledgement."""
+    return control[:0]
+
+
+@quirk(
+    "siu.duplicate_appointment",
+    defect="DEF-235",
+    severity="S2",
+    overrides=RisHabits.rescheduled_id,
+    notices="a moved exam stands on the old list and on the new one (two entries for one accession number)",
+)
+def duplicate_appointment(original: Callable[[ScheduledStep], str], step: ScheduledStep) -> str:
+    """Make a new step when an exam moves, and leave the old one."""
+    return f"{original(step)}M"
+
+
+@quirk(
+    "mpps.arrived_not_started",
+    defect="DEF-016",
+    severity="S3",
+    overrides=RisHabits.step_event,
+    notices="an exam under way is still waiting in the books (order never in progress or completed at the EHR)",
+)
+def arrived_not_started(original: Callable[[str], str], mpps_event: str) -> str:
+    """Take IN PROGRESS for an arrival, so that the step is never started."""
+    return "update" if mpps_event == "start" else original(mpps_event)
+
+
+@quirk(
+    "mpps.creator_completes",
+    defect="DEF-250",
+    severity="S3",
+    overrides=RisHabits.all_done,
+    notices="an order is done after the first of its two steps (RAD-3 says CM too early)",
+)
+def creator_completes(_: Callable[[tuple[str, ...]], bool], statuses: tuple[str, ...]) -> bool:
+    """Call an order done when anything of it is."""
+    return "COMPLETED" in statuses
+
+
+@quirk(
+    "merge.leave_mwl",
+    defect="DEF-025",
+    severity="S1",
+    overrides=RisHabits.moves_with_merge,
+    notices="after a merge the exam is still listed for the duplicate record (worklist entry with the prior ID)",
+)
+def leave_mwl(_: Callable[[Order, str], bool], order: Order, prior: str) -> bool:
+    """Leave scheduled exams where they are."""
+    return order.patient != prior
+
+
+@quirk(
+    "report.wrong_accession",
+    defect="DEF-147",
+    severity="S1",
+    overrides=RisHabits.reported_accession,
+    notices="the report hangs at another exam (OBR-18 of ORU^R01 is not the order's accession number)",
+)
+def wrong_accession(original: Callable[[str], str], accession: str) -> str:
+    """Send a report under the neighbouring accession number."""
+    last = original(accession)[-1]
+    return original(accession)[:-1] + str((int(last) + 1) % 10)
+
+
+@quirk(
+    "report.status_map",
+    defect="DEF-264",
+    severity="S3",
+    overrides=RisHabits.result_letter,
+    notices="an amended report looks like the first one (OBR-25 is F where the reader sent C)",
+)
+def status_map(original: Callable[[str], str], letter: str) -> str:
+    """Call every signed report final."""
+    return "F" if letter in {"A", "C"} else original(letter)
+
+
+@quirk(
+    "hl7.no_unescape",
+    defect="DEF-047",
+    severity="S2",
+    overrides=RisHabits.reported_text,
+    notices="the report says \\T\\ where the radiologist wrote & (escape sequences shown as they are)",
+)
+def no_unescape(_: Callable[[str], str], text: str) -> str:
+    """Take the written form of a text for the text."""
+    return "\n".join(escape(line) for line in text.split("\n"))
+
+
+QUIRKS = collect(globals())

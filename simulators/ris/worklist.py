@@ -1,0 +1,210 @@
+"""The modality worklist (PS3.4 annex K): entries, matching, and answers encoded once.
+
+An index narrows what a query can mean before anything is compared, and an encoded answer lives as long as the rows it was made
+of, so that a query costs the same with a hundred entries as with ten thousand.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.model.order import PRIORITY_TO_DICOM
+from stepwedge.model.procedure import CODING_SCHEME
+from stepwedge.wire.elements import Elements, encode, match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from stepwedge.model.order import Order
+    from stepwedge.model.patient import Patient
+    from stepwedge.model.procedure import RequestedProcedure, ScheduledStep
+
+    from .state import Ris
+
+SPS: Final = "ScheduledProcedureStepSequence"
+ALWAYS: Final = frozenset({"SpecificCharacterSet"})
+_SHAPES: Final = 64
+"""Different sets of return keys for which answers are kept; a scanner uses one or two."""
+
+_Rows = tuple["ScheduledStep", "Order", "RequestedProcedure", "Patient"]
+Shape = tuple[Any, ...]
+
+
+class Worklist:
+    """Answers worklist queries from the books of a RIS."""
+
+    def __init__(self, ris: Ris) -> None:
+        """Read from ``ris``; nothing is kept but encoded answers."""
+        self._ris = ris
+        self._entries: dict[str, tuple[_Rows, Elements]] = {}
+        self._encoded: dict[Shape, dict[str, tuple[Elements, bytes]]] = {}
+
+    def find(self, identifier: Elements) -> Iterator[Elements]:
+        """Yield every matching entry, complete."""
+        keys = self._ris.habits.keys(identifier)
+        offers = self._ris.habits.offers
+        for step in self._candidates(keys):
+            if offers(step) and match(keys, entry := self._entry(step)):
+                yield entry
+
+    def answers(self, identifier: Elements) -> Iterator[bytes]:
+        """Yield every matching entry in explicit VR little endian, with the attributes that were asked for."""
+        shape = _shape(identifier)
+        cache = self._cache(shape)
+        for entry in self.find(identifier):
+            step = entry[SPS][0]["ScheduledProcedureStepID"]
+            kept = cache.get(step)
+            if kept is None or kept[0] is not entry:
+                kept = cache[step] = (entry, self._encode(_reduced(entry, shape)))
+            yield kept[1]
+
+    def _cache(self, shape: Shape) -> dict[str, tuple[Elements, bytes]]:
+        if shape not in self._encoded and len(self._encoded) >= _SHAPES:
+            self._encoded.clear()
+        return self._encoded.setdefault(shape, {})
+
+    def _encode(self, answer: Elements) -> bytes:
+        data = encode(answer, explicit=True)
+        term = answer.get("SpecificCharacterSet", "")
+        return data.replace(term.encode(), self._ris.habits.charset(term).encode(), 1) if term else data
+
+    def _candidates(self, keys: Elements) -> Iterable[ScheduledStep]:
+        """Return a superset of what matches, from the narrowest index that the keys allow."""
+        ris = self._ris
+        step: Elements = next(iter(keys.get(SPS) or ()), {})
+        if accession := _single(keys.get("AccessionNumber")):
+            return ris.steps.by("accession", accession)
+        if patient := _single(keys.get("PatientID")):
+            return [step for order in ris.orders.by("patient", patient) for step in ris.steps_of(order)]
+        station = _single(step.get("ScheduledStationAETitle"))
+        day = _single(step.get("ScheduledProcedureStepStartDate"))
+        if station and len(day) == 8:  # noqa: PLR2004 - YYYYMMDD, no range
+            return ris.steps.by("station and day", f"{station} {day}")
+        if station:
+            return ris.steps.by("station", station)
+        return list(ris.steps.values())
+
+    def _entry(self, step: ScheduledStep) -> Elements:
+        """Return the entry of a step, made anew when a row it is made of was replaced."""
+        ris = self._ris
+        requested = ris.requested[step.requested]
+        order = ris.orders[requested.placer]
+        patient = ris.patients[order.patient]
+        kept = self._entries.get(step.id)
+        if kept is not None:
+            rows = kept[0]
+            if rows[0] is step and rows[1] is order and rows[2] is requested and rows[3] is patient:
+                return kept[1]
+        made = entry(step, order, requested, patient, ris.habits.worklist_name(patient.name.dicom()))
+        self._entries[step.id] = ((step, order, requested, patient), made)
+        return made
+
+
+def _single(value: Any) -> str:
+    """Return a key for single value matching; "" when it is universal, a wildcard, a list or a range."""
+    text = value if isinstance(value, str) else ""
+    return "" if any(sign in text for sign in "*?\\-") else text
+
+
+def entry(
+    step: ScheduledStep, order: Order, requested: RequestedProcedure, patient: Patient, name: str
+) -> Elements:
+    """Return every attribute a query may ask for (PS3.4 table K.6-1); what we never know has no value."""
+    made: Elements = {
+        "AccessionNumber": step.accession,
+        "ReferringPhysicianName": order.provider,
+        "ReferencedStudySequence": [],
+        "ReferencedPatientSequence": [],
+        "PatientName": name,
+        "PatientID": patient.id,
+        "IssuerOfPatientID": patient.issuer,
+        "PatientBirthDate": patient.birth_date,
+        "PatientSex": patient.sex,
+        "PatientWeight": "",
+        "MedicalAlerts": order.alerts,
+        "Allergies": "",
+        "PregnancyStatus": "",
+        "StudyInstanceUID": requested.study,
+        "RequestingPhysician": order.provider,
+        "RequestedProcedureDescription": requested.text,
+        "RequestedProcedureCodeSequence": [_code(requested.code, requested.text)],
+        "AdmissionID": "",
+        "SpecialNeeds": "",
+        "CurrentPatientLocation": "",
+        "PatientState": "",
+        "ConfidentialityConstraintOnPatientDataDescription": "",
+        SPS: [
+            {
+                "Modality": step.modality,
+                "ScheduledStationAETitle": step.station,
+                "ScheduledProcedureStepStartDate": step.start[:8],
+                "ScheduledProcedureStepStartTime": step.start[8:14],
+                "ScheduledPerformingPhysicianName": "",
+                "ScheduledProcedureStepDescription": step.text,
+                "ScheduledProtocolCodeSequence": [_code(step.code, step.text)],
+                "ScheduledProcedureStepID": step.id,
+                "ScheduledStationName": step.station,
+                "ScheduledProcedureStepLocation": "",
+                "PreMedication": "",
+                "RequestedContrastAgent": "",
+                "ScheduledProcedureStepStatus": step.status,
+            }
+        ],
+        "RequestedProcedureID": requested.id,
+        "ReasonForTheRequestedProcedure": order.reason,
+        "RequestedProcedurePriority": PRIORITY_TO_DICOM[order.priority],
+        "PatientTransportArrangements": "",
+        "PlacerOrderNumberImagingServiceRequest": order.placer,
+        "FillerOrderNumberImagingServiceRequest": order.filler,
+    }
+    if charset := smallest_charset(
+        (name, order.provider, order.reason, order.alerts, requested.text, step.text)
+    ):
+        made["SpecificCharacterSet"] = charset
+    return made
+
+
+def _code(value: str, meaning: str) -> Elements:
+    return {"CodeValue": value, "CodingSchemeDesignator": CODING_SCHEME, "CodeMeaning": meaning}
+
+
+def smallest_charset(texts: Iterable[str]) -> str:
+    """Return the first of default repertoire, ISO_IR 100 and ISO_IR 192 that can write all ``texts``."""
+    everything = "".join(texts)
+    if everything.isascii():
+        return ""
+    return "ISO_IR 100" if _is_latin(everything) else "ISO_IR 192"
+
+
+def _is_latin(text: str) -> bool:
+    try:
+        text.encode("iso8859-1")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shape(identifier: Elements) -> Shape:
+    """Return which attributes a query asks for: keywords, and what is asked inside a sequence (all, when left empty)."""
+    return tuple(
+        (key, _shape(value[0]) if isinstance(value, list) and value else ())
+        for key, value in sorted(identifier.items())
+    )
+
+
+@lru_cache(maxsize=_SHAPES)
+def _wanted(shape: Shape) -> dict[str, Shape]:
+    return dict(shape)
+
+
+def _reduced(entry: Elements, shape: Shape) -> Elements:
+    """Leave what was asked for (PS3.4 section C.4.1.1.3.2)."""
+    wanted = _wanted(shape)
+    return {
+        key: [_reduced(item, wanted[key]) for item in value]
+        if isinstance(value, list) and wanted.get(key)
+        else value
+        for key, value in entry.items()
+        if key in wanted or key in ALWAYS
+    }
