@@ -168,7 +168,7 @@ class Reader:
             if buffer[after : after + 2] == b"--":
                 return start, after + 2, True
             line = after
-            while buffer[line : line + 1] in {b" ", b"\t"} and line - after < HEAD_LIMIT:
+            while line < len(buffer) and buffer[line] in b" \t" and line - after < HEAD_LIMIT:
                 line += 1
             if buffer[line : line + 2] == b"\r\n":
                 return start, line, False
