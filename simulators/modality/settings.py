@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 PROTOCOLS = {"CTCHEST1": "ct-chest", "CTHEAD1": "ct-head", "CTABDN": "ct-abdomen", "CTABDC": "ct-abdomen"}
 """The scanner's protocol book: scheduled protocol code to phantom."""
 FRAMEWORK = frozenset(
-    {"application", "ae_title", "dicom_port", "hl7_timeout", "web_timeout", "identity", "simulated"}
+    {
+        "application",
+        "ae_title",
+        "dicom_port",
+        "hl7_timeout",
+        "web_timeout",
+        "dimse_timeout",
+        "identity",
+        "simulated",
+    }
 )
 """Settings that the bench and its doors read."""
 
@@ -23,14 +32,12 @@ class Settings:
     """Whom the scanner talks to, by actor name, and how patient it is.
 
     Attributes:
-        patience: seconds until an unanswered question is given up.
         commitment: seconds until a storage commitment result is given up.
     """
 
     worklist: str = "ris"
     archive: str = "pacs"
     station_name: str = ""
-    patience: float = 10.0
     commitment: float = 20.0
     protocols: Mapping[str, str] = field(default_factory=lambda: PROTOCOLS)
 

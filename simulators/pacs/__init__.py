@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 from stepwedge.sim.web import WebDoor
 
+from .dimse import Pacs, accepted
 from .habits import PacsHabits
 from .hl7 import HANDLERS
 from .quirks import QUIRKS
@@ -28,13 +30,16 @@ def build(bench: Bench) -> Simulator:
     settings = Settings.read(bench.name, bench.settings)
     archive = bench.restore(Archive(bench.seed, bench.name, bench.adopt(PacsHabits())))
     vault = Vault(bench, archive)
+    pacs = Pacs(bench, vault, settings)
     return Simulator(
         bench,
         archive,
         doors=[
             Hl7Door(bench, archive, HANDLERS),
+            DimseDoor(bench, pacs, accepted()),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
         ],
+        background=[pacs.resume],
         asks={
             "patient": lambda args: pack(archive.survivor(patient_key(args["id"]))),
             "study": lambda args: _study(archive, args),

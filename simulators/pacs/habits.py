@@ -9,10 +9,6 @@ if TYPE_CHECKING:
 
     from .state import Failure, Instance, Person
 
-SUCCESS = 0x0000
-WARNING_SUBOPERATIONS = 0xB000
-UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
-
 
 class PacsHabits:
     """What a conforming archive does."""
@@ -61,9 +57,9 @@ class PacsHabits:
         """Return the Specific Character Set written for a defined term of PS3.3 C.12.1.1.2."""
         return term
 
-    def final(self, last: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Return the identifier sent with the final C-FIND response: none (PS3.4 C.4.1.1.4)."""
-        return None
+    def final(self, last: bytes) -> bytes:
+        """Return the identifier sent with the final C-FIND response: none (PS3.4 C.4.1.1.4), whatever the ``last`` match."""
+        return b""
 
     def delivers(self, instances: list[Instance]) -> list[Instance]:
         """Return what is delivered of the instances that were asked for."""
@@ -77,8 +73,6 @@ class PacsHabits:
         """Return Number of Completed Sub-operations."""
         return done
 
-    def move_status(self, done: int, failed: int) -> int:
-        """Return the final status of a retrieval (PS3.4 table C.4-2)."""
-        if not failed:
-            return SUCCESS
-        return WARNING_SUBOPERATIONS if done else UNABLE_TO_PERFORM_SUBOPERATIONS
+    def retrieved(self, status: int, done: int, failed: int) -> int:
+        """Return the final status of a retrieval, which follows from the counts (PS3.4 table C.4-2)."""
+        return status

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.sim.quirks import collect, quirk
 
-from .habits import SUCCESS, PacsHabits
+from .habits import PacsHabits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .state import Failure, Instance, Person
+
+
+SUCCESS = 0x0000
 
 
 @quirk(
@@ -179,9 +182,7 @@ def bad_term(original: Callable[[str], str], term: str) -> str:
     overrides=PacsHabits.final,
     notices="the last study of a list is shown twice",
 )
-def bad_final(
-    original: Callable[..., dict[str, Any] | None], last: dict[str, Any] | None
-) -> dict[str, Any] | None:
+def bad_final(original: Callable[[bytes], bytes], last: bytes) -> bytes:
     """Send the last match again with the final status; seen as a data set after 0000."""
     return last
 
@@ -238,10 +239,10 @@ def counters(original: Callable[[int], int], done: int) -> int:
     "qr.success_all_failed",
     defect="DEF-090",
     severity="S1",
-    overrides=PacsHabits.move_status,
+    overrides=PacsHabits.retrieved,
     notices="the workstation says the study was fetched, and it is empty",
 )
-def success_all_failed(original: Callable[[int, int], int], done: int, failed: int) -> int:
+def success_all_failed(original: Callable[..., int], status: int, done: int, failed: int) -> int:
     """Answer 0000 whatever became of the sub-operations; seen as success with nothing delivered."""
     return SUCCESS
 

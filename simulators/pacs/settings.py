@@ -33,11 +33,11 @@ class Settings:
     Attributes:
         event_pause: seconds between the answer to N-ACTION and the first attempt to report its result, so that a requester
             that hangs up at once is called back on a new association instead of being spoken to while it releases.
-        patience: seconds until a C-MOVE destination or the receiver of a result is given up for this attempt.
+        destinations: ``dicom://AE@host:port`` of C-MOVE destinations that are no actors of the lab.
     """
 
     event_pause: float = 0.03
-    patience: float = 10.0
+    destinations: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, name: str, values: Mapping[str, Any]) -> Settings:

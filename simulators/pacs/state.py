@@ -131,14 +131,14 @@ class Commitment:
     Attributes:
         requester: AE title to report to.
         committed: (SOP Class UID, SOP Instance UID) of each instance answered for.
+        reported: ``same`` or ``new``, the association the result went to; empty while it is owed.
     """
 
     transaction: str
     requester: str
     committed: tuple[tuple[str, str], ...] = ()
     failed: tuple[Failure, ...] = ()
-    delivered: bool = False
-    attempts: int = 0
+    reported: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,3 +313,7 @@ class Archive(State):
         made = Commitment(transaction, requester, (*committed, *believed), reported)
         self.commitments[transaction] = made
         return made
+
+    def reported(self, transaction: str, association: str) -> None:
+        """Note that a result is delivered on the ``same`` association, or handed over for a ``new`` one."""
+        self.commitments[transaction] = replace(self.commitments[transaction], reported=association)

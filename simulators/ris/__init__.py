@@ -9,7 +9,7 @@ from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Simulator
 
 from .acts import Desk
-from .dimse import Scanners
+from .dimse import ACCEPTS, Scanners
 from .habits import RisHabits
 from .hl7 import Correspondence
 from .quirks import QUIRKS
@@ -33,6 +33,6 @@ def build(bench: Bench) -> Simulator:
     desk = Desk(bench, ris, correspondence)
     doors = [
         Hl7Door(bench, ris, correspondence.handlers()),
-        DimseDoor(bench, Scanners(bench, ris, correspondence), door="worklist"),
+        DimseDoor(bench, Scanners(bench, ris, correspondence), ACCEPTS, doors=("worklist",)),
     ]
     return Simulator(bench, ris, doors=doors, acts=desk.acts(), asks=desk.asks())

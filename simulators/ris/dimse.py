@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from stepwedge.model.identifiers import uid
 from stepwedge.wire.dimse_asyncio import Provider, Reply
-from stepwedge.wire.services import WORKLIST
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.services import MPPS, VERIFICATION, WORKLIST
 
 from . import mpps
 from .worklist import Worklist
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from .hl7 import Correspondence
     from .state import Ris
+
+
+ACCEPTS: Final = dict.fromkeys((VERIFICATION, WORKLIST, MPPS), (EXPLICIT_LE, IMPLICIT_LE))
 
 
 @dataclass

@@ -32,6 +32,12 @@ class Speaker:
         self._link = link
         self._dialogue = Dialogue(link.channel, peer, time.monotonic, observer)
 
+    @property
+    def lasts(self) -> bool:
+        """Tell whether the peer neither ended the association nor asks to release it."""
+        link = self._link
+        return link.ended is None and not any(isinstance(item, Release) for item in link.inbox)
+
     async def echo(self) -> Result:
         """C-ECHO."""
         return await self._run(self._dialogue.echo())

@@ -76,9 +76,10 @@ class Operation:
             self.response["ErrorComment"] = reply.comment[:64]
         if reply.sop_instance:
             self.response["AffectedSOPInstanceUID"] = reply.sop_instance
+        data = self.served.provider.conclude(self.exchange, self.response, data)
         self.response["CommandDataSetType"] = 1 if data else NO_DATA_SET
         self.exchange.response, self.exchange.response_data = self.response, data
-        self.exchange.status = reply.status
+        self.exchange.status = self.response["Status"]
         self._observe()
         self.link.say(Message(self.request.context_id, self.response, data))
         if reply.then is not None:

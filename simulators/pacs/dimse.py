@@ -1,0 +1,223 @@
+"""The archive's DIMSE side: storage, storage commitment, query and retrieval (PS3.4 annexes B, J and C)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.errors import WireError
+from stepwedge.sim.address import Address
+from stepwedge.sim.dimse import dimse_send
+from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.services import (
+    COMMITMENT,
+    COMMITMENT_INSTANCE,
+    PATIENT_FIND,
+    PATIENT_GET,
+    PATIENT_MOVE,
+    STUDY_FIND,
+    STUDY_GET,
+    STUDY_MOVE,
+    VERIFICATION,
+)
+from stepwedge.wire.storage_classes import COMPRESSED, storage_classes
+
+from . import query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stepwedge.sim.address import Entity
+    from stepwedge.sim.bench import Bench
+    from stepwedge.wire.command import Command
+    from stepwedge.wire.dimse import DimseExchange, PeerInfo
+    from stepwedge.wire.dimse_asyncio import Speaker
+
+    from .settings import Settings
+    from .state import Commitment, Instance
+    from .vault import Vault
+
+Elements = dict[str, Any]
+
+PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
+MODELS: Final = {
+    **dict.fromkeys((PATIENT_FIND, PATIENT_MOVE, PATIENT_GET), "PATIENT"),
+    **dict.fromkeys((STUDY_FIND, STUDY_MOVE, STUDY_GET), "STUDY"),
+}
+MOVE_DESTINATION_UNKNOWN: Final = 0xA801
+IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900
+PROCESSING_FAILURE: Final = 0x0110
+NO_SUCH_ACTION: Final = 0x0123
+INVALID_ARGUMENT: Final = 0x0115
+REQUEST_COMMITMENT: Final = 1
+"""Action type of N-ACTION; event types of its result are 1 (all committed) and 2 (failures exist), PS3.4 J.3.2, J.3.3."""
+
+
+def accepted() -> dict[str, tuple[str, ...]]:
+    """Return what the archive accepts: SOP class to transfer syntaxes."""
+    services = (VERIFICATION, COMMITMENT, *MODELS)
+    return {
+        **dict.fromkeys(services, PLAIN),
+        **dict.fromkeys(storage_classes(), (*PLAIN, *COMPRESSED)),
+    }
+
+
+class Pacs(Provider):
+    """The handlers."""
+
+    def __init__(self, bench: Bench, vault: Vault, settings: Settings) -> None:
+        self._bench = bench
+        self._vault = vault
+        self._archive = vault.archive
+        self._settings = settings
+        self._owed = [one for one in self._archive.commitments.values() if not one.reported]
+
+    async def on_store(
+        self, peer: PeerInfo, sop_class: str, sop_instance: str, transfer_syntax: str, data: bytes
+    ) -> Reply | int:
+        """Keep one instance; file and index are durable before the answer leaves."""
+        filing = self._vault.take(sop_class, sop_instance, transfer_syntax, data, peer.calling)
+        return Reply(filing.status, filing.comment)
+
+    # --- query and retrieval
+
+    def on_find(self, peer: PeerInfo, model: str, identifier: Elements) -> Iterator[Elements | bytes]:
+        """Answer with every match of the level that was asked."""
+        level = self._level(model, identifier)
+        rows = query.select(self._archive, level, identifier)
+        ae_title = self._bench.ae_title
+        return (query.answer(self._archive, row, identifier, level, ae_title) for row in rows)
+
+    async def on_move(self, peer: PeerInfo, model: str, identifier: Elements, destination: str) -> Retrieval:
+        """Say where the instances go; an AE title nobody told us of is A801."""
+        self._level(model, identifier)
+        if (entity := self._entity(destination)) is None:
+            raise Failure(MOVE_DESTINATION_UNKNOWN, f"no address is known for {destination}")
+        return Retrieval(entity.host, entity.port, self._held(identifier))
+
+    async def on_get(self, peer: PeerInfo, model: str, identifier: Elements) -> list[Held]:
+        """Say what is sent back."""
+        self._level(model, identifier)
+        return self._held(identifier)
+
+    def conclude(self, exchange: DimseExchange, response: Command, data: bytes) -> bytes:
+        """Let quirks at the final responses of queries and retrievals."""
+        habits = self._archive.habits
+        if exchange.kind == "C-FIND" and response["Status"] == 0:
+            return habits.final(exchange.answers[-1] if exchange.answers else b"")
+        if (done := response.get("NumberOfCompletedSuboperations")) is not None:
+            failed = response["NumberOfFailedSuboperations"]
+            response["NumberOfCompletedSuboperations"] = habits.completed(done)
+            response["Status"] = habits.retrieved(response["Status"], done, failed)
+        return data
+
+    def _level(self, model: str, identifier: Elements) -> str:
+        level = str(identifier.get("QueryRetrieveLevel", ""))
+        if problem := query.problem(level, identifier, MODELS[model]):
+            raise Failure(IDENTIFIER_DOES_NOT_MATCH, problem)
+        return level
+
+    def _held(self, identifier: Elements) -> list[Held]:
+        instances = self._archive.habits.delivers(query.requested(self._archive, identifier))
+        return [Held(one.sop_class, one.sop, one.transfer_syntax, self._load(one)) for one in instances]
+
+    def _load(self, instance: Instance) -> Any:
+        return functools.partial(self._vault.give, instance)
+
+    def _entity(self, ae_title: str) -> Entity | None:
+        """Return where an AE title is: an actor of the directory, or one the settings name."""
+        address = self._bench.directory.get(self._bench.directory.by_ae(ae_title))
+        if address is not None and address.dicom is not None and address.dicom.ae == ae_title:
+            return address.dicom
+        for url in self._settings.destinations:
+            entity = Address.parse({"dicom": url}, f"{self._bench.name}: destinations").dicom
+            if entity is not None and entity.ae == ae_title:
+                return entity
+        return None
+
+    # --- storage commitment
+
+    async def on_action(
+        self, peer: PeerInfo, sop_class: str, sop_instance: str, action_type: int, information: Elements
+    ) -> Reply | int:
+        """Decide on a request for storage commitment; decision and debt to report it are durable before the answer."""
+        if action_type != REQUEST_COMMITMENT:
+            raise Failure(NO_SUCH_ACTION, f"action type {action_type} (PS3.4 J.3.2.1.1)")
+        transaction = str(information.get("TransactionUID", ""))
+        references = [
+            (str(item.get("ReferencedSOPClassUID", "")), str(item.get("ReferencedSOPInstanceUID", "")))
+            for item in information.get("ReferencedSOPSequence") or []
+        ]
+        if not transaction or not references:
+            raise Failure(INVALID_ARGUMENT, "Transaction UID or references are missing (PS3.4 table J.3-1)")
+        if transaction in self._archive.commitments:
+            raise Failure(INVALID_ARGUMENT, "this Transaction UID was used before (PS3.4 J.3.2.1.2)")
+        if self._entity(peer.calling) is None:
+            raise Failure(PROCESSING_FAILURE, f"no address is known for {peer.calling} to report to")
+        lost = self._vault.lost([sop for _, sop in references])
+        with self._bench.change(self._archive):
+            promise = self._archive.promise(transaction, peer.calling, references, lost)
+        return Reply(then=functools.partial(self._report, promise))
+
+    async def _report(self, promise: Commitment, association: Speaker) -> None:
+        """Report on the requester's own association if it is still there after a moment, else call back."""
+        deadline = self._bench.clock.tick() + self._settings.event_pause
+        while association.lasts and self._bench.clock.tick() < deadline:
+            await asyncio.sleep(self._settings.event_pause / 10)
+        try:
+            if association.lasts:
+                event_type, information = result(promise, self._bench.ae_title)
+                await association.report_event(COMMITMENT, COMMITMENT_INSTANCE, event_type, information)
+                with self._bench.change(self._archive):
+                    self._archive.reported(promise.transaction, "same")
+                return
+        except WireError:
+            self._call_back(promise)
+            raise
+        self._call_back(promise)
+
+    def _call_back(self, promise: Commitment) -> None:
+        """Give a result to the outbox, which brings it on a new association (PS3.4 J.3.3.1.2)."""
+        if not self._archive.habits.calls_back():
+            return
+        event_type, information = result(promise, self._bench.ae_title)
+        with self._bench.change(self._archive) as change:
+            self._archive.reported(promise.transaction, "new")
+            change.send(
+                dimse_send(
+                    self._bench.directory.by_ae(promise.requester),
+                    "report_event",
+                    COMMITMENT,
+                    COMMITMENT_INSTANCE,
+                    information,
+                    control=promise.transaction,
+                    number=event_type,
+                )
+            )
+
+    async def resume(self) -> None:
+        """Call back for every promise that was made before the process died and never reported."""
+        while self._owed:
+            self._call_back(self._owed.pop())
+
+
+def result(promise: Commitment, retrieve_ae: str) -> tuple[int, Elements]:
+    """Return event type and information of the N-EVENT-REPORT (PS3.4 table J.3-2)."""
+    information: Elements = {"TransactionUID": promise.transaction, "RetrieveAETitle": retrieve_ae}
+    if promise.committed:
+        information["ReferencedSOPSequence"] = [
+            {"ReferencedSOPClassUID": sop_class, "ReferencedSOPInstanceUID": sop}
+            for sop_class, sop in promise.committed
+        ]
+    if promise.failed:
+        information["FailedSOPSequence"] = [
+            {
+                "ReferencedSOPClassUID": one.sop_class,
+                "ReferencedSOPInstanceUID": one.sop,
+                "FailureReason": one.reason,
+            }
+            for one in promise.failed
+        ]
+    return (2 if promise.failed else 1), information
