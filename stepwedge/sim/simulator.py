@@ -37,6 +37,14 @@ class Door(Protocol):
         ...
 
 
+class Closable(Protocol):
+    """What holds connections of its own."""
+
+    async def close(self) -> None:
+        """End them."""
+        ...
+
+
 @dataclass
 class Simulator:
     """What the host starts, stops and talks to; ``build(bench)`` of a simulator's package returns one.
@@ -46,6 +54,7 @@ class Simulator:
         asks: question to function ``(args) -> JSON`` (plain or coroutine), reading the state only.
         background: coroutine functions started when all addresses are known, and cancelled when it stops.
         calling: AE title it calls from, when it has no DICOM door.
+        closes: what else is closed in the end, such as a ``Web`` client.
     """
 
     bench: Bench
@@ -57,6 +66,7 @@ class Simulator:
     asks: Mapping[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
     background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
     calling: str | None = None
+    closes: Sequence[Closable] = ()
     _address: Address = field(default_factory=Address)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -79,6 +89,8 @@ class Simulator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for door in self.doors:
             await door.stop()
+        for client in self.closes:
+            await client.close()
         await self.bench.stop()
 
     def addresses(self) -> Address:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 AGENT = "Stepwedge/"
 """Product name in User-Agent, followed by the application name of the sender."""
 BACKLOG = 128
+SERVER_ERROR = 500
 GRACE = 1
 """Seconds that open requests get when a server stops."""
 
@@ -51,6 +52,7 @@ class WebServer:
             ws="none",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=GRACE,
@@ -137,6 +139,9 @@ class WebDoor:
             else:
                 seen.response += message.get("body", b"")
                 if not message.get("more_body"):
+                    if seen.status >= SERVER_ERROR:  # a mistake of ours: what it was comes as an exception
+                        seen.held = message
+                        return
                     self._record(scope, seen)
             await send(message)
 
@@ -145,13 +150,11 @@ class WebDoor:
         except Exception as trouble:  # noqa: BLE001 - a handler's mistake is answered 500, and the door stays open
             note(scope).facts["error"] = f"{type(trouble).__name__}: {trouble}"
             if not seen.status:
-                body = b"internal error"
-                headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
-                await sent({"type": "http.response.start", "status": 500, "headers": headers})
-                await sent({"type": "http.response.body", "body": body})
-            else:
-                self._record(scope, seen)
-                raise
+                await sent({"type": "http.response.start", "status": SERVER_ERROR, "headers": []})
+                await sent({"type": "http.response.body", "body": b""})
+        if seen.held is not None:
+            self._record(scope, seen)
+            await send(seen.held)
 
     def _record(self, scope: Scope, seen: _Seen) -> None:
         headers = dict(scope["headers"])
@@ -188,6 +191,7 @@ class _Seen:
     response: bytearray = field(default_factory=bytearray)
     status: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
+    held: Message | None = None
 
 
 def _kind(path: str) -> str:

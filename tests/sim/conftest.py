@@ -21,11 +21,11 @@ def lab(monkeypatch):
 
 @pytest.fixture
 def hospital(lab, tmp_path):
-    """Start echo systems: ``async with hospital(a={...settings}, b={}) as host``."""
+    """Start small systems: ``async with hospital(a={...settings}, b={"role": "archive"}) as host``."""
 
     @contextlib.asynccontextmanager
     async def start(*, state=tmp_path / "state", seed=1, quirks=(), others=None, **settings):
-        plan = Plan({name: Part("echo", given) for name, given in settings.items()}, others or {})
+        plan = Plan({name: Part(given.pop("role", "echo"), given) for name, given in settings.items()}, others or {})
         host = Host(plan, state, seed, quirks)
         await host.start()
         try:
