@@ -60,6 +60,10 @@ class Admin:
         """Return what the process says about itself; raises ``Broken`` when it does not answer."""
         return self._call("GET", "/health", None, self._timeout)
 
+    def quirks(self) -> dict[str, Any]:
+        """Return the actor's quirks: ``known``, ``active``, and how often each ``acted``."""
+        return dict(self._call("GET", "/quirks", None, self._timeout)["result"])
+
     def close(self) -> None:
         """End the connection; the next call opens a new one."""
         if self._link is not None:

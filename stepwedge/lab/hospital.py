@@ -6,6 +6,7 @@ The simulated hospital ends by itself when we are gone; real systems that the la
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from stepwedge.lab.schema import Real
 
 READY: Final = "hospital.json"
+ACTED: Final = "quirks.json"
 _START: Final = 30.0
 _BAD_INPUT: Final = 2
 
@@ -41,6 +43,7 @@ class Running:
     state: Path
     told: dict[str, Any]
     children: list[Child] = field(default_factory=list)
+    quirks: Sequence[str] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -86,8 +89,20 @@ class Running:
 
     def stop(self) -> None:
         """End everything that was started here, the last started first."""
+        if self.quirks and self.children:
+            self._note_quirks()
         while self.children:
             self.children.pop().stop()
+
+    def _note_quirks(self) -> None:
+        """Write down how often each quirk acted: one that never did proves nothing about the scenarios."""
+        acted: dict[str, int] = {}
+        with contextlib.suppress(Broken):
+            for player in self.cast():
+                if player.admin is not None:
+                    for name, count in player.admin.quirks()["acted"].items():
+                        acted[name] = acted.get(name, 0) + count
+            (self.state / ACTED).write_text(json.dumps(acted), encoding="utf-8")
 
 
 def start(lab: Lab, state: Path, seed: int, quirks: Sequence[str] = (), *, stays: bool = False) -> Running:
@@ -102,6 +117,7 @@ def start(lab: Lab, state: Path, seed: int, quirks: Sequence[str] = (), *, stays
             child = _start_hospital(lab, state, seed, quirks, stays=stays)
             if not stays:
                 running.children.append(child)
+            running.quirks = tuple(quirks)
             running.told = json.loads((state / READY).read_text(encoding="utf-8"))
     except BaseException:
         running.stop()

@@ -33,7 +33,7 @@ def render(run: Run) -> str:
     """Return the whole page."""
     said = summary.summarise(run)
     cases = [CaseView(case, run, at) for at, case in enumerate(run.cases)]
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     return page.render(
         run=run,
         said=said,
@@ -45,19 +45,20 @@ def render(run: Run) -> str:
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the templates, with everything escaped and nothing undefined."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    templates = Environment(
         loader=FileSystemLoader(str(kit.find("reports/templates"))),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"signs": words.SIGNS, "advice": words.ADVICE}
-    environment.filters |= {"seconds": _seconds, "several": summary.several}
-    return environment
+    templates.globals |= {"signs": words.SIGNS, "advice": words.ADVICE}
+    templates.filters |= {"seconds": _seconds, "several": summary.several}
+    return templates
 
 
 def _headline(run: Run) -> str:

@@ -1,0 +1,110 @@
+"""Run the scenarios once per quirk, several at a time, each run in a process and a hospital of its own."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from stepwedge import kit
+from stepwedge.actors.words import did_you_mean
+from stepwedge.errors import BadInput
+from stepwedge.lab import hospital, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from stepwedge.lab.child import Child
+    from stepwedge.sim.quirks import Quirk
+
+LOOK: Final = 0.1
+CLEAN: Final = "clean"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run to be made: with one quirk, or clean."""
+
+    name: str
+    quirk: str
+    seed: int
+
+
+@dataclass
+class Bench:
+    """Runs trials, at most ``workers`` at once, and remembers how long they took.
+
+    Attributes:
+        wish: what every trial runs; its seed and quirks are replaced.
+    """
+
+    folder: Path
+    wish: launch.Wish
+    workers: int
+    took: list[float] = field(default_factory=list)
+    _running: dict[str, tuple[Trial, Child, float]] = field(default_factory=dict)
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[Trial]:
+        """Yield each trial when its run is over; ends what still runs when the caller gives up."""
+        waiting = list(trials)
+        try:
+            while waiting or self._running:
+                while waiting and len(self._running) < self.workers:
+                    self._begin(waiting.pop(0))
+                for trial, child, began in list(self._running.values()):
+                    if child.process.poll() is not None:
+                        del self._running[trial.name]
+                        child.stop()
+                        self.took.append(time.monotonic() - began)
+                        yield trial
+                time.sleep(LOOK)
+        finally:
+            for _, child, _ in self._running.values():
+                child.stop()
+
+    def left(self, remaining: int) -> float | None:
+        """Return the seconds that ``remaining`` trials are expected to take; unknown before the first is over."""
+        if not self.took:
+            return None
+        return remaining * sum(self.took) / len(self.took) / self.workers
+
+    def _begin(self, trial: Trial) -> None:
+        folder = self.folder / trial.name
+        folder.mkdir(parents=True)
+        wish = launch.Wish(
+            self.wish.paths,
+            self.wish.lab,
+            trial.seed,
+            [trial.quirk] if trial.quirk else [],
+            self.wish.patience,
+        )
+        self._running[trial.name] = (trial, launch.start(wish, folder.absolute()), time.monotonic())
+
+
+def quirks() -> dict[str, tuple[str, Quirk]]:
+    """Return every quirk of every simulated system: name to (role, quirk)."""
+    known: dict[str, tuple[str, Quirk]] = {}
+    for role in kit.simulators():
+        for name, quirk in getattr(kit.load_simulator(role), "QUIRKS", {}).items():
+            known[name] = (role, quirk)
+    return known
+
+
+def chosen(names: Sequence[str]) -> dict[str, tuple[str, Quirk]]:
+    """Return the quirks of these names; of all when there are none."""
+    known = quirks()
+    for name in names:
+        if name not in known:
+            near = did_you_mean(name, known).strip(" ;")
+            raise BadInput(f"--quirk {name}", f"one of {', '.join(known)}", name, near)
+    return {name: known[name] for name in names} if names else known
+
+
+def acted(folder: Path, quirk: str) -> int:
+    """Return how often a quirk changed what its system did in the run in ``folder``."""
+    total = 0
+    for path in folder.rglob(hospital.ACTED):
+        total += int(json.loads(path.read_text(encoding="utf-8")).get(quirk, 0))
+    return total

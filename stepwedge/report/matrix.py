@@ -1,0 +1,229 @@
+"""Which scenario and which standing rule caught which quirk: the proof that the scenarios notice what they should."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from stepwedge.errors import BadInput
+from stepwedge.lab import prove
+from stepwedge.report import html, run_model, summary, timeline
+from stepwedge.report.write import replace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from stepwedge.report.run_model import Case, Record
+    from stepwedge.sim.quirks import Quirk
+
+_STYLES: Final = {"caught": "green", "missed": "bold red", "inconclusive": "yellow"}
+_SHOWN: Final = 160
+
+
+@dataclass(frozen=True)
+class Catch:
+    """One case that a quirk turned red.
+
+    Attributes:
+        by: the step's word or the standing rule that noticed it.
+        sign: the first difference, or the first line of the failure.
+        message: the exchange that betrayed it.
+    """
+
+    case: str
+    by: str
+    rule: bool
+    sign: str
+    message: str
+
+
+@dataclass
+class Row:
+    """One quirk and what became of it."""
+
+    quirk: str
+    role: str
+    defect: str
+    severity: str
+    notices: str
+    acted: int = 0
+    catches: list[Catch] = field(default_factory=list)
+    verdicts: dict[str, str] = field(default_factory=dict)
+    trouble: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """``caught``, ``missed``, or ``inconclusive`` when the quirk never acted or the run could not tell."""
+        if self.trouble or not self.acted:
+            return "inconclusive"
+        return "caught" if self.catches else "missed"
+
+    @property
+    def why(self) -> str:
+        """Why it was not caught."""
+        if self.trouble:
+            return self.trouble
+        if not self.acted:
+            return "the quirk never acted: no scenario led there"
+        return "" if self.catches else "it acted, and no scenario turned red"
+
+
+@dataclass
+class Matrix:
+    """The whole proof.
+
+    Attributes:
+        stains: cases of clean runs that did not pass, each with its run, verdict and reason.
+    """
+
+    seed: int
+    cases: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    clean_runs: int = 0
+    stains: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def exit(self) -> int:
+        """0 when every quirk was caught and the clean runs are spotless; 1 when not; 3 when nobody can tell."""
+        outcomes = {row.outcome for row in self.rows}
+        if "missed" in outcomes or any(stain["verdict"] == "failed" for stain in self.stains):
+            return 1
+        return 3 if "inconclusive" in outcomes or self.stains or not self.clean_runs else 0
+
+    def settle(self) -> None:
+        """Take back what a case that is red without any quirk seemed to catch."""
+        red = {stain["case"] for stain in self.stains}
+        for row in self.rows:
+            row.catches = [catch for catch in row.catches if catch.case not in red]
+
+    @property
+    def caught(self) -> int:
+        """How many quirks were caught."""
+        return sum(row.outcome == "caught" for row in self.rows)
+
+
+def add_clean(matrix: Matrix, folder: Path) -> None:
+    """Take in a run without quirks: every case of it must pass."""
+    try:
+        run = run_model.read(folder)
+    except BadInput as trouble:
+        matrix.stains.append({"run": folder.name, "case": "", "verdict": "broken", "message": str(trouble)})
+        return
+    matrix.clean_runs += 1
+    matrix.cases = matrix.cases or [case.id for case in run.cases]
+    if run.aborted or not run.cases:
+        matrix.stains.append(
+            {"run": folder.name, "case": "", "verdict": "broken", "message": "the run was aborted"}
+        )
+    matrix.stains += [
+        {"run": folder.name, "case": case.id, "verdict": case.verdict, "message": case.message}
+        for case in run.cases
+        if case.verdict != "passed"
+    ]
+
+
+def row(name: str, role: str, quirk: Quirk, folder: Path) -> Row:
+    """Return what became of one quirk in its run."""
+    said = Row(name, role, quirk.defect, quirk.severity, quirk.notices)
+    try:
+        run = run_model.read(folder)
+        said.acted = prove.acted(folder, name)
+    except (BadInput, ValueError) as trouble:
+        said.trouble = str(trouble).splitlines()[0]
+        return said
+    said.verdicts = {case.id: case.verdict for case in run.cases}
+    said.catches = [_catch(case) for case in run.cases if case.verdict == "failed"]
+    if run.aborted and not said.catches:
+        said.trouble = "the run was aborted"
+    return said
+
+
+def _catch(case: Case) -> Catch:
+    """Say what turned a case red, and which message betrayed it."""
+    step = next((step for step in case.steps if step.get("verdict") == "failed"), None)
+    rule = next((rule for rule in case.rules if summary.rule_verdict(rule) == "failed"), None)
+    record: Record = step or rule or {}
+    by = f"{step['kind']} {step['word']}" if step else str(rule["rule"]) if rule else "verdict"
+    numbers = record.get("evidence") or []
+    exchange = next((one for one in case.exchanges if one["number"] in numbers), None)
+    return Catch(case.id, by, step is None and rule is not None, _sign(record, case), _message(exchange))
+
+
+def _sign(record: Record, case: Case) -> str:
+    if differences := record.get("differences"):
+        first = differences[0]
+        return f"{first['path']}: expected {first['expected']}, found {first['found']}"
+    lines = str(record.get("message") or case.message).strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def _message(exchange: Record | None) -> str:
+    if exchange is None:
+        return ""
+    sender, receiver = timeline.ends(exchange)
+    return f"#{exchange['number']:04d} {exchange['kind']} {sender} → {receiver}"
+
+
+def write(matrix: Matrix, folder: Path) -> None:
+    """Write ``matrix.json`` and ``matrix.html``."""
+    replace(folder / "matrix.json", json.dumps(as_json(matrix), indent=1, ensure_ascii=False) + "\n")
+    page = html.environment().get_template("matrix.html.j2")
+    replace(folder / "matrix.html", page.render(matrix=matrix))
+
+
+def as_json(matrix: Matrix) -> dict[str, Any]:
+    """Return the proof as JSON values."""
+    rows = [{**asdict(row), "outcome": row.outcome, "why": row.why} for row in matrix.rows]
+    return {
+        "exit": matrix.exit,
+        "seed": matrix.seed,
+        "quirks": len(matrix.rows),
+        "caught": matrix.caught,
+        "clean_runs": matrix.clean_runs,
+        "stains": matrix.stains,
+        "cases": matrix.cases,
+        "rows": rows,
+    }
+
+
+def say(console: Console, matrix: Matrix, folder: Path) -> None:
+    """Print the proof."""
+    if matrix.rows:
+        table = Table(title="Which scenario caught which quirk", title_justify="left", show_lines=True)
+        for column in ("quirk", "sev", "acted", "outcome", "caught by", "first sign"):
+            table.add_column(column, overflow="fold")
+        for row in matrix.rows:
+            table.add_row(*_cells(row))
+        console.print(table)
+    for stain in matrix.stains:
+        text = f"clean run {stain['run']}: {stain['case']} {stain['verdict']}: {stain['message']}"
+        console.print(escape(text), style="red", highlight=False, soft_wrap=True)
+    spotless = "spotless" if matrix.clean_runs and not matrix.stains else "NOT spotless"
+    runs = f"{matrix.clean_runs} clean {'run' if matrix.clean_runs == 1 else 'runs'} {spotless}"
+    console.print(f"\n{matrix.caught} of {len(matrix.rows)} quirks caught; {runs}", highlight=False)
+    if matrix.rows:
+        console.print(f"  matrix {folder / 'matrix.html'}", highlight=False, soft_wrap=True)
+
+
+def _cells(row: Row) -> list[str]:
+    by: dict[str, list[str]] = {}
+    for catch in row.catches:
+        by.setdefault(catch.case, []).append(catch.by)
+    caught = "\n".join(f"{case}: {', '.join(how)}" for case, how in by.items())
+    first = row.catches[0] if row.catches else None
+    sign = f"{first.sign[:_SHOWN]}\n{first.message}".strip() if first else row.why
+    outcome = f"[{_STYLES[row.outcome]}]{row.outcome}[/]"
+    return [
+        escape(f"{row.quirk}\n({row.role}, {row.defect})"),
+        row.severity,
+        str(row.acted),
+        outcome,
+        escape(caught),
+        escape(sign),
+    ]
