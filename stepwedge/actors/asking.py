@@ -369,8 +369,8 @@ def _connection(url: str, seconds: float) -> tuple[DicomWeb, list[WebExchange]]:
 def _opened(data: bytes) -> Retrieved:
     from stepwedge.wire import part10
 
-    part = part10.read(data)
-    return _split(part.dataset, explicit=part.explicit)
+    file = part10.read(data)
+    return _split(file.data, explicit=file.transfer_syntax != TRANSFERS[1])
 
 
 def _split(dataset: bytes, *, explicit: bool) -> Retrieved:

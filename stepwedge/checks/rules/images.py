@@ -1,1 +1,151 @@
-"""."""
+"""INV-6 and INV-7: every image once, and as it was acquired."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from stepwedge.checks.difference import Difference
+from stepwedge.checks.images import altered
+from stepwedge.checks.matchers import show
+from stepwedge.checks.rules.account import Account, accounts, listed
+from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from stepwedge.wire.elements import Elements
+
+COERCED: Final = frozenset(
+    # PS3.4 section B.4.1.2 and RAD-12 let an archive bring these up to date; INV-1 to INV-4 judge what they say.
+    [
+        "SpecificCharacterSet",
+        "PatientName",
+        "PatientID",
+        "IssuerOfPatientID",
+        "IssuerOfPatientIDQualifiersSequence",
+        "OtherPatientIDsSequence",
+        "PatientBirthDate",
+        "PatientSex",
+        "AccessionNumber",
+        "StudyInstanceUID",
+        "OriginalAttributesSequence",
+        "InstanceAvailability",
+        "RetrieveAETitle",
+        "RetrieveURL",
+        "StorageMediaFileSetID",
+        "TimezoneOffsetFromUTC",
+    ]
+)
+
+
+@rule(
+    "INV-6",
+    says="as many images everywhere as were acquired: listed, stored, committed, found, retrieved",
+    source="IHE RAD TF-2 RAD-7, RAD-8, RAD-10, RAD-14, RAD-16; PS3.4 annexes B, C, F, J; (0020,1208)",
+)
+def every_image_once(facts: CaseFacts) -> Finding:
+    """Compare the sets of SOP Instance UIDs, study by study."""
+    differences: list[Difference] = []
+    reached = 0
+    on_lists = listed(facts.exchanges)
+    for account in accounts(facts.exchanges):
+        for step, sops in account.by_step.items():
+            if step in on_lists:
+                reached += 1
+                differences += _sets(f"performed step {step} lists", sops, on_lists[step])
+        if account.sent:
+            reached += 1
+            differences += _stored(facts, account)
+        if account.committed or account.uncommitted:
+            reached += 1
+            differences += _answered_for(account)
+    unseen = [] if facts.readback.doors() else ["which images the archive shows: it has no query door here"]
+    return Finding(differences, reached, unseen=unseen)
+
+
+def _sets(what: str, wanted: set[str], found: Iterable[str]) -> Iterator[Difference]:
+    counts = Counter(found)
+    for sop in sorted(wanted - set(counts)):
+        yield Difference(what, f"image {sop}", "not there")
+    for sop, count in sorted(counts.items()):
+        if sop not in wanted:
+            yield Difference(what, f"only images of the {len(wanted)} expected", f"image {sop} too")
+        elif count > 1:
+            yield Difference(what, f"image {sop} once", f"{count} times")
+
+
+def _stored(facts: CaseFacts, account: Account) -> Iterator[Difference]:
+    """Compare what was accepted with what was sent, and with what every door shows."""
+    for sop in sorted(account.sent.keys() - account.taken):
+        yield Difference(f"image {sop}", "stored by the archive", f"refused with {account.sent[sop]}")
+    for door in facts.readback.doors():
+        shown = [str(each.get("SOPInstanceUID")) for each in facts.readback.instances(door, account.study)]
+        yield from _sets(f"{door}: instances of study {account.study}", account.taken, shown)
+        for answer in facts.readback.studies(door, "StudyInstanceUID", account.study):
+            counted = answer.get("NumberOfStudyRelatedInstances", "")
+            if counted != "" and str(counted) != str(len(account.taken)):
+                yield Difference(
+                    f"{door}: NumberOfStudyRelatedInstances of study {account.study}",
+                    str(len(account.taken)),
+                    show(counted),
+                )
+    if (back := facts.readback.retrieved(account.study)) is not None:
+        yield from _sets(f"study {account.study} as retrieved", account.taken, [image.sop for image in back])
+
+
+def _answered_for(account: Account) -> Iterator[Difference]:
+    for sop in sorted(account.committed - account.taken):
+        yield Difference(
+            f"commitment of image {sop}", "not committed: the archive never took it", "committed"
+        )
+    for sop in sorted(account.uncommitted.keys() & account.taken):
+        yield Difference(
+            f"commitment of image {sop}", "committed", f"failed, reason {account.uncommitted[sop]}"
+        )
+
+
+@rule(
+    "INV-7",
+    says="every image comes back with the pixels and attributes it was acquired with",
+    source="IHE RAD TF-2 RAD-8, RAD-16; PS3.4 section B.4.1 (level 2 storage); PS3.18 section 10.4",
+)
+def pixels_unchanged(facts: CaseFacts) -> Finding:
+    """Compare SHA-256 of the pixels with the source, and the header with what was first accepted."""
+    differences: list[Difference] = []
+    reached = 0
+    unseen: list[str] = []
+    for account in accounts(facts.exchanges):
+        if not account.taken:
+            continue
+        back = facts.readback.retrieved(account.study)
+        if back is None:
+            unseen.append(f"study {account.study}: the archive has no door the probe can retrieve through")
+            continue
+        reached += len(back)
+        source = {sop: digest for sop, digest in account.pixels.items() if sop in account.taken}
+        differences += altered(source, [{"sop": image.sop, "pixels": image.pixels} for image in back])
+        for image in back:
+            if (sent := account.headers.get(image.sop)) is not None:
+                differences += _rewritten(f"image {image.sop}", sent, image.header)
+    return Finding(differences, reached, unseen=unseen)
+
+
+def _rewritten(label: str, sent: Elements, back: Elements) -> Iterator[Difference]:
+    """Yield the attributes that were dropped, added or changed, other than those an archive may bring up to date."""
+    for key in sorted({*sent, *back} - COERCED):
+        left, right = _plain(sent.get(key)), _plain(back.get(key))
+        if left != right:
+            yield Difference(f"{label}: {key}", show(sent.get(key)), show(back.get(key)))
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON keeps it, so that what the journal recorded and what came back compare; empty is absent."""
+    if isinstance(value, bytes | bytearray):
+        return {"InlineBinary": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value] or None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return None if value == "" else value

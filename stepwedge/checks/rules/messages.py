@@ -1,1 +1,180 @@
-"""."""
+"""INV-9 and INV-12: every message is answered once and properly, and none is dropped in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from stepwedge.checks.difference import Difference
+from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
+from stepwedge.checks.rules.sightings import between, labelled, once
+from stepwedge.wire.hl7 import HL7Error, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stepwedge.evidence.exchange import Exchange
+    from stepwedge.wire.hl7 import Message
+
+ACKNOWLEDGMENTS: Final = frozenset({"AA", "AE", "AR", "CA", "CE", "CR"})
+"""HL7 table 0008."""
+_ACCEPTED: Final = frozenset({"AA", "CA"})
+_UNANSWERED: Final = frozenset({"lost", "timeout", "refused"})
+_ANSWERED_WITH: Final = {
+    "ORM": ("ORR", "ACK"),
+    "OMG": ("ORG", "ACK"),
+    "OMI": ("ORI", "ACK"),
+    "ADT": ("ACK",),
+    "ORU": ("ACK",),
+}
+"""HL7 chapters 3, 4 and 7: the message type that answers; RAD-3 and RAD-4 allow a plain ACK."""
+
+
+def _hl7(facts: CaseFacts) -> Iterator[Exchange]:
+    return (one for one in once(facts.exchanges) if one.protocol == "hl7" and one.kind != "MLLP")
+
+
+@rule(
+    "INV-9",
+    says="every message gets exactly one answer that is its own, on the same connection",
+    source="HL7 2.5.1 section 2.9 and 2.15.7 (MSA-1, MSA-2), table 0008; ITI TF-2 C.2.3",
+)
+def answered(facts: CaseFacts) -> Finding:
+    """Compare each answer with its message, and each control ID with its content."""
+    differences: list[Difference] = []
+    reached = 0
+    first: dict[tuple[str, str, str], Exchange] = {}
+    for exchange in _hl7(facts):
+        if exchange.outcome in _UNANSWERED:
+            continue  # a lost answer is judged by INV-12: the sender must have tried again
+        reached += 1
+        differences += _answer(exchange)
+        asker, asked = between(exchange)
+        control = "".join(exchange.keys.get("control", ()))
+        before = first.setdefault((asker, asked, control), exchange)
+        if control and before.request.read() != exchange.request.read():
+            differences.append(
+                Difference(
+                    f"{labelled(exchange)}: MSH-10", f"not {control}, used by {labelled(before)}", control
+                )
+            )
+    return Finding(differences, reached)
+
+
+def _answer(exchange: Exchange) -> Iterator[Difference]:
+    label = labelled(exchange)
+    if exchange.outcome == "garbled" or not exchange.response.size:
+        found = str(exchange.facts.get("error") or "nothing")
+        yield Difference(f"{label}: answer", "one acknowledgment of this message", found)
+        return
+    try:
+        message, answer = parse(exchange.request.read()), parse(exchange.response.read())
+    except HL7Error as trouble:
+        yield Difference(f"{label}: answer", "a readable message", str(trouble))
+        return
+    if answer["MSA-2"] != message.control:
+        yield Difference(f"{label}: MSA-2", message.control, answer["MSA-2"] or "nothing")
+    if answer["MSA-1"] not in ACKNOWLEDGMENTS:
+        yield Difference(f"{label}: MSA-1", "a code of table 0008", answer["MSA-1"] or "nothing")
+    kinds = _ANSWERED_WITH.get(message.type[:3])
+    if kinds and answer.type[:3] not in kinds:
+        yield Difference(f"{label}: MSH-9 of the answer", " or ".join(kinds), answer.type or "nothing")
+
+
+@dataclass(slots=True)
+class _Fate:
+    """What became of one message (one control ID from one sender to one receiver)."""
+
+    label: str
+    accepted: bool = False
+    refused: str | None = None
+    lost: str = ""
+    exchanges: list[Exchange] = field(default_factory=list)
+
+
+@rule(
+    "INV-12",
+    says="no message is dropped in silence: each is taken, or refused with a reason, and each report is passed on once",
+    source="HL7 2.5.1 section 2.9; IHE RAD TF-2 RAD-128; ITI TF-2 C.2.3",
+)
+def none_dropped(facts: CaseFacts) -> Finding:
+    """Follow each message to its end, and each report through the report manager."""
+    differences: list[Difference] = []
+    unsure: list[str] = []
+    fates = _fates(facts)
+    for fate in fates:
+        if fate.accepted:
+            continue
+        if fate.refused is not None:
+            if not fate.refused:
+                differences.append(Difference(f"{fate.label}: refusal", "a reason in MSA-3 or ERR", "none"))
+        elif fate.lost:
+            unsure.append(f"{fate.label}: {fate.lost}, and it was not sent again")
+    differences += _reports(facts)
+    return Finding(differences, len(fates), "; ".join(unsure))
+
+
+def _fates(facts: CaseFacts) -> list[_Fate]:
+    fates: dict[tuple[str, ...], _Fate] = {}
+    for exchange in _hl7(facts):
+        key = (*between(exchange), *exchange.keys.get("control", ()))
+        fate = fates.setdefault(key, _Fate(labelled(exchange)))
+        fate.exchanges.append(exchange)
+        if exchange.outcome in _ACCEPTED:
+            fate.accepted = True
+        elif exchange.outcome in ACKNOWLEDGMENTS:
+            fate.refused = _reason(exchange)
+        elif exchange.outcome in _UNANSWERED:
+            fate.lost = exchange.outcome
+    return list(fates.values())
+
+
+def _reason(exchange: Exchange) -> str:
+    try:
+        answer = parse(exchange.response.read())
+    except HL7Error:
+        return ""
+    return " ".join(
+        text
+        for text in (answer["MSA-3"], answer["ERR-8"], answer["ERR-7"], answer["ERR-3.1"], answer["ERR-1"])
+        if text
+    )
+
+
+def _reports(facts: CaseFacts) -> Iterator[Difference]:
+    """Compare the reports the report manager took with those it passed on to the ward, one for one."""
+    manager, ward = facts.readback.player("ris"), facts.readback.player("ehr")
+    if manager is None or ward is None:
+        return
+    taken: Counter[tuple[str, str, str]] = Counter()
+    passed: Counter[tuple[str, str, str]] = Counter()
+    controls: set[tuple[str, ...]] = set()
+    for exchange in _hl7(facts):
+        if not exchange.kind.startswith("ORU") or exchange.outcome not in _ACCEPTED:
+            continue
+        key = (*between(exchange), *exchange.keys.get("control", ()))
+        if key in controls:
+            continue  # the same message again, after a lost answer
+        controls.add(key)
+        if key[1] == manager.name:
+            taken[_gist(parse(exchange.request.read()))] += 1
+        elif key[:2] == (manager.name, ward.name):
+            passed[_gist(parse(exchange.request.read()))] += 1
+    for gist in sorted({*taken, *passed}):
+        accession, status, text = gist
+        if taken[gist] and passed[gist] != taken[gist]:
+            label = f"report for {accession}, status {status}, “{text[:40]}”"
+            yield Difference(
+                f"{label}: passed on to {ward.name}", f"{taken[gist]} times, as received", str(passed[gist])
+            )
+        elif passed[gist] and not taken[gist] and taken:
+            label = f"report for {accession}, status {status}, “{text[:40]}”"
+            yield Difference(f"{label}: passed on to {ward.name}", "only what was received", "never received")
+
+
+def _gist(message: Message) -> tuple[str, str, str]:
+    from stepwedge.checks.message_view import MessageView
+
+    view = MessageView(message)
+    return str(view.get("accession") or ""), str(view.get("status") or ""), str(view.get("text") or "")

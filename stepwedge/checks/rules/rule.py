@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.checks.difference import Difference
+from stepwedge.checks.readback import Readback
+from stepwedge.checks.rules.ledger import Ledger
+from stepwedge.checks.rules.people import People
+from stepwedge.checks.rules.sightings import of_answer, of_exchanges, of_image
 from stepwedge.errors import BadInput, LinkLost, NoAnswer, Refused, RemoteProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from stepwedge.actors.cast import Cast
-    from stepwedge.checks.readback import Readback
+    from stepwedge.checks.rules.sightings import Sighting
     from stepwedge.evidence.exchange import Exchange
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CaseFacts:
     """Everything a rule may look at.
 
     Attributes:
-        exchanges: what the actors of the case sent and received, in order.
+        exchanges: what the actors of the case sent and received.
         acts: the acts the scenario told the actors to do, in order.
         readback: what the systems show when asked afterwards, asked over the wire once and only when a rule wants it.
     """
@@ -34,10 +40,54 @@ class CaseFacts:
     @classmethod
     def of(cls, exchanges: Sequence[Exchange], cast: Cast) -> CaseFacts:
         """Gather the facts of one case from its exchanges."""
-        from stepwedge.checks.readback import Readback
-
         acts = [exchange for exchange in exchanges if exchange.protocol == "act"]
-        return cls(exchanges, acts, cast, Readback(cast, exchanges))
+        return cls(exchanges, acts, cast, Readback(cast))
+
+    @cached_property
+    def seen(self) -> list[Sighting]:
+        """What was said while the case ran, in time order."""
+        return of_exchanges(self.exchanges)
+
+    @cached_property
+    def people(self) -> People:
+        """The patients, from their registrations, corrections and merges."""
+        return People.of(self.exchanges)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The orders and their numbers."""
+        return Ledger.of(self.seen)
+
+    @cached_property
+    def afterwards(self) -> list[Sighting]:
+        """What worklist and archive say at the end about every order and study of the case."""
+        return [*self._worklist(), *self._studies()]
+
+    def _worklist(self) -> Iterator[Sighting]:
+        if (ris := self.readback.player("ris")) is None:
+            return
+        for accession in sorted(self.ledger.known("accession")):
+            label = f"worklist for {accession}"
+            for entry in self.readback.worklist(accession):
+                yield of_answer(label, time.time(), ris.name, "worklist", entry, final=True)
+
+    def _studies(self) -> Iterator[Sighting]:
+        if (pacs := self.readback.player("pacs")) is None:
+            return
+        for study in self.stored_studies:
+            for door in self.readback.doors():
+                for answer in self.readback.studies(door, "StudyInstanceUID", study):
+                    yield of_answer(
+                        f"{door} for study {study}", time.time(), pacs.name, "study", answer, final=True
+                    )
+            for image in self.readback.retrieved(study) or []:
+                label = f"image {image.sop} as retrieved"
+                yield of_image(label, time.time(), pacs.name, image.header, final=True)
+
+    @cached_property
+    def stored_studies(self) -> list[str]:
+        """The studies of which the archive took at least one image."""
+        return list(dict.fromkeys(one["study"] for one in self.seen if one.kind == "image" and one["study"]))
 
 
 @dataclass(frozen=True, slots=True)

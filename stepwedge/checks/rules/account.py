@@ -1,0 +1,113 @@
+"""The images of a case: acquired, sent, accepted, listed, committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from stepwedge.evidence.exchange import Exchange
+    from stepwedge.wire.elements import Elements
+
+_TAKEN: Final = frozenset({"0000", "B000", "B006", "B007"})
+"""PS3.4 table B.2-1: success, and the warnings after which the instance is stored all the same."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the images of one study.
+
+    Attributes:
+        pixels: SHA-256 of the pixels as acquired, by SOP Instance UID; ``acquired`` are its keys.
+        by_step: SOP Instance UIDs by the performed step under which they were acquired.
+        sent: every image that was sent at least once; ``taken`` those the archive accepted at least once.
+        headers: the data set, without pixels, of the first accepted copy.
+        committed: images the archive said it answers for; ``uncommitted`` those it said it does not.
+    """
+
+    study: str
+    pixels: dict[str, str] = field(default_factory=dict)
+    by_step: dict[str, set[str]] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    headers: dict[str, Elements] = field(default_factory=dict)
+    committed: set[str] = field(default_factory=set)
+    uncommitted: dict[str, str] = field(default_factory=dict)
+
+
+def accounts(exchanges: Iterable[Exchange]) -> list[Account]:
+    """Draw up one account for each study of which images were acquired."""
+    books = _Books()
+    for exchange in sorted(exchanges, key=lambda one: one.at):
+        if exchange.protocol == "act" and "result" in exchange.facts:
+            books.enter(exchange.kind, exchange.facts["result"])
+        elif exchange.kind == "C-STORE" and exchange.outcome in _TAKEN and "dataset" in exchange.facts:
+            books.keep(exchange.facts["dataset"]["header"])
+    return list(books.accounts.values())
+
+
+@dataclass(slots=True)
+class _Books:
+    """The accounts while they are drawn up, and whose image is whose."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    owners: dict[str, Account] = field(default_factory=dict)
+
+    def enter(self, word: str, result: dict[str, Any]) -> None:
+        """Enter the result of one act of the scanner."""
+        if word == "acquire":
+            self._acquired(result)
+        elif word == "store_images":
+            for image in result.get("sent") or []:
+                self._sent(image["sop"], str(image.get("status") or ""))
+        elif word == "commit":
+            for sop in result.get("committed") or []:
+                if sop in self.owners:
+                    self.owners[sop].committed.add(sop)
+            for item in result.get("failed") or []:
+                if item["sop"] in self.owners:
+                    self.owners[item["sop"]].uncommitted[item["sop"]] = str(item.get("reason") or "")
+
+    def keep(self, header: Elements) -> None:
+        """Keep the header of the first accepted copy of an image."""
+        sop = str(header.get("SOPInstanceUID") or "")
+        if sop in self.owners:
+            self.owners[sop].headers.setdefault(sop, header)
+
+    def _acquired(self, result: dict[str, Any]) -> None:
+        study = str(result.get("study") or "")
+        account = self.accounts.setdefault(study, Account(study))
+        for image in result.get("instances") or []:
+            account.pixels[image["sop"]] = image["pixels"]
+            account.by_step.setdefault(str(result.get("mpps") or ""), set()).add(image["sop"])
+            self.owners[image["sop"]] = account
+
+    def _sent(self, sop: str, status: str) -> None:
+        if sop in self.owners:
+            self.owners[sop].sent.setdefault(sop, status)
+            if status in _TAKEN:
+                self.owners[sop].taken.add(sop)
+
+
+def listed(exchanges: Iterable[Exchange]) -> dict[str, set[str]]:
+    """Return the SOP Instance UIDs that each completed performed step lists (PS3.4 table F.7.2-1)."""
+    series: dict[str, Elements] = {}
+    done: set[str] = set()
+    for exchange in sorted(exchanges, key=lambda one: one.at):
+        if exchange.kind not in {"N-CREATE", "N-SET"} or exchange.outcome != "0000":
+            continue
+        uid, attributes = str(exchange.facts.get("sop") or ""), exchange.facts.get("identifier") or {}
+        if attributes.get("PerformedSeriesSequence"):
+            series[uid] = attributes
+        if attributes.get("PerformedProcedureStepStatus") == "COMPLETED":
+            done.add(uid)
+    return {uid: set(_references(series.get(uid, {}))) for uid in done}
+
+
+def _references(attributes: Elements) -> Iterator[str]:
+    for series in attributes.get("PerformedSeriesSequence") or []:
+        for name in ("ReferencedImageSequence", "ReferencedNonImageCompositeSOPInstanceSequence"):
+            for item in series.get(name) or []:
+                yield str(item.get("ReferencedSOPInstanceUID") or "")

@@ -1,0 +1,264 @@
+"""Every place where a case's patient, order or images were spoken of, reduced to the same few names.
+
+A *sighting* is what one message, worklist line, performed step, image or answer says. The rules about identity, numbers
+and content compare sightings; none of them reads HL7 or DICOM itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.checks.message_view import NAMES, MessageView
+from stepwedge.model.patient import PersonName
+from stepwedge.wire.hl7 import HL7Error, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from stepwedge.checks.message_view import MessageView as View
+    from stepwedge.evidence.exchange import Exchange
+    from stepwedge.wire.elements import Elements
+
+WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
+STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+
+_PATIENT: Final = {
+    "PatientID": "patient",
+    "IssuerOfPatientID": "issuer",
+    "PatientName": "name",
+    "PatientBirthDate": "birth_date",
+    "PatientSex": "sex",
+}
+_NUMBERS: Final = {
+    "AccessionNumber": "accession",
+    "StudyInstanceUID": "study",
+    "PlacerOrderNumberImagingServiceRequest": "placer",
+    "FillerOrderNumberImagingServiceRequest": "filler",
+}
+_REQUEST: Final = {
+    "RequestedProcedureID": "requested",
+    "RequestedProcedurePriority": "priority",
+    "MedicalAlerts": "alerts",
+    "ReasonForTheRequestedProcedure": "reason",
+}
+_STEP: Final = {
+    "ScheduledProcedureStepID": "step",
+    "Modality": "modality",
+    "ScheduledStationAETitle": "station",
+}
+REQUIRED: Final[dict[str, frozenset[str]]] = {
+    # What must stand there whenever it is known: PS3.4 tables K.6-1, F.7.2-1, C.6-1, C.6-5; RAD-8 for images.
+    "worklist": frozenset({"patient", "name", "accession", "study", "requested", "step"}),
+    "mpps": frozenset({"patient", "name", "accession", "study"}),
+    "image": frozenset({"patient", "name", "birth_date", "sex", "accession", "study"}),
+    "study": frozenset({"patient", "name", "accession", "study"}),
+    "report": frozenset({"patient", "accession"}),
+    "schedule": frozenset({"patient", "name", "accession", "study"}),
+}
+PRIORITY_IN_DICOM: Final = {
+    # HL7 table 0485 to (0040,1003); the HL7 field left out means routine.
+    "S": "STAT",
+    "A": "HIGH",
+    "P": "HIGH",
+    "C": "HIGH",
+    "T": "MEDIUM",
+    "R": "ROUTINE",
+    "": "ROUTINE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one place says.
+
+    Attributes:
+        label: where, for reading: ``#0012 C-STORE ct → pacs``.
+        at: when it was said, seconds since 1970.
+        source: the actor that says it.
+        kind: ``patient order reply schedule status report worklist mpps image study``.
+        values: names of :mod:`stepwedge.checks.message_view`; a name that is missing was not said, an empty value was.
+        final: it was read back at the end, so it must say what holds then.
+        steps: (Requested Procedure ID, Scheduled Procedure Step ID) pairs an image or performed step refers to.
+        uid: MPPS or image SOP Instance UID, or the message control ID.
+    """
+
+    label: str
+    at: float
+    source: str
+    kind: str
+    values: Mapping[str, str]
+    final: bool = False
+    steps: tuple[tuple[str, str], ...] = ()
+    uid: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, name: str) -> str:
+        """Return a value, empty when it was not said."""
+        return self.values.get(name) or ""
+
+
+def of_exchanges(exchanges: Iterable[Exchange]) -> list[Sighting]:
+    """Return the sightings of a case in time order; what two observers saw counts once."""
+    found: list[Sighting] = []
+    for exchange in once(exchanges):
+        if exchange.protocol == "hl7":
+            found += _of_hl7(exchange)
+        elif exchange.protocol == "dimse":
+            found += _of_dimse(exchange)
+    return sorted(found, key=lambda sighting: sighting.at)
+
+
+def once(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
+    """Leave out the receiver's view of an exchange whose sender's view is there too."""
+    sent: Counter[tuple[str, ...]] = Counter()
+    everything = list(exchanges)
+    for exchange in everything:
+        if exchange.direction == "out" and exchange.protocol != "act":
+            sent[_identity(exchange, exchange.actor)] += 1
+    for exchange in everything:
+        if exchange.direction == "in" and exchange.protocol != "act":
+            mine = _identity(exchange, exchange.peer)
+            if sent[mine]:
+                sent[mine] -= 1
+                continue
+        yield exchange
+
+
+def _identity(exchange: Exchange, sender: str) -> tuple[str, ...]:
+    """Return what both observers of one exchange agree on."""
+    if exchange.protocol == "hl7":
+        return ("hl7", exchange.kind, sender, *exchange.keys.get("control", ()))
+    keys = (f"{kind}={value}" for kind, values in sorted(exchange.keys.items()) for value in sorted(values))
+    return (exchange.protocol, exchange.kind, sender, exchange.outcome, *keys)
+
+
+def between(exchange: Exchange) -> tuple[str, str]:
+    """Return who asked and who was asked."""
+    ends = (exchange.actor, exchange.peer)
+    return ends if exchange.direction == "out" else (ends[1], ends[0])
+
+
+def labelled(exchange: Exchange) -> str:
+    """Return how texts name an exchange."""
+    asker, asked = between(exchange)
+    return f"#{exchange.number:04} {exchange.kind} {asker} → {asked}"
+
+
+def _of_hl7(exchange: Exchange) -> Iterator[Sighting]:
+    asker, asked = between(exchange)
+    label = labelled(exchange)
+    try:
+        message = parse(exchange.request.read())
+    except HL7Error:
+        return
+    kind = _message_kind(message.type, MessageView(message))
+    for view in MessageView(message).steps() or [MessageView(message)]:
+        yield Sighting(
+            label, exchange.at, asker, kind, _values(view), uid=message.control, raw={"type": message.type}
+        )
+    if kind != "order" or not exchange.response.size:
+        return
+    try:
+        answer = parse(exchange.response.read())
+    except HL7Error:
+        return
+    for view in MessageView(answer).steps():
+        values = {name: value for name, value in _values(view).items() if name in _NUMBERS.values()}
+        yield Sighting(f"{label}, answer", exchange.at + exchange.took, asked, "reply", values)
+
+
+def _message_kind(kind: str, view: View) -> str:
+    """Sort a message by what it is about; RAD-3 and RAD-2 look alike but for ORC-1 (table 0119)."""
+    if kind.startswith("ADT"):
+        return "patient"
+    if kind.startswith("ORU"):
+        return "report"
+    if kind.startswith("OMI") or "ZDS-1" in view:
+        return "schedule"
+    return "order" if view.get("control") in {"NW", "CA", "XO"} else "status"
+
+
+def _values(view: View) -> dict[str, str]:
+    values = {name: str(view[name]) for name in NAMES if view.get(name) not in {None, '""'}}
+    if "priority" in values or view.message.type.startswith(("ORM", "OMG", "OMI")):
+        values["priority"] = PRIORITY_IN_DICOM.get(values.get("priority", ""), values.get("priority", ""))
+    if values.get("sex") == "U":
+        values["sex"] = ""
+    issuer = view.message["PID-3.4.1"]
+    return {**values, "issuer": issuer} if issuer else values
+
+
+def _of_dimse(exchange: Exchange) -> Iterator[Sighting]:
+    asker, asked = between(exchange)
+    label, facts, at = labelled(exchange), exchange.facts, exchange.at
+    if exchange.kind == "C-FIND":
+        kind = {WORKLIST_FIND: "worklist", STUDY_FIND: "study"}.get(str(facts.get("model")))
+        level = (facts.get("identifier") or {}).get("QueryRetrieveLevel", "STUDY")
+        if kind and level == "STUDY":
+            for number, answer in enumerate(facts.get("answers") or [], 1):
+                yield of_answer(f"{label}, answer {number}", at, asked, kind, answer)
+    elif exchange.kind == "N-CREATE" and exchange.outcome == "0000":
+        yield of_mpps(label, at, asker, facts.get("identifier") or {}, str(facts.get("sop") or ""))
+    elif exchange.kind == "C-STORE" and "dataset" in facts:
+        yield of_image(label, at, asker, facts["dataset"]["header"])
+
+
+def of_answer(
+    label: str, at: float, source: str, kind: str, answer: Elements, *, final: bool = False
+) -> Sighting:
+    """Return what one worklist entry or study answer says."""
+    values = _read(answer, {**_PATIENT, **_NUMBERS, **_REQUEST})
+    if kind == "worklist":
+        values |= _scheduled(answer)
+    return Sighting(label, at, source, kind, values, final, raw=answer)
+
+
+def _scheduled(answer: Elements) -> dict[str, str]:
+    """Return what the one Scheduled Procedure Step item and the requested procedure code say."""
+    step: Elements = next(iter(answer.get("ScheduledProcedureStepSequence") or []), {})
+    values = _read(step, _STEP)
+    if "ScheduledProcedureStepStartDate" in step:
+        clock = str(step.get("ScheduledProcedureStepStartTime") or "").split(".")[0]
+        values["start"] = f"{step['ScheduledProcedureStepStartDate']}{clock}"
+    for name, owner, sequence in (
+        ("protocol", step, "ScheduledProtocolCodeSequence"),
+        ("procedure", answer, "RequestedProcedureCodeSequence"),
+    ):
+        if sequence in owner:
+            code: Elements = next(iter(owner[sequence] or []), {})
+            values[name] = str(code.get("CodeValue") or "")
+    return values
+
+
+def of_mpps(label: str, at: float, source: str, attributes: Elements, uid: str) -> Sighting:
+    """Return what a performed procedure step says (PS3.4 table F.7.2-1); its order stands in the sequence items."""
+    items: list[Elements] = attributes.get("ScheduledStepAttributesSequence") or []
+    values = {**_read(attributes, _PATIENT), **_read(items[0] if items else {}, {**_NUMBERS, **_REQUEST})}
+    return Sighting(label, at, source, "mpps", values, steps=_pairs(items), uid=uid, raw=attributes)
+
+
+def of_image(label: str, at: float, source: str, header: Elements, *, final: bool = False) -> Sighting:
+    """Return what the header of an image says."""
+    values = _read(header, {**_PATIENT, **_NUMBERS})
+    steps = _pairs(header.get("RequestAttributesSequence") or [])
+    return Sighting(
+        label, at, source, "image", values, final, steps, str(header.get("SOPInstanceUID") or ""), header
+    )
+
+
+def _pairs(items: Iterable[Elements]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (str(i.get("RequestedProcedureID") or ""), str(i.get("ScheduledProcedureStepID") or ""))
+        for i in items
+    )
+
+
+def _read(elements: Elements, names: Mapping[str, str]) -> dict[str, str]:
+    return {name: str(elements[keyword] or "") for keyword, name in names.items() if keyword in elements}
+
+
+def same_name(left: str, right: str) -> bool:
+    """Tell whether two PN values name one person: all five parts, code point by code point."""
+    return PersonName.from_dicom(left) == PersonName.from_dicom(right)
