@@ -37,6 +37,7 @@ _NUMBERS: Final = {
     "PlacerOrderNumberImagingServiceRequest": "placer",
     "FillerOrderNumberImagingServiceRequest": "filler",
 }
+_ANSWERED: Final = frozenset({"control", *_NUMBERS.values()})
 _REQUEST: Final = {
     "RequestedProcedureID": "requested",
     "RequestedProcedurePriority": "priority",
@@ -165,7 +166,7 @@ def _of_hl7(exchange: Exchange) -> Iterator[Sighting]:
     except HL7Error:
         return
     for view in MessageView(answer).steps():
-        values = {name: value for name, value in _values(view).items() if name in _NUMBERS.values()}
+        values = {name: value for name, value in _values(view).items() if name in _ANSWERED}
         yield Sighting(f"{label}, answer", exchange.at + exchange.took, asked, "reply", values)
 
 

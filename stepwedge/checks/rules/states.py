@@ -10,6 +10,7 @@ from stepwedge.checks.matchers import show
 from stepwedge.checks.rules.account import accounts
 from stepwedge.checks.rules.ledger import linked
 from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
+from stepwedge.checks.rules.sightings import once
 from stepwedge.model.lifecycles import MPPS, ORDER, REPORT, IllegalTransition, Table, follow
 from stepwedge.model.order import EVENT_FROM_HL7
 
@@ -110,12 +111,8 @@ def _progress(facts: CaseFacts, order: Order) -> Progress:
 
 def _performed(facts: CaseFacts) -> Iterator[tuple[str, str]]:
     """Yield (MPPS UID, status) of every accepted N-CREATE and N-SET in time order."""
-    for exchange in sorted(facts.exchanges, key=lambda one: one.at):
-        if (
-            exchange.kind in {"N-CREATE", "N-SET"}
-            and exchange.outcome == "0000"
-            and exchange.direction == "out"
-        ):
+    for exchange in sorted(once(facts.exchanges), key=lambda one: one.at):
+        if exchange.kind in {"N-CREATE", "N-SET"} and exchange.outcome == "0000":
             attributes: dict[str, Any] = exchange.facts.get("identifier") or {}
             yield (
                 str(exchange.facts.get("sop") or ""),
