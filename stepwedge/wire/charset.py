@@ -45,9 +45,10 @@ def read(raw: bytes, charset: str, vr: str) -> str:
     if len(terms) == 1 and terms[0] in SINGLE:
         return raw.decode(SINGLE[terms[0]], "replace")
     from pydicom import charset as codes
+    from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
     encodings = codes.convert_encodings(terms)
-    delimiters = {"PN": codes.PN_DELIMS}.get(vr, codes.TEXT_VR_DELIMS)
+    delimiters = PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS
     return str(codes.decode_bytes(raw, encodings, delimiters))
 
 
@@ -74,20 +75,14 @@ def _write_extended(text: str, charset: str) -> bytes:
 
     encodings = codes.convert_encodings(terms)
     parts: list[bytes] = []
-    separator = ""
+    run = ""
     for character in (*text, ""):  # a delimiter resets the code extension, PS3.5 section 6.1.2.5.3
         if character and character not in "\\^=\r\n\t\f":
-            separator += character
+            run += character
             continue
-        parts.extend((_strictly(separator, encodings, codes), character.encode("ascii")))
-        separator = ""
+        encoded: bytes = codes.encode_string(run, encodings) if run else b""
+        if run and codes.decode_bytes(encoded, encodings, set()) != run:
+            raise UnicodeEncodeError(terms[-1], run, 0, len(run), "outside the declared character sets")
+        parts += (encoded, character.encode("ascii"))
+        run = ""
     return b"".join(parts)
-
-
-def _strictly(run: str, encodings: list[str], codes: object) -> bytes:
-    if not run:
-        return b""
-    encoded: bytes = codes.encode_string(run, encodings)  # type: ignore[attr-defined]  # pydicom is untyped here
-    if b"?" in encoded and "?" not in run:
-        raise UnicodeEncodeError("dicom", run, 0, len(run), "outside the declared character sets")
-    return encoded

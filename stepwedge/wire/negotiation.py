@@ -6,6 +6,7 @@ once is remembered, since the same peers propose the same again and again.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -292,7 +293,9 @@ def _read(message: Any, kind: int, body: bytes) -> tuple[Any, dict[str, Any]]:
     if len(body) < 68:  # noqa: PLR2004  the fixed part, PS3.8 table 9-11
         raise RemoteProtocolError("the association PDU ends inside its fixed part (PS3.8 table 9-11)")
     try:
-        message.decode(bytes((kind, 0)) + len(body).to_bytes(4, "big") + body)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about UIDs: whether they are known is for ``answer`` to say
+            message.decode(bytes((kind, 0)) + len(body).to_bytes(4, "big") + body)
         user = message.user_information
         roles = tuple(
             Role(str(uid), bool(r.scu_role), bool(r.scp_role)) for uid, r in user.role_selection.items()

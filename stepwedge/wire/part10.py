@@ -52,9 +52,8 @@ def read(raw: bytes) -> File:
         raise RemoteProtocolError(
             "the file meta information does not start with (0002,0000) (PS3.10 section 7.1)"
         )
-    (length,) = struct.unpack_from("<I", raw, start + 8)
-    end = start + 12 + length
-    if end > len(raw):
+    end = start + 12 + int.from_bytes(raw[start + 8 : start + 12], "little")
+    if not start + 12 < end <= len(raw):
         raise RemoteProtocolError("the file ends inside its file meta information (PS3.10 section 7.1)")
     meta = decode(raw[start + 12 : end], explicit=True)
     try:
