@@ -132,6 +132,15 @@ def resolve(value: Any, scope: Mapping[str, Any]) -> Any:
     return _PART.sub(lambda part: _said(Reference.of(part[1]).read(scope)) if part[1] else "$", value)
 
 
+def literal(value: Any) -> Any:
+    """Return ``value`` so written that :func:`resolve` gives it back unchanged."""
+    if isinstance(value, dict):
+        return {key: literal(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [literal(part) for part in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
+
+
 def _said(value: Any) -> str:
     """Write a value as part of a text."""
     if isinstance(value, bool):

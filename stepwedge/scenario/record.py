@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 _DICOM_PREAMBLE: Final = 128
 
 
-def new_folder(parent: Path, now: datetime) -> Path:
-    """Make the folder of a new run, such as ``runs/20261124-093000-5f1c``, and point ``latest`` at it."""
-    folder = parent / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    folder.mkdir(parents=True)
-    latest = parent / "latest"
+def new_name(now: datetime) -> str:
+    """Return the name of a new run, such as ``20261124-093000-5f1c``."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def point_latest(folder: Path) -> None:
+    """Point ``latest``, beside a run folder, at it."""
+    latest = folder.parent / "latest"
     with suppress(OSError):  # a platform without symbolic links goes without
         latest.unlink(missing_ok=True)
         latest.symlink_to(folder.name, target_is_directory=True)
-    return folder
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from stepwedge.scenario.bindings import Reference, Unbound, resolve
 from stepwedge.scenario.case import CaseView, Feed, Stopwatch
 from stepwedge.scenario.fence import Fence
 from stepwedge.scenario.leaving import Scope
-from stepwedge.scenario.steps import Outcome, Place, Taker, arguments, crashed, unbound
+from stepwedge.scenario.steps import Outcome, Place, Taker, arguments, broken, crashed, unbound
 from stepwedge.scenario.variants import taken
 from stepwedge.scenario.verdict import Verdict, combine
 
@@ -60,16 +60,59 @@ class Ending:
 
 def run_case(case: Case, setting: Setting) -> Ending:
     """Run a case, recording every step, and return what it came to; raises nothing a case can cause."""
-    return _Run(case, setting).run()
+    run = Run(case, setting)
+    scope = Scope(dict(case.names))
+    try:
+        run.begin()
+        if reason := leaving.unmet(case, setting.cast):
+            run.note(Verdict.SKIPPED, reason)
+            return run.finish(scope, whole=False)
+        whole = run.take(case.file.steps(), scope)
+    except (KeyboardInterrupt, SystemExit):
+        raise  # the case has no verdict then, so it counts as not run
+    except StepwedgeError as trouble:  # the simulated hospital is gone: nothing can be seen
+        run.note(
+            Verdict.BROKEN,
+            wording.text(Verdict.BROKEN, case.file.source.place(), "the case", str(trouble), []),
+        )
+        return run.finish(scope, whole=False, blind=True)
+    except BaseException as trouble:  # such as a time limit of pytest
+        run.note(
+            Verdict.BROKEN,
+            wording.text(Verdict.BROKEN, case.file.source.place(), "the case", str(trouble), []),
+        )
+        run.finish(scope, whole=False, blind=True)
+        raise
+    return run.finish(scope, whole=whole)
+
+
+def record_broken(case: Case, recorder: Recorder, seed: int, lab: str | None, trouble: str) -> None:
+    """Record that a case could not even begin, because the lab does not stand."""
+    _record_case(case, recorder)
+    replay = wording.replay(case.file.source.name, case.variant, seed, lab)
+    recorder.write(
+        "verdict",
+        case=case.id,
+        verdict=Verdict.BROKEN,
+        message=trouble,
+        took=0.0,
+        own_time=0.0,
+        replay=replay,
+        left_out=[],
+        fences={"proven": 0, "waited": 0},
+    )
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
+    """One case on its way: begun, taken step by step, finished with the standing rules and the verdict."""
+
     case: Case
     setting: Setting
     view: CaseView = field(init=False)
     taker: Taker = field(init=False)
     replay: str = field(init=False)
+    started: float = field(init=False)
     verdicts: list[Verdict] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -82,17 +125,26 @@ class _Run:
         self.view = CaseView(case.id, setting.seed, setting.feed, setting.recorder, Stopwatch())
         self.taker = Taker(setting.cast, self.view, Fence(setting.cast, self.view))
         self.replay = wording.replay(case.file.source.name, case.variant, setting.seed, setting.lab)
+        self.started = time.monotonic()
 
-    def run(self) -> Ending:
-        start = time.monotonic()
-        self._record_case()
+    def begin(self) -> None:
+        """Record what the case is, and let what checks ask count as its evidence."""
+        _record_case(self.case, self.setting.recorder)
         self.setting.cast.observe = self.view.observe
-        if reason := leaving.unmet(self.case, self.setting.cast):
-            self._note(Verdict.SKIPPED, reason)
-        else:
-            self._play()
+        with self.view.watch.outside():
+            self.setting.feed.take()  # what is left over from the case before
+
+    def finish(self, scope: Scope, *, whole: bool, blind: bool = False) -> Ending:
+        """Apply the standing rules and record the verdict; ``whole`` tells that no step went wrong, ``blind`` that nothing can be seen."""
+        if Verdict.SKIPPED not in self.verdicts and not blind:
+            self._seen(whole=whole)
+        if not self.judged and _BAD.isdisjoint(self.verdicts) and Verdict.SKIPPED not in self.verdicts:
+            reason = "; ".join(dict.fromkeys([*self.left_out, *scope.lost.values()]))
+            self.note(
+                Verdict.SKIPPED, f"nothing was judged: {reason or 'no step that judges anything was reached'}"
+            )
         verdict = combine(self.verdicts)
-        took = time.monotonic() - start
+        took = time.monotonic() - self.started
         ending = Ending(verdict, "\n\n".join(self.messages), took, took - self.view.watch.waited)
         self.setting.recorder.write(
             "verdict",
@@ -107,23 +159,24 @@ class _Run:
         )
         return ending
 
-    def _note(self, verdict: Verdict, message: str) -> None:
+    def _seen(self, *, whole: bool) -> None:
+        try:
+            self._rules(whole=whole)
+        except StepwedgeError as trouble:  # the simulated hospital is gone: nothing more can be seen
+            place = self.case.file.source.place()
+            self.note(
+                Verdict.BROKEN, wording.text(Verdict.BROKEN, place, "the standing rules", str(trouble), [])
+            )
+
+    def note(self, verdict: Verdict, message: str) -> None:
+        """Let a verdict count, and tell why."""
         self.verdicts.append(verdict)
         if message:
             self.messages.append(message)
 
-    def _play(self) -> None:
-        try:
-            with self.view.watch.outside():
-                self.setting.feed.take()  # what is left over from the case before
-            whole = self._steps(self.case.file.steps(), Scope(dict(self.case.names)), ())
-            self._rules(whole=whole)
-        except StepwedgeError as trouble:  # the simulated hospital is gone: nothing more can be seen
-            place = self.case.file.source.place()
-            self._note(Verdict.BROKEN, wording.text(Verdict.BROKEN, place, "the case", str(trouble), []))
-        if not self.judged and _BAD.isdisjoint(self.verdicts):
-            reason = "; ".join(dict.fromkeys(self.left_out)) or "no step was reached that judges anything"
-            self._note(Verdict.SKIPPED, f"nothing was judged: {reason}")
+    def take(self, steps: Iterable[Planned], scope: Scope) -> bool:
+        """Take steps until one does not pass; tell whether all were taken."""
+        return self._steps(steps, scope, ())
 
     def _steps(self, steps: Iterable[Planned], scope: Scope, around: tuple[Planned, ...]) -> bool:
         """Take steps until one does not pass; tell whether all were taken."""
@@ -149,10 +202,12 @@ class _Run:
             outcome = Outcome(Verdict.SKIPPED, str(reason))
         except Unbound as missing:
             outcome = unbound(planned, place, missing)
+        except StepwedgeError as trouble:
+            outcome = broken(planned, place, str(trouble))
         except Exception:  # noqa: BLE001 - whatever our own code raises makes the case broken, never failed or passed
             outcome = crashed(planned, place)
         self._record_step(planned, outcome, time.monotonic() - start, around, scope)
-        self._note(outcome.verdict, outcome.message)
+        self.note(outcome.verdict, outcome.message)
         return outcome.verdict is Verdict.PASSED
 
     def _wanted(self, planned: Planned, scope: Scope, around: tuple[Planned, ...]) -> bool:
@@ -264,7 +319,7 @@ class _Run:
             place = self.case.file.source.place()
             message = wording.text(verdict, place, f"rule {rule.id}", rule.says, lines)
         if verdict is not Verdict.SKIPPED:
-            self._note(verdict, message)
+            self.note(verdict, message)
         self.setting.recorder.write(
             "rule",
             case=self.case.id,
@@ -275,26 +330,6 @@ class _Run:
             differences=[asdict(one) for one in finding.differences] if finding else [],
             unseen=finding.unseen if finding else [],
             message=message,
-        )
-
-    def _record_case(self) -> None:
-        file, model = self.case.file, self.case.file.model
-        self.setting.recorder.write(
-            "case",
-            case=self.case.id,
-            scenario=model.scenario,
-            variant=self.case.variant,
-            title=model.title,
-            story=model.story.strip(),
-            catalogue=model.catalogue,
-            file=file.source.name,
-            line=file.source.line("scenario"),
-            severity=model.severity,
-            tags=model.tags,
-            concern=model.concern or "",
-            ihe=model.ihe,
-            requires=model.requires,
-            started=time.time(),
         )
 
     def _record_step(
@@ -321,6 +356,27 @@ class _Run:
             took=round(took, 4),
             **outcome.record(),
         )
+
+
+def _record_case(case: Case, recorder: Recorder) -> None:
+    file, model = case.file, case.file.model
+    recorder.write(
+        "case",
+        case=case.id,
+        scenario=model.scenario,
+        variant=case.variant,
+        title=model.title,
+        story=model.story.strip(),
+        catalogue=model.catalogue,
+        file=file.source.name,
+        line=file.source.line("scenario"),
+        severity=model.severity,
+        tags=model.tags,
+        concern=model.concern or "",
+        ihe=model.ihe,
+        requires=model.requires,
+        started=time.time(),
+    )
 
 
 def _title(planned: Planned, scope: Scope | None, plain: str) -> str:

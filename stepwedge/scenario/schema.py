@@ -13,7 +13,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 LANGUAGE: Final = 1
 KINDS: Final = ("given", "do", "expect", "never")
-SEVERITIES: Final = ("blocker", "critical", "normal", "minor", "trivial")
 WITHIN: Final = 10.0
 FOR: Final = 2.0
 LONGEST: Final = 3600.0

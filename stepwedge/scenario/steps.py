@@ -275,9 +275,15 @@ def unbound(planned: Planned, place: Place, missing: Unbound) -> Outcome:
     return Outcome(verdict, wording.text(verdict, place.line, what, "", [*lines, ("replay", place.replay)]))
 
 
+def broken(planned: Planned, place: Place, said: str) -> Outcome:
+    """Return the outcome of a step that could not be taken, through no fault of the system under test."""
+    lines = [("inside", place.around), ("trouble", said), ("replay", place.replay)]
+    what = f"{planned.kind} {planned.word}"
+    return Outcome(Verdict.BROKEN, wording.text(Verdict.BROKEN, place.line, what, "", lines))
+
+
 def crashed(planned: Planned, place: Place) -> Outcome:
     """Return the outcome of a step in which our own code failed."""
-    what = f"{planned.kind} {planned.word}"
-    lines = [("inside", place.around), ("replay", place.replay)]
-    said = wording.text(Verdict.BROKEN, place.line, what, "Stepwedge itself failed here", lines)
-    return Outcome(Verdict.BROKEN, f"{said}\n\n{traceback.format_exc().rstrip()}")
+    outcome = broken(planned, place, "Stepwedge itself failed here")
+    outcome.message += f"\n\n{traceback.format_exc().rstrip()}"
+    return outcome

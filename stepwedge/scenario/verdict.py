@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+SEVERITIES = ("blocker", "critical", "normal", "minor", "trivial")
+"""How much a scenario matters, in Allure's five words."""
+
+
 class Verdict(StrEnum):
     """What a step, a case or a run came to; the one listed first decides."""
 
