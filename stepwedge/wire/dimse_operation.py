@@ -76,7 +76,7 @@ class Operation:
             self.response["ErrorComment"] = reply.comment[:64]
         if reply.sop_instance:
             self.response["AffectedSOPInstanceUID"] = reply.sop_instance
-        data = self.served.provider.conclude(self.exchange, self.response, data)
+        data = self.acceptor.provider.conclude(self.exchange, self.response, data)
         self.response["CommandDataSetType"] = 1 if data else NO_DATA_SET
         self.exchange.response, self.exchange.response_data = self.response, data
         self.exchange.status = self.response["Status"]

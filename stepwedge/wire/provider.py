@@ -149,10 +149,8 @@ class Provider:
         """N-EVENT-REPORT, on an association that the peer opened."""
         raise Failure(UNRECOGNIZED_OPERATION, "N-EVENT-REPORT is not served")
 
-
-    def conclude(self, exchange: DimseExchange, response: Command, data: bytes) -> bytes:  # noqa: ARG002
-        """Look at a final response before it leaves and return its data set; only a system that is wrong on purpose
-        changes anything here."""
+    def conclude(self, exchange: DimseExchange, response: Command, data: bytes) -> bytes:
+        """Look at a final response before it leaves and return its data set; only a system wrong on purpose changes it."""
         return data
 
 
