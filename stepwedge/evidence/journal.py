@@ -32,7 +32,9 @@ class Journal:
         self.path = folder / "journal.jsonl"
         self._blobs = folder / "blobs"
         self._blobs.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        self._file = os.open(
+            self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
+        )
         self._ends = array("Q", [0])  # offset after each line, so that line n is [ends[n - 1], ends[n])
         self._waiting: list[asyncio.Future[None]] = []
         self._index()
@@ -46,9 +48,14 @@ class Journal:
         """Write one exchange as the next line and return its number; the exchange's own number is ignored."""
         number = len(self._ends)
         exchange = replace(
-            exchange, number=number, request=self._kept(exchange.request), response=self._kept(exchange.response)
+            exchange,
+            number=number,
+            request=self._kept(exchange.request),
+            response=self._kept(exchange.response),
         )
-        line = json.dumps(exchange.to_json(), ensure_ascii=False, default=_plain).encode("utf-8", "backslashreplace")
+        line = json.dumps(exchange.to_json(), ensure_ascii=False, default=_plain).encode(
+            "utf-8", "backslashreplace"
+        )
         _write_all(self._file, line + b"\n")
         self._ends.append(self._ends[-1] + len(line) + 1)
         for future in self._waiting:

@@ -37,6 +37,7 @@ def refusal(identity: Identity, *, patients: Iterable[str] = (), uids: Iterable[
     """Return why these identifiers are refused, without repeating one; empty when they are synthetic.
 
     Args:
+        identity: what counts as synthetic here.
         patients: the IDs of one patient; one of ours among them is enough, since a real system adds its own.
         uids: UIDs, judged only when the lab is strict.
     """

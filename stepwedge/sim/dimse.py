@@ -24,7 +24,7 @@ from stepwedge.sim.address import Address, Entity
 from stepwedge.sim.outbox import Delivery, trouble_word
 from stepwedge.sim.store import Send
 from stepwedge.wire import dimse_asyncio, part10
-from stepwedge.wire.services import Observer
+from stepwedge.wire.results import Instance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
     from stepwedge.wire.dimse import DimseExchange
     from stepwedge.wire.elements import Elements
+    from stepwedge.wire.services import Observer
 
 ANSWERS_KEPT = 500
 """Answers of one query that are written into the journal line decoded; their number is always there."""
@@ -85,15 +86,15 @@ def record(bench: Bench, exchange: DimseExchange, *, peer: str = "", case: str =
 
 
 def _read(
-    exchange: DimseExchange, sop_class: str, instance: str, facts: dict[str, Any]
+    exchange: DimseExchange, sop_class: str, sop: str, facts: dict[str, Any]
 ) -> tuple[list[Elements], Payload, Payload]:
     """Decode the data sets into the facts; one that cannot be read is kept as it came, one that is not synthetic is not kept."""
     request, response = Payload.of(exchange.data), Payload.of(exchange.response_data)
     try:
         if exchange.kind == "C-STORE":
             datasets = [_stored(exchange, facts)]
-            part = part10.Part10(sop_class, instance, exchange.context.transfer, exchange.data)
-            request = Payload.of(part10.write(part))
+            instance = Instance(sop_class, sop, exchange.context.transfer, exchange.data)
+            request = Payload.of(part10.write(instance))
         else:
             datasets = _decoded(exchange, facts)
     except RemoteProtocolError as error:

@@ -21,6 +21,7 @@ from stepwedge.sim.outbox import Delivery, trouble_word
 from stepwedge.sim.store import Change, Send, StoredReply, digest
 from stepwedge.wire import mllp_asyncio
 from stepwedge.wire.hl7 import HL7Error, Message, acknowledgement, parse
+from stepwedge.wire.hl7_values import check
 
 if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Keys
@@ -99,8 +100,7 @@ class Hl7Door:
             self._record(kind, began, peer, error.answer, {}, facts, raw, reply)
             return reply
         if refused := self._refusal(message):
-            error = HL7Error(UNKNOWN_KEY, *refused)
-            reply = self._acknowledge(message, Reply("AE", error=error), raw)
+            reply = self._acknowledge(message, Reply("AE", error=HL7Error(UNKNOWN_KEY, *refused)), raw)
             self._record(
                 message.type,
                 began,
@@ -129,10 +129,7 @@ class Hl7Door:
             facts["repeated"] = True
             return before.reply, "AA"
         try:
-            if before is not None:
-                raise HL7Error(
-                    DUPLICATE_KEY, "MSH-10", f"{message.control} was used before, for another message"
-                )
+            _check(message, before)
             with self._bench.change(self._state) as change:
                 reply = self._handle(message)
                 answer = self._acknowledge(message, reply, message.raw)
@@ -142,8 +139,8 @@ class Hl7Door:
             return self._acknowledge(message, Reply(error.answer, error=error), message.raw), error.answer
         except Exception as trouble:  # noqa: BLE001 - whatever fails in a handler is answered, and the door stays open
             facts["error"] = f"{type(trouble).__name__}: {trouble}"
-            error = HL7Error(INTERNAL_ERROR, "", facts["error"])
-            return self._acknowledge(message, Reply("AE", error=error), message.raw), "AE"
+            internal = HL7Error(INTERNAL_ERROR, "", facts["error"])
+            return self._acknowledge(message, Reply("AE", error=internal), message.raw), "AE"
         return answer, reply.code
 
     def _refusal(self, message: Message) -> tuple[str, str] | None:
@@ -205,6 +202,13 @@ class Hl7Door:
         """Keep what ended a connection."""
         if isinstance(error, WireError):
             self._record("MLLP", time.time(), peer, "garbled", {}, {"error": str(error)}, b"", b"")
+
+
+def _check(message: Message, before: StoredReply | None) -> None:
+    """Refuse what no handler should see: a control ID used for something else, values wrong by themselves."""
+    if before is not None:
+        raise HL7Error(DUPLICATE_KEY, "MSH-10", f"{message.control} was used before, for another message")
+    check(message)
 
 
 _ORDERS = ("ORM", "OMG", "OMI")

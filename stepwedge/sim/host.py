@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ from stepwedge.sim.ports import Ports
 from stepwedge.sim.quirks import Quirk, Quirks, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from stepwedge.sim.simulator import Simulator
+    from stepwedge.sim.web import WebServer
 
 READY = "hospital.json"
 PARENT_LOOKS = 0.25
@@ -79,25 +81,14 @@ class Host:
         self._ports = Ports(state / "ports.json")
         self.simulators: dict[str, Simulator] = {}
         packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
-        known: dict[str, dict[str, Quirk]] = {
-            name: getattr(package, "QUIRKS", {}) for name, package in packages.items()
-        }
-        everybody = {quirk for each in known.values() for quirk in each}
-        for quirk in quirks:
-            if quirk not in everybody:
-                raise unknown(quirk, everybody)
+        known = {name: dict(getattr(package, "QUIRKS", {})) for name, package in packages.items()}
+        _check(quirks, known.values())
         for name, part in plan.parts.items():
+            folder = state / name
             bench = Bench(
-                name,
-                part.role,
-                part.settings,
-                state / name,
-                seed,
-                self.journal,
-                self.directory,
-                self._ports,
-                Quirks(known[name]),
+                name, part.role, part.settings, folder, seed, self.journal, self.directory, self._ports
             )
+            bench.quirks = Quirks(known[name])
             bench.quirks.set(quirk for quirk in quirks if quirk in known[name])
             self.simulators[name] = packages[name].build(bench)
 
@@ -147,6 +138,14 @@ class Host:
         draft.replace(self._state / READY)
 
 
+def _check(quirks: Sequence[str], known: Iterable[dict[str, Quirk]]) -> None:
+    """Refuse a quirk that none of the actors can have."""
+    everybody = {name for each in known for name in each}
+    for name in quirks:
+        if name not in everybody:
+            raise unknown(name, everybody)
+
+
 async def serve(host: Host, parent: int | None = None) -> None:
     """Run until SIGTERM or SIGINT, or until the process ``parent`` is gone."""
     loop = asyncio.get_running_loop()
@@ -166,16 +165,22 @@ async def serve(host: Host, parent: int | None = None) -> None:
 
 async def _watch(parent: int, over: asyncio.Event) -> None:
     """Set ``over`` when a process is gone: an aborted run must leave nothing behind."""
-    while _alive(parent):
+    ours = (
+        os.getppid() == parent
+    )  # then a change of our parent tells, even while the dead one still has its number
+    while os.getppid() == parent if ours else _alive(parent):  # noqa: ASYNC110 - the system tells nobody
         await asyncio.sleep(PARENT_LOOKS)
     over.set()
 
 
 def _alive(process: int) -> bool:
+    """Tell whether a process exists; Windows cannot be asked without harm, so there it is taken to exist."""
+    if sys.platform == "win32":
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except PermissionError:
         return True
     return True

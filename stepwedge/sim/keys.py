@@ -128,9 +128,9 @@ def of_url(path: str, query: str) -> Keys:
             add(keys, kind, unquote(value or ""))
     for name, value in parse_qsl(query):
         keyword = _TAGS.get(name.upper(), name)
-        if kind := _NAMES.get(keyword.rpartition(".")[2]):
+        if named := _NAMES.get(keyword.rpartition(".")[2]):
             for part in re.split(r"[\\,]", value):
-                add(keys, kind, part)
+                add(keys, named, part)
     return keys
 
 

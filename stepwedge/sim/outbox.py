@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stepwedge.errors import Broken, LinkLost, NoAnswer, RemoteProtocolError, WireError
-from stepwedge.sim.store import Send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stepwedge.sim.bench import Bench
+    from stepwedge.sim.store import Send
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 5.0

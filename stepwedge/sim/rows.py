@@ -83,7 +83,7 @@ def _dataclass(kind: type) -> Callable[[Any], Any]:
 
 
 def _container(origin: Any, options: tuple[Any, ...]) -> Callable[[Any], Any]:
-    if issubclass(origin, dict) or len(options) > 1 and options[-1] is not Ellipsis and origin is not tuple:
+    if issubclass(origin, dict) or (len(options) > 1 and options[-1] is not Ellipsis and origin is not tuple):
         read = _reader(options[1])
         return lambda value: {key: read(item) for key, item in value.items()}
     if origin is tuple and options[-1] is not Ellipsis:

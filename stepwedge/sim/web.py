@@ -128,22 +128,16 @@ class WebDoor:
         seen = _Seen(time.time())
 
         async def received() -> Message:
-            message = await receive()
-            if message["type"] == "http.request":
-                seen.request += message.get("body", b"")
-            return message
+            return seen.take(await receive())
 
         async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                seen.status, seen.headers = message["status"], dict(message.get("headers", ()))
-            else:
-                seen.response += message.get("body", b"")
-                if not message.get("more_body"):
-                    if seen.status >= SERVER_ERROR:  # a mistake of ours: what it was comes as an exception
-                        seen.held = message
-                        return
-                    self._record(scope, seen)
-            await send(message)
+            if not seen.give(message):
+                await send(message)
+            elif seen.status < SERVER_ERROR:
+                self._record(scope, seen)
+                await send(message)
+            else:  # a mistake of ours: what it was comes as an exception, and is recorded with it
+                seen.held = message
 
         try:
             await self._application(scope, received, sent)
@@ -192,6 +186,20 @@ class _Seen:
     status: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
     held: Message | None = None
+
+    def take(self, message: Message) -> Message:
+        """Keep what came, and pass it on."""
+        if message["type"] == "http.request":
+            self.request += message.get("body", b"")
+        return message
+
+    def give(self, message: Message) -> bool:
+        """Keep what leaves; tell whether it is the last of the answer."""
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], dict(message.get("headers", ()))
+            return False
+        self.response += message.get("body", b"")
+        return not message.get("more_body", False)
 
 
 def _kind(path: str) -> str:

@@ -25,7 +25,9 @@ def hospital(lab, tmp_path):
 
     @contextlib.asynccontextmanager
     async def start(*, state=tmp_path / "state", seed=1, quirks=(), others=None, **settings):
-        plan = Plan({name: Part(given.pop("role", "echo"), given) for name, given in settings.items()}, others or {})
+        plan = Plan(
+            {name: Part(given.pop("role", "echo"), given) for name, given in settings.items()}, others or {}
+        )
         host = Host(plan, state, seed, quirks)
         await host.start()
         try:

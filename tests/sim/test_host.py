@@ -35,7 +35,9 @@ def start(lab, tmp_path):
 
     def go(actors, *more, state=tmp_path / "state"):
         (state / "hospital.json").unlink(missing_ok=True)
-        process = subprocess.Popen([sys.executable, "-c", COMMAND, *arguments(state, actors, *more)], cwd=ROOT)
+        process = subprocess.Popen(
+            [sys.executable, "-c", COMMAND, *arguments(state, actors, *more)], cwd=ROOT
+        )
         processes.append(process)
         return process, ready(state, process)
 
@@ -113,7 +115,11 @@ def test_it_ends_when_its_parent_is_gone(start):
         ({"actors": {}}, (), 'expected an object with "actors"'),
         (ECHO, ("--quirk", "desk.shout"), "did you mean 'desk.shouts'"),
         ({**ECHO, "directory": {"pacs": {"hl7": "http://x"}}}, (), "expected mllp://HOST:PORT"),
-        ({"actors": {"ris": {"role": "echo", "settings": {"hl7_port": 70000}}}}, (), "a port from 1 to 65535"),
+        (
+            {"actors": {"ris": {"role": "echo", "settings": {"hl7_port": 70000}}}},
+            (),
+            "a port from 1 to 65535",
+        ),
     ],
 )
 def test_bad_input_is_said_with_exit_code_2(lab, tmp_path, actors, more, text):
@@ -167,7 +173,7 @@ class Link:
 def test_sigkill_in_the_midst_of_traffic_loses_and_doubles_nothing(start, admission, tmp_path, point):
     """Feed the chain ehr -> ris -> pacs, kill at a seeded moment, restart, repeat what was not acknowledged."""
     chain = {"actors": {"ris": {"role": "echo", "settings": {"tells": ["pacs"]}}, "pacs": {"role": "echo"}}}
-    chance = random.Random(point)
+    chance = random.Random(point)  # noqa: S311 - seeded on purpose
     messages = [admission(f"M{number}", patient=f"SW{number}") for number in range(60)]
     process, told = start(chain)
     acknowledged = set()
@@ -203,5 +209,9 @@ def test_sigkill_in_the_midst_of_traffic_loses_and_doubles_nothing(start, admiss
             assert ask(told["admin"], f"/{actor}/ask", question)["result"]["heard"] == 1, (actor, number)
     exchanges = list(read(tmp_path / "state" / "journal.jsonl"))
     assert [each["number"] for each in exchanges] == list(range(1, len(exchanges) + 1))
-    recorded = {each["keys"]["control"][0] for each in exchanges if each["actor"] == "ris" and each["direction"] == "in"}
+    recorded = {
+        each["keys"]["control"][0]
+        for each in exchanges
+        if each["actor"] == "ris" and each["direction"] == "in"
+    }
     assert acknowledged <= recorded

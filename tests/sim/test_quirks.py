@@ -64,5 +64,5 @@ def test_two_quirks_of_one_habit_see_each_other_as_original_in_the_order_given()
 
 
 def test_an_unknown_quirk_is_refused_with_a_guess():
-    with pytest.raises(BadInput, match="did you mean 'list.all'"):
+    with pytest.raises(BadInput, match=r"did you mean 'list\.all'"):
         Quirks(KNOWN).set(["list.al"])

@@ -1,7 +1,7 @@
 """Tables: indexes, rollback, counters; rows as JSON."""
 
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from enum import Enum
 
 import pytest
@@ -50,7 +50,7 @@ def test_rows_survive_json():
         "P1",
         "A1",
         Status.OLD,
-        (Step("CT", datetime(2026, 11, 24, 9, tzinfo=timezone.utc)),),
+        (Step("CT", datetime(2026, 11, 24, 9, tzinfo=UTC)),),
         {"x": Step("y")},
         date(1970, 1, 1),
         b"\x00\xff",
@@ -122,5 +122,5 @@ def test_identifiers_go_on_after_a_restart_and_differ_between_actors():
 def test_a_change_outside_a_transaction_is_noticed():
     state = Orders()
     state.orders["1"] = Order("1")
-    with pytest.raises(Broken, match="outside bench.change"):
+    with pytest.raises(Broken, match=r"outside bench\.change"):
         state.settled()
