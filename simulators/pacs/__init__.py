@@ -27,7 +27,7 @@ __all__ = ["QUIRKS", "build"]
 
 def build(bench: Bench) -> Simulator:
     """Return an archive standing on ``bench``."""
-    settings = Settings.read(bench.name, bench.settings)
+    settings = Settings.read(bench.settings)
     archive = bench.restore(Archive(bench.seed, bench.name, bench.adopt(PacsHabits())))
     vault = Vault(bench, archive)
     pacs = Pacs(bench, vault, settings)

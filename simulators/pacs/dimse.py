@@ -164,7 +164,7 @@ class Pacs(Provider):
     async def _report(self, promise: Commitment, association: Speaker) -> None:
         """Report on the requester's own association if it is still there after a moment, else call back."""
         deadline = self._bench.clock.tick() + self._settings.event_pause
-        while association.lasts and self._bench.clock.tick() < deadline:
+        while association.lasts and self._bench.clock.tick() < deadline:  # noqa: ASYNC110 - nothing tells of a release
             await asyncio.sleep(self._settings.event_pause / 10)
         try:
             if association.lasts:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.hl7 import Handler
     from stepwedge.sim.messages import Item
     from stepwedge.wire.hl7 import Message
+    from stepwedge.wire.hl7_build import Written
 
     from .state import Archive
 

@@ -5,25 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import BadInput
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-FRAMEWORK = frozenset(
-    {
-        "application",
-        "ae_title",
-        "hl7_port",
-        "dicom_port",
-        "web_port",
-        "hl7_timeout",
-        "web_timeout",
-        "identity",
-        "simulated",
-    }
-)
-"""Settings that the bench and its doors read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +23,6 @@ class Settings:
     destinations: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, name: str, values: Mapping[str, Any]) -> Settings:
-        """Take the actor's mapping of a lab file, refusing what no archive knows."""
-        own = {key: value for key, value in values.items() if key not in FRAMEWORK}
-        if strange := sorted(set(own) - set(cls.__dataclass_fields__)):
-            raise BadInput(f"actor {name}", f"settings {', '.join(cls.__dataclass_fields__)}", strange[0])
-        return cls(**own)
+    def read(cls, given: Mapping[str, Any]) -> Settings:
+        """Read what concerns the archive; ports, AE title and time limits belong to the bench."""
+        return cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})

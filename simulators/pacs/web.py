@@ -14,7 +14,7 @@ from stepwedge.sim.web import note
 from stepwedge.wire import dicomjson, multipart, part10
 from stepwedge.wire.dictionary import describe, find
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, recode
-from stepwedge.wire.services import Instance as StoredInstance
+from stepwedge.wire.results import Instance as StoredInstance
 
 from . import query
 

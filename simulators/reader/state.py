@@ -48,9 +48,8 @@ class Desk(State):
     ) -> Signed:
         """Make the report of a study that was found in the archive.
 
-        Args:
-            study: the archive's answer; patient and accession number are taken from it, never from memory.
-            order: order object of the scenario, for the numbers an archive does not have; may be empty.
+        Patient and accession number are taken from the archive's answer, never from memory; ``order`` (may be empty)
+        gives the numbers that an archive does not have.
         """
         previous = next(reversed([*self.reports.values()]), None)
         accession = str(study.get("AccessionNumber", ""))

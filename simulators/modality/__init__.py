@@ -1,0 +1,39 @@
+"""The acquisition modality, here a CT scanner: worklist, performed procedure step, images, storage commitment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stepwedge.sim.dimse import DimseDoor
+from stepwedge.sim.rows import pack
+from stepwedge.sim.simulator import Simulator
+
+from .acts import Acts
+from .dimse import ACCEPTS, Console
+from .habits import ModalityHabits
+from .quirks import QUIRKS
+from .settings import Settings
+from .state import Scanner
+
+if TYPE_CHECKING:
+    from stepwedge.sim.bench import Bench
+
+__all__ = ["QUIRKS", "build"]
+
+
+def build(bench: Bench) -> Simulator:
+    """Return a scanner standing on ``bench``."""
+    settings = Settings.read(bench.settings)
+    scanner = bench.restore(Scanner(bench.seed, bench.name, bench.ae_title, bench.adopt(ModalityHabits())))
+    console = Console(bench, scanner)
+    return Simulator(
+        bench,
+        scanner,
+        doors=[DimseDoor(bench, console, ACCEPTS)],
+        acts=Acts(bench, scanner, console, settings).words(),
+        asks={
+            "exam": lambda args: pack(scanner.exams.get(args["uid"])),
+            "disk": lambda _: pack(list(scanner.pictures.values())),
+            "commitment": lambda args: pack(scanner.transactions.get(args["transaction"])),
+        },
+    )

@@ -1,0 +1,343 @@
+"""What the scanner does when told: worklist, exam, images, storage, commitment."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.errors import BadInput, LinkLost, NoAnswer, Refused
+from stepwedge.sim import phantom
+from stepwedge.sim.dimse import calling
+from stepwedge.sim.files import Files, name_of
+from stepwedge.sim.web import Web
+from stepwedge.wire import dicomjson, multipart, part10
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode, tag_of
+from stepwedge.wire.results import Instance
+from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, MPPS, WORKLIST
+
+from .state import STEP, Exam, Picture, Shelf, Transaction, image_header
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from stepwedge.sim.bench import Bench
+    from stepwedge.sim.simulator import Case
+
+    from .dimse import Console
+    from .settings import Settings
+    from .state import Scanner
+
+Elements = dict[str, Any]
+Args = dict[str, Any]
+
+STEP_KEYS = {
+    "Modality": "",
+    "ScheduledStationAETitle": "",
+    "ScheduledProcedureStepStartDate": "",
+    "ScheduledProcedureStepStartTime": "",
+    "ScheduledPerformingPhysicianName": "",
+    "ScheduledProcedureStepDescription": "",
+    "ScheduledStationName": "",
+    "ScheduledProcedureStepLocation": "",
+    "ScheduledProtocolCodeSequence": [],
+    "PreMedication": "",
+    "ScheduledProcedureStepID": "",
+    "ScheduledProcedureStepStatus": "",
+}
+RETURN_KEYS: Elements = {
+    # IHE RAD TF-2 table 4.5-1: return keys of the modality worklist query
+    "AccessionNumber": "",
+    "ReferringPhysicianName": "",
+    "ReferencedStudySequence": [],
+    "ReferencedPatientSequence": [],
+    "PatientName": "",
+    "PatientID": "",
+    "IssuerOfPatientID": "",
+    "PatientBirthDate": "",
+    "PatientSex": "",
+    "PatientWeight": "",
+    "MedicalAlerts": "",
+    "Allergies": "",
+    "PregnancyStatus": "",
+    "PatientState": "",
+    "StudyInstanceUID": "",
+    "RequestingPhysician": "",
+    "RequestedProcedureDescription": "",
+    "RequestedProcedureCodeSequence": [],
+    "AdmissionID": "",
+    "CurrentPatientLocation": "",
+    "RequestedProcedureID": "",
+    "RequestedProcedurePriority": "",
+    "PatientTransportArrangements": "",
+    "PlacerOrderNumberImagingServiceRequest": "",
+    "FillerOrderNumberImagingServiceRequest": "",
+}
+
+
+def worklist_query(keys: Mapping[str, Any], station: str, today: str) -> Elements:
+    """Return the C-FIND identifier: with keys the patient based query, without the broad query (RAD-5, 4.5.4.1)."""
+    given = dict(keys) or {
+        "Modality": "CT",
+        "ScheduledStationAETitle": station,
+        "ScheduledProcedureStepStartDate": today,
+    }
+    for key in given:
+        tag_of(key)
+    step = STEP_KEYS | {key: value for key, value in given.items() if key in STEP_KEYS}
+    return RETURN_KEYS | {key: value for key, value in given.items() if key not in STEP_KEYS} | {STEP: [step]}
+
+
+class Acts:
+    """The words of a scanner."""
+
+    def __init__(self, bench: Bench, scanner: Scanner, console: Console, settings: Settings) -> None:
+        self._bench = bench
+        self._scanner = scanner
+        self._console = console
+        self._settings = settings
+        self._disk = Files(bench.folder / "disk")
+        self._web = Web(bench)
+
+    def words(self) -> dict[str, Callable[[Args, Case], Awaitable[Args]]]:
+        """Return the words by name."""
+        return {
+            "fetch_worklist": self.fetch_worklist,
+            "start_exam": self.start_exam,
+            "acquire": self.acquire,
+            "store_images": self.store_images,
+            "commit": self.commit,
+            "complete_exam": self.complete_exam,
+            "discontinue_exam": self.discontinue_exam,
+        }
+
+    async def fetch_worklist(self, args: Args, case: Case) -> Args:
+        """Ask the RIS and keep the answers on the console (RAD-5)."""
+        query = worklist_query(args, self._bench.ae_title, f"{self._bench.clock.now():%Y%m%d}")
+        async with calling(
+            self._bench, self._settings.worklist, [WORKLIST], door="worklist", case=case.id
+        ) as association:
+            answers = await association.find(WORKLIST, query)
+        if answers.category != "success":
+            raise Refused(f"the worklist query ended with {answers.status:04X} {answers.comment}".strip())
+        shelf = self._scanner.shelves.get(key := repr(sorted(args.items())))
+        entries = self._scanner.habits.worklist(list(answers), list(shelf.entries) if shelf else [])
+        with self._bench.change(self._scanner):
+            self._scanner.shelves[key] = Shelf(tuple(entries))
+        return {"entries": entries, "count": len(entries)} | ({"entry": entries[0]} if entries else {})
+
+    async def start_exam(self, args: Args, case: Case) -> Args:
+        """Begin a performed procedure step at its manager (RAD-6)."""
+        with self._bench.change(self._scanner):
+            mint = self._scanner.mint(case.id, case.seed)
+            uid, own_study = mint.uid("mpps"), mint.uid("study")
+        now = self._bench.clock.now()
+        exam = self._scanner.start(args["entry"], int(args.get("step") or 0), uid, own_study, now)
+        async with calling(
+            self._bench, self._settings.worklist, [MPPS], door="worklist", case=case.id
+        ) as association:
+            result = await association.create(MPPS, uid, exam.sent)
+        if result.category not in {"success", "warning"}:
+            raise Refused(f"the exam was not accepted: N-CREATE {result.status:04X} {result.comment}".strip())
+        with self._bench.change(self._scanner):
+            self._scanner.exams[uid] = exam
+        return {
+            "uid": uid,
+            "study": exam.study,
+            "accession": exam.accession,
+            "patient": exam.patient,
+            "station": self._bench.ae_title,
+            "entry": exam.entry,
+        }
+
+    async def acquire(self, args: Args, case: Case) -> Args:
+        """Make a series of phantom images and keep it on the disk."""
+        exam = self._scanner.exam(args["mpps"])
+        count = int(args.get("images") or 3)
+        shape = phantom.recipe(args.get("recipe") or self._protocol(exam))
+        seed = self._bench.seed if case.seed is None else case.seed
+        earlier = {one.series for one in self._scanner.pictures.values() if one.study == exam.study}
+        with self._bench.change(self._scanner):
+            mint = self._scanner.mint(case.id, case.seed)
+            series, frame = mint.uid("series"), mint.uid("frame")
+            repeated = image_header(exam, self._bench.name, series, len(earlier) + 1, frame)
+            pictures = []
+            for number in range(1, count + 1):
+                image = phantom.image(shape, number, self._bench.clock.now(), seed, series)
+                elements = image | repeated | {"SOPInstanceUID": mint.uid("instance")}
+                data = encode(elements, explicit=True)
+                picture = Picture(
+                    elements["SOPInstanceUID"],
+                    elements["SOPClassUID"],
+                    series,
+                    exam.study,
+                    exam.uid,
+                    number,
+                    phantom.pixel_hash(elements["PixelData"]),
+                    name_of(data),
+                )
+                self._disk.keep(picture.file, data)
+                self._scanner.pictures[picture.sop] = picture
+                pictures.append(picture)
+        return {
+            "series": series,
+            "study": exam.study,
+            "instances": [
+                {"sop": one.sop, "sop_class": one.sop_class, "pixels": one.pixels, "number": one.number}
+                for one in pictures
+            ],
+            "count": len(pictures),
+            "mpps": exam.uid,
+        }
+
+    def _protocol(self, exam: Exam) -> str:
+        """Return the phantom of the scheduled protocol."""
+        codes = [item.get("CodeValue", "") for item in exam.sent["PerformedProtocolCodeSequence"] or []]
+        return next(
+            (self._settings.protocols[code] for code in codes if code in self._settings.protocols), "ct-chest"
+        )
+
+    async def store_images(self, args: Args, case: Case) -> Args:
+        """Send images to the archive (RAD-8); a refused one stays on the disk and is counted, not hidden."""
+        pictures = self._scanner.chosen(args["images"])
+        if (alter := args.get("alter")) not in {None, "", "pixels"}:
+            raise BadInput("store_images: alter", "pixels", repr(alter))
+        objects = [(one, self._data(one, altered=alter == "pixels")) for one in pictures]
+        send = {"c-store": self._c_store, "stow-rs": self._stow}.get(door := args.get("door") or "c-store")
+        if send is None:
+            raise BadInput("store_images: door", "c-store or stow-rs", repr(door))
+        sent = await send(objects, case)
+        with self._bench.change(self._scanner):
+            for one in sent:
+                picture = self._scanner.pictures[one["sop"]]
+                if picture.status in {"acquired", "refused"} and not alter:
+                    status = "stored" if one["stored"] else "refused"
+                    self._scanner.pictures[picture.sop] = replace(picture, status=status)
+        stored = sum(one.pop("stored") for one in sent)
+        return {"sent": sent, "stored": stored, "refused": len(sent) - stored}
+
+    def _data(self, picture: Picture, *, altered: bool) -> bytes:
+        data = self._disk.read(picture.file)
+        if not altered:
+            return data
+        elements = decode(data, explicit=True)
+        return encode(elements | {"PixelData": phantom.altered(elements["PixelData"])}, explicit=True)
+
+    async def _c_store(self, objects: list[tuple[Picture, bytes]], case: Case) -> list[Args]:
+        classes = dict.fromkeys(picture.sop_class for picture, _ in objects)
+        contexts = [(sop_class, (syntax,)) for sop_class in classes for syntax in (EXPLICIT_LE, IMPLICIT_LE)]
+        sent: list[Args] = []
+        async with calling(self._bench, self._settings.archive, contexts, case=case.id) as association:
+            for picture, data in objects:
+                result = await association.store(picture.sop_class, picture.sop, EXPLICIT_LE, data)
+                taken = result.category in {"success", "warning"}
+                sent.append(
+                    {
+                        "sop": picture.sop,
+                        "status": f"{result.status:04X}",
+                        "comment": result.comment,
+                        "stored": taken,
+                    }
+                )
+        return sent
+
+    async def _stow(self, objects: list[tuple[Picture, bytes]], case: Case) -> list[Args]:
+        files = [part10.write(Instance(one.sop_class, one.sop, EXPLICIT_LE, data)) for one, data in objects]
+        body, content_type = multipart.encode(files, "application/dicom")
+        headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
+        sops = [picture.sop for picture, _ in objects]
+        answer = await self._web.ask(
+            self._settings.archive,
+            "POST",
+            "/studies",
+            headers=headers,
+            body=body,
+            case=case.id,
+            found={"sop": sops, "study": list({picture.study for picture, _ in objects})},
+        )
+        if answer.status not in {200, 202, 409}:
+            raise Refused(f"POST /studies was answered {answer.status}")
+        told = (dicomjson.loads(answer.body) or [{}])[0]
+        good = {item.get("ReferencedSOPInstanceUID") for item in told.get("ReferencedSOPSequence") or []}
+        bad = {
+            item.get("ReferencedSOPInstanceUID"): f"{int(item.get('FailureReason') or 0):04X}"
+            for item in told.get("FailedSOPSequence") or []
+        }
+        return [
+            {
+                "sop": sop,
+                "status": bad.get(sop, "0000" if sop in good else str(answer.status)),
+                "comment": "",
+                "stored": sop in good and sop not in bad,
+            }
+            for sop in sops
+        ]
+
+    async def commit(self, args: Args, case: Case) -> Args:
+        """Ask for storage commitment and wait for the result, on the same association or on a new one (RAD-10)."""
+        pictures = self._scanner.chosen(args["images"])
+        if (event := args.get("event") or "same") not in {"same", "new"}:
+            raise BadInput("commit: event", "same or new", repr(event))
+        with self._bench.change(self._scanner):
+            mint = self._scanner.mint(case.id, case.seed)
+            uid = mint.uid("transaction")
+            extra = [
+                (phantom.CT_IMAGE_STORAGE, mint.uid("never sent")) for _ in range(int(args.get("extra") or 0))
+            ]
+            references = [*((one.sop_class, one.sop) for one in pictures), *extra]
+            self._scanner.transactions[uid] = Transaction(uid, tuple(sop for _, sop in references))
+        request = {
+            "TransactionUID": uid,
+            "ReferencedSOPSequence": [
+                {"ReferencedSOPClassUID": sop_class, "ReferencedSOPInstanceUID": sop}
+                for sop_class, sop in references
+            ],
+        }
+        async with calling(self._bench, self._settings.archive, [COMMITMENT], case=case.id) as association:
+            result = await association.action(COMMITMENT, COMMITMENT_INSTANCE, 1, request)
+            if result.category != "success":
+                raise Refused(
+                    f"the request was refused: N-ACTION {result.status:04X} {result.comment}".strip()
+                )
+            if event == "same":
+                # An archive may still prefer a new association (PS3.4 J.3.3): then the listener hears it.
+                with contextlib.suppress(NoAnswer, LinkLost, Refused):
+                    await self._hear(association)
+        done = await self._console.wait(uid, self._settings.commitment)
+        return {
+            "transaction": uid,
+            "committed": list(done.committed),
+            "failed": [{"sop": sop, "reason": reason} for sop, reason in done.failed],
+            "arrived": done.arrived,
+        }
+
+    async def _hear(self, association: Any) -> None:
+        reported = await association.next_event(self._settings.same_association)
+        self._console.take(reported.attributes, "same")
+
+    async def complete_exam(self, args: Args, case: Case) -> Args:
+        """End a performed procedure step with everything that was acquired (RAD-7)."""
+        self._scanner.chosen(args["images"])
+        return await self._finish(args, case, "complete", "")
+
+    async def discontinue_exam(self, args: Args, case: Case) -> Args:
+        """Break a performed procedure step off, with the reason (CID 9300)."""
+        reason = args.get("reason") or "110513^Discontinued for unspecified reason^DCM"
+        return await self._finish(args, case, "discontinue", reason)
+
+    async def _finish(self, args: Args, case: Case, event: str, reason: str) -> Args:
+        exam = self._scanner.exam(args["mpps"])
+        with self._bench.change(self._scanner):
+            spare = self._scanner.mint(case.id, case.seed).uid("series")
+        status, attributes = self._scanner.finished(exam, event, self._bench.clock.now(), spare, reason)
+        async with calling(
+            self._bench, self._settings.worklist, [MPPS], door="worklist", case=case.id
+        ) as association:
+            result = await association.set(MPPS, exam.uid, attributes)
+        if result.category not in {"success", "warning"}:
+            raise Refused(
+                f"the end of the exam was not accepted: N-SET {result.status:04X} {result.comment}".strip()
+            )
+        with self._bench.change(self._scanner):
+            self._scanner.exams[exam.uid] = replace(exam, status=status)
+        return {"status": status, "uid": exam.uid}

@@ -1,0 +1,35 @@
+"""The reading workstation: finds and opens studies, signs reports and adds to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stepwedge.sim.dimse import DimseDoor
+from stepwedge.sim.rows import pack
+from stepwedge.sim.simulator import Simulator
+
+from .acts import Acts
+from .habits import ReaderHabits
+from .quirks import QUIRKS
+from .retrieval import Screen, accepted
+from .settings import Settings
+from .state import Desk
+
+if TYPE_CHECKING:
+    from stepwedge.sim.bench import Bench
+
+__all__ = ["QUIRKS", "build"]
+
+
+def build(bench: Bench) -> Simulator:
+    """Return a reading workstation standing on ``bench``."""
+    settings = Settings.read(bench.settings)
+    desk = bench.restore(Desk(bench.seed, bench.name, bench.adopt(ReaderHabits())))
+    screen = Screen()
+    return Simulator(
+        bench,
+        desk,
+        doors=[DimseDoor(bench, screen, accepted())],
+        acts=Acts(bench, desk, screen, settings).words(),
+        asks={"report": lambda args: pack(desk.reports.get(args["report"]))},
+    )

@@ -1,0 +1,179 @@
+"""What the radiologist does when told: find, open, sign, add."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.errors import BadInput, Failed, Refused
+from stepwedge.sim.dimse import calling
+from stepwedge.sim.messages import Envelope, report_message
+from stepwedge.sim.store import Send
+from stepwedge.sim.web import Web
+from stepwedge.wire import dicomjson
+from stepwedge.wire.elements import tag_of
+from stepwedge.wire.services import STUDY_FIND
+
+from .retrieval import Retriever, Screen, shown
+from .state import full_text
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from stepwedge.sim.bench import Bench
+    from stepwedge.sim.simulator import Case
+
+    from .settings import Settings
+    from .state import Desk, Signed
+
+Elements = dict[str, Any]
+Args = dict[str, Any]
+
+STUDY_KEYS: Elements = {
+    "PatientName": "",
+    "PatientID": "",
+    "IssuerOfPatientID": "",
+    "PatientBirthDate": "",
+    "PatientSex": "",
+    "StudyInstanceUID": "",
+    "StudyDate": "",
+    "StudyTime": "",
+    "StudyID": "",
+    "StudyDescription": "",
+    "AccessionNumber": "",
+    "ModalitiesInStudy": "",
+    "NumberOfStudyRelatedSeries": "",
+    "NumberOfStudyRelatedInstances": "",
+}
+
+
+class Acts:
+    """The words of a reading workstation."""
+
+    def __init__(self, bench: Bench, desk: Desk, screen: Screen, settings: Settings) -> None:
+        self._bench = bench
+        self._desk = desk
+        self._settings = settings
+        self._web = Web(bench)
+        self._retriever = Retriever(bench, settings.archive, screen, self._web)
+
+    def words(self) -> dict[str, Callable[[Args, Case], Awaitable[Args]]]:
+        """Return the words by name."""
+        return {
+            "find_study": self.find_study,
+            "retrieve": self.retrieve,
+            "sign_report": self.sign_report,
+            "add_addendum": self.add_addendum,
+        }
+
+    async def find_study(self, args: Args, case: Case) -> Args:
+        """Look studies up in the archive (RAD-14)."""
+        keys = {key: value for key, value in args.items() if key not in {"accession", "study", "door"}}
+        for key in keys:
+            tag_of(key)
+        if args.get("accession"):
+            keys["AccessionNumber"] = args["accession"]
+        if args.get("study"):
+            keys["StudyInstanceUID"] = args["study"]
+        find = {"c-find": self._c_find, "qido-rs": self._qido}.get(door := args.get("door") or "c-find")
+        if find is None:
+            raise BadInput("find_study: door", "c-find or qido-rs", repr(door))
+        studies = await find(keys, case)
+        return {"studies": studies, "count": len(studies)} | (
+            {"study": studies[0].get("StudyInstanceUID", "")} if studies else {}
+        )
+
+    async def _c_find(self, keys: Elements, case: Case) -> list[Elements]:
+        async with calling(self._bench, self._settings.archive, [STUDY_FIND], case=case.id) as association:
+            answers = await association.find(STUDY_FIND, {"QueryRetrieveLevel": "STUDY"} | STUDY_KEYS | keys)
+        if answers.category != "success":
+            raise Refused(f"the query ended with {answers.status:04X} {answers.comment}".strip())
+        return list(answers)
+
+    async def _qido(self, keys: Elements, case: Case) -> list[Elements]:
+        query = {key: str(value) for key, value in keys.items()} | {
+            "includefield": "StudyDescription,IssuerOfPatientID"
+        }
+        headers = {"Accept": "application/dicom+json"}
+        answer = await self._web.ask(
+            self._settings.archive, "GET", "/studies", query=query, headers=headers, case=case.id
+        )
+        if answer.status not in {200, 204}:
+            raise Refused(f"the query was answered {answer.status}")
+        return dicomjson.loads(answer.body) if answer.body else []
+
+    async def retrieve(self, args: Args, case: Case) -> Args:
+        """Open a study (RAD-16)."""
+        ways = {"c-move": self._retriever.move, "c-get": self._retriever.get, "wado-rs": self._retriever.wado}
+        if (way := ways.get(door := args.get("door") or "c-move")) is None:
+            raise BadInput("retrieve: door", ", ".join(ways), repr(door))
+        status, instances = await way(args["study"], case)
+        return {"instances": [shown(one) for one in instances], "count": len(instances), "status": status}
+
+    async def sign_report(self, args: Args, case: Case) -> Args:
+        """Sign the report of a study that stands in the archive, and send it to the report manager (RAD-128)."""
+        order = args.get("order") or {}
+        accession = args.get("accession") or order.get("accession", "")
+        study = await self._study(accession, args.get("study") or order.get("study") or "", case)
+        with self._bench.change(self._desk) as change:
+            now = self._bench.clock.now()
+            signed = self._desk.sign(study, order, args["text"], args.get("status") or "F", now)
+            send = change.send(self._message(signed, case))
+        return await self._told(signed, send)
+
+    async def add_addendum(self, args: Args, case: Case) -> Args:
+        """Add to a signed report, and send it again (ORU^R01 with the addendum as an observation of its own)."""
+        report = args["report"]
+        number = report["report"] if isinstance(report, dict) else str(report)
+        if (old := self._desk.reports.get(number)) is None:
+            raise BadInput("add_addendum: report", "a report signed at this workstation", repr(number))
+        study = await self._study("", old.event.study, case)
+        with self._bench.change(self._desk) as change:
+            now = self._bench.clock.now()
+            signed = self._desk.addendum(number, args["text"], args.get("status") or "A", study, now)
+            send = change.send(self._message(signed, case))
+        return await self._told(signed, send)
+
+    async def _study(self, accession: str, uid: str, case: Case) -> Elements:
+        """Return the archive's answer about the one study that is reported: patient and number come from there."""
+        if not accession and not uid:
+            raise BadInput("sign_report", "an order, an accession number or a study", "none of them")
+        keys = {"AccessionNumber": accession} if accession else {"StudyInstanceUID": uid}
+        found = await self._c_find(keys, case)
+        if uid and len(found) > 1:
+            found = [one for one in found if one.get("StudyInstanceUID") == uid]
+        if len(found) != 1:
+            named = ", ".join(f"{key} {value}" for key, value in keys.items())
+            raise Failed(
+                f"the archive has {len(found) or 'no'} studies with {named}; a report needs exactly one"
+            )
+        return found[0]
+
+    def _message(self, signed: Signed, case: Case) -> Send:
+        control = self._desk.control()
+        receiver = self._bench.directory.get(self._settings.reports)
+        envelope = Envelope(
+            self._bench.application,
+            (receiver.application if receiver else None) or f"SW_{self._settings.reports.upper()}",
+            control,
+            self._bench.clock.now(),
+            signed.version,
+        )
+        raw = report_message(signed.event, signed.patient, envelope)
+        return Send(self._settings.reports, raw, control=control, case=case.id)
+
+    async def _told(self, signed: Signed, send: Send) -> Args:
+        """Wait for the report manager's acknowledgement; its no is our failure to report."""
+        delivery = await self._bench.outbox.answer(send, within=self._settings.patience)
+        if delivery.reason:
+            raise Refused(f"the report was not taken: {delivery.reason}")
+        event = signed.event
+        return {
+            "report": signed.number,
+            "accession": event.accession,
+            "placer": event.placer,
+            "filler": event.filler,
+            "study": event.study,
+            "status": "F" if event.letter == "A" else event.letter,
+            "text": full_text(event),
+            "answer": "AA",
+        }
