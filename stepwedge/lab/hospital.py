@@ -172,7 +172,7 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
     own = state / name
     own.mkdir(parents=True, exist_ok=True)
     env = {"STEPWEDGE_STATE": str(own.resolve()), **told.env}
-    command = [*python("-m", "stepwedge.lab.keep"), *told.command]
+    command = [*python("-m", "stepwedge.lab.keep"), *(word.replace("{state}", env["STEPWEDGE_STATE"]) for word in told.command)]
     child = Child.start(name, command, state / f"{name}.log", env=env, cwd=lab.file.resolve().parent)
     door = "web" if told.ready == "http" else told.ready
     try:

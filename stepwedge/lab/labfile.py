@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from stepwedge import kit
 from stepwedge.actors.words import did_you_mean
 from stepwedge.errors import BadInput
 from stepwedge.lab.claims import CLAIMS, effective
-from stepwedge.lab.schema import LabText, Part, Real, Simulated, actor
+from stepwedge.lab.schema import LabText, Part, Real, Simulated, Start, actor
 from stepwedge.scenario import source
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 DEFAULT = "fixtures/labs/default.yaml"
+BUILT_IN = {"STEPWEDGE_PYTHON": sys.executable}
+"""Variables that every lab file may name, besides those of the environment."""
+
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 _SECRET = re.compile(r"pass(word|phrase|wd)?$|secret|token|api_?key|private_?key|credential", re.IGNORECASE)
 _WHOLE_INTERNET = 0
@@ -98,7 +102,7 @@ class _Reader:
         try:
             return actor(name, entry)
         except ValidationError as trouble:
-            raise self._explained(trouble, Part, where) from None
+            raise self._explained(trouble, Start, (*where, "start")) from None
         except Exception as trouble:
             if (context := getattr(trouble, "context", None)) is None:
                 raise
@@ -118,7 +122,7 @@ class _Reader:
 
         def one(found: re.Match[str]) -> str:
             name, default = found.groups()
-            if (text := os.environ.get(name, default)) is None:
+            if (text := {**BUILT_IN, **os.environ}.get(name, default)) is None:
                 raise self._bad(
                     where,
                     f"the environment variable {name} to be set",
@@ -281,6 +285,10 @@ def _said(error: ErrorDetails, model: type[Part]) -> tuple[str, Any, str]:
         return f"one of the keys {', '.join(known)}", key, did_you_mean(key, known).strip(" ;")
     if kind == "missing":
         return f"the key {error['loc'][-1]}", "none", "every lab file needs it"
+    if kind == "too_short":
+        return "at least one entry", found, ""
+    if kind == "tuple_type":
+        return "a list", found, "write it in brackets: [a, b]"
     if kind in {"int_type", "float_type", "bool_type", "string_type"}:
         names = {"int_type": "a whole number", "float_type": "a number", "bool_type": "true or false"}
         return names.get(kind, "a text"), found, 'mind the quotes: "7.3" is a text, 7.3 a number'

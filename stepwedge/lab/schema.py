@@ -146,7 +146,7 @@ class Start(Part):
     """How the lab itself starts a real system: a child process, ended with the lab.
 
     Attributes:
-        command: program and arguments; run in the lab file's folder, without a shell.
+        command: program and arguments; run in the lab file's folder, without a shell; ``{state}`` is that folder of its own.
         ready: the door that must answer before the system counts as started.
         env: added to its environment; ``STEPWEDGE_STATE`` is always set to a folder of its own.
         seconds: how long it may take to become ready.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.padding import Padding
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stepwedge.report.run_model import Case, Run
 
 
-def say(console: Console, run: Run, shown_as: Path, said: dict[str, Any]) -> None:
+def say(console: Console, run: Run, shown_as: Path) -> None:
     """Print the end of a run."""
     for case in run.cases:
         if case.verdict not in {"passed", "skipped"}:
@@ -38,7 +38,8 @@ def say(console: Console, run: Run, shown_as: Path, said: dict[str, Any]) -> Non
     style = STYLES[run.verdict]
     headline = ABORTED if run.aborted else HEADLINES[run.verdict]
     counts = ", ".join(f"{count} {word}" for word, count in run.counts.items() if count) or "no case"
-    seconds = f" in {said['seconds']:.1f} s" if said.get("seconds") else ""
+    took = summary.seconds_between(run.about.get("started"), (run.end or {}).get("finished"))
+    seconds = f" in {took:.1f} s" if took else ""
     console.print(f"[{style}]{SIGNS[run.verdict]} {headline}[/]  {counts}{seconds}", highlight=False)
     console.print(f"  report   {shown_as / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"  summary  {shown_as / 'summary.json'}", highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge import kit
 from stepwedge.report import manifest, story, summary, timeline, words
-from stepwedge.report.write import replace
+from stepwedge.report.atomic import replace
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import BadInput
-from stepwedge.report.write import replace
+from stepwedge.report.atomic import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from rich.table import Table
 from stepwedge.errors import BadInput
 from stepwedge.lab import prove
 from stepwedge.report import html, run_model, summary, timeline
-from stepwedge.report.write import replace
+from stepwedge.report.atomic import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -57,9 +57,10 @@ def run(console: Console, wish: launch.Wish, folder: Path | None, *, quiet: bool
     code = child.process.returncode
     if not follower.journals:
         return _never_began(child, code)
-    said = write(folder)
     read = run_model.read(folder)
-    closing.say(console, read, folder, said)
+    if read.aborted or not (folder / "summary.json").is_file():
+        write(folder)  # whoever should have, did not live to do it
+    closing.say(console, read, folder)
     if code == _BAD_INPUT and not read.aborted and not read.cases:
         return _never_began(child, code)
     return read.exit

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from stepwedge import __version__
-from stepwedge.report.write import replace
+from stepwedge.report.atomic import replace
 from stepwedge.scenario.transactions import TRANSACTIONS
 
 if TYPE_CHECKING:
