@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.model.lifecycles import ORDER, IllegalTransition, follow
 from stepwedge.sim.hl7 import Reply
-from stepwedge.sim.messages import REPLY_KIND, read_items, read_merge, read_patient, said
+from stepwedge.sim.messages import REPLY_KIND, confirmation_segments, read_items, read_merge, read_patient, said
 from stepwedge.wire.hl7 import HL7Error
 
 from .state import Expected, patient_key
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from stepwedge.sim.hl7 import Handler
     from stepwedge.sim.messages import Item
     from stepwedge.wire.hl7 import Message
-    from stepwedge.wire.hl7_build import Written
 
     from .state import Archive
 
@@ -76,17 +75,7 @@ def announce(archive: Archive, message: Message, now: datetime) -> Reply:
         if not item.accession:
             raise HL7Error(101, "OBR-18", "a procedure needs an accession number")
         _expect(archive, item, patient_key(patient.id, patient.issuer))
-    return Reply(type=REPLY_KIND.get(message.type), segments=_accepted(message))
-
-
-def _accepted(message: Message) -> list[Written]:
-    """Return what follows MSA in ORR^O02 and ORI^O24: each order group of the request with ORC-1 = OK (table 0119)."""
-    segments: list[Written] = []
-    for group in message.groups("ORC"):
-        segments.append(("ORC", {1: "OK", 2: group.copy("ORC-2"), 3: group.copy("ORC-3")}))
-        segments += [("OBR", {n: one.copy(n) for n in (1, 2, 3, 4, 18)}) for one in group.each("OBR")]
-        segments += [("IPC", {n: one.copy(n) for n in range(1, 10)}) for one in group.each("IPC")]
-    return segments
+    return Reply(type=REPLY_KIND.get(message.type), segments=confirmation_segments(message))
 
 
 def _expect(archive: Archive, item: Item, patient: str) -> None:
