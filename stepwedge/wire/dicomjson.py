@@ -28,6 +28,8 @@ _CONTEXTUAL: Final = frozenset({"OB", "OW", "SS", "US"})
 """PS3.6 leaves the choice between these to other attributes."""
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 _MAX_DEPTH: Final = 32
+_WHOLE: Final = 1e12
+"""Numbers below this are written without ``.0`` when they are whole: DS has 16 characters."""
 _CHARSET: Final = "SpecificCharacterSet"
 _UTF8: Final = "ISO_IR 192"
 
@@ -91,11 +93,13 @@ def _text(vr: str, part: str) -> Any:
 
 def _number(vr: str, part: str) -> int | float | str:
     """Return a JSON number; what is none travels as text (annex F.2.3 allows both)."""
-    try:
-        number = int(part) if vr == "IS" else float(part)
-    except ValueError:
-        return part
-    return number if math.isfinite(number) else part
+    for kind in (int,) if vr == "IS" else (int, float):
+        try:
+            number = kind(part)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else part
+    return part
 
 
 def decode(found: Any, *, place: str = "", depth: int = 0) -> Elements:
@@ -177,7 +181,7 @@ def _read(vr: str, value: Any, place: str) -> Any:
         groups = _expect(value, dict, place)
         return "=".join(_expect(groups.get(name, ""), str, place) for name in _GROUPS).rstrip("=")
     if vr in _NUMBER_TEXTS and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+        return str(int(value)) if float(value).is_integer() and abs(value) < _WHOLE else str(value)
     text: str = _expect(value, str, place)
     if "\\" in text and vr not in _SINGLE:
         raise RemoteProtocolError(

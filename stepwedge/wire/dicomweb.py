@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError, WireError
 from stepwedge.wire import dicomjson, multipart, part10
@@ -222,9 +223,9 @@ class DicomWeb:
         import httpx
 
         headers = {"Accept": accept, **({"Content-Type": content_type} if content_type else {})}
-        request = self._client.build_request(
-            method, self.root + path, params=list(query) or None, headers=headers, content=body or None
-        )
+        asked = "&".join(f"{name}={quote(value, safe='*')}" for name, value in query)
+        url = f"{self.root}{path}{'?' if asked else ''}{asked}"
+        request = self._client.build_request(method, url, headers=headers, content=body or None)
         place, began = f"{method} {request.url}", time.monotonic()
         response: _Response | None = None
         error: WireError | None = None
