@@ -45,6 +45,8 @@ class WebServer:
     async def start(self, host: str, port: int) -> None:
         """Listen; an OSError says that the port cannot be had."""
         listening = socket.create_server((host, port), backlog=BACKLOG)
+        # Connections inherit it; asyncio sets it only on sockets that name their protocol, and 40 ms an answer are lost.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
             self._application,
             lifespan="off",
