@@ -76,6 +76,7 @@ class Running:
             "name": self.lab.name,
             "file": str(self.lab.file),
             "sut": self.lab.text.sut.model_dump(mode="json"),
+            "probe": self.lab.text.probe.ae_title,
             "claims": None if claims is None else sorted(claims),
             "actors": {
                 player.name: {
@@ -172,7 +173,10 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
     own = state / name
     own.mkdir(parents=True, exist_ok=True)
     env = {"STEPWEDGE_STATE": str(own.resolve()), **told.env}
-    command = [*python("-m", "stepwedge.lab.keep"), *(word.replace("{state}", env["STEPWEDGE_STATE"]) for word in told.command)]
+    command = [
+        *python("-m", "stepwedge.lab.keep"),
+        *(word.replace("{state}", env["STEPWEDGE_STATE"]) for word in told.command),
+    ]
     child = Child.start(name, command, state / f"{name}.log", env=env, cwd=lab.file.resolve().parent)
     door = "web" if told.ready == "http" else told.ready
     try:

@@ -14,7 +14,6 @@ def write(run_folder: Path) -> dict[str, Any]:
 
     run = run_model.read(run_folder)
     manifest.keep(run_folder)
-    said = summary.write(run)
     html.write(run)
     allure.write(run)
-    return said
+    return summary.write(run)  # last: where it stands, all reports stand

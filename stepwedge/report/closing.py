@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
 from stepwedge.report import summary
@@ -52,11 +51,8 @@ def _trouble(console: Console, case: Case) -> None:
     console.print(
         f"\n[{STYLES[word]}]{SIGNS[word]} {word}[/]  [bold]{escape(str(case.get('title') or case.id))}[/]  {escape(case.id)}"
     )
-    console.print(
-        Padding(escape(case.message or "no reason was recorded"), (0, 0, 0, 2)),
-        highlight=False,
-        soft_wrap=True,
-    )
+    for line in (case.message or "no reason was recorded").splitlines():
+        console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
     console.print(f"  [dim]{ADVICE[word]}[/]", highlight=False)
 
 

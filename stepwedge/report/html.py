@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge import kit
-from stepwedge.report import manifest, story, summary, timeline, words
+from stepwedge.actors.cast import PROBE_AE
+from stepwedge.report import manifest, run_model, story, summary, timeline, words
 from stepwedge.report.atomic import replace
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def write(run: Run) -> None:
 def render(run: Run) -> str:
     """Return the whole page."""
     said = summary.summarise(run)
-    cases = [CaseView(case, run, at) for at, case in enumerate(run.cases)]
+    worst_first = sorted(run.cases, key=lambda case: run_model.VERDICTS.index(case.verdict))
+    cases = [CaseView(case, run, at) for at, case in enumerate(worst_first)]
     page = environment().get_template("report.html.j2")
     return page.render(
         run=run,
@@ -79,7 +81,7 @@ def _seconds(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Message:
-    """One exchange as the page shows it."""
+    """One exchange as the page shows it; ``twin`` is the number under which its other end wrote it down."""
 
     anchor: str
     number: int
@@ -87,6 +89,7 @@ class Message:
     who: str
     said: str
     answer: str
+    twin: int
     parts: list[tuple[str, str]]
     exchange: Record
 
@@ -98,9 +101,11 @@ class CaseView:
         self.case = case
         self.anchor = f"case-{at + 1}"
         self._folder = run.folder
-        actors = (run.about.get("lab") or {}).get("actors") or {}
-        self._roles = {name: str(one.get("role", name)) for name, one in actors.items()}
-        self.timeline = timeline.draw(case.exchanges, self._roles, self._say)
+        lab = run.about.get("lab") or {}
+        self._roles = {name: str(one.get("role", name)) for name, one in (lab.get("actors") or {}).items()}
+        self._names = {str(lab.get("probe") or PROBE_AE): timeline.PROBE}
+        self._arrows = timeline.arrows(case.exchanges, self._names)
+        self.timeline = timeline.draw(self._arrows, self._roles, self._say)
 
     @property
     def rules(self) -> dict[str, list[Record]]:
@@ -113,48 +118,60 @@ class CaseView:
 
     @property
     def messages(self) -> list[Message]:
-        """Every exchange with what was said on the wire."""
-        return [self._message(exchange) for exchange in self.case.exchanges]
+        """Every exchange with what was said on the wire; what both ends wrote down is shown once."""
+        twins = {
+            twin["number"]: one["number"]
+            for a in self._arrows
+            for one, twin in zip(a.seen, a.twins, strict=False)
+        }
+        return [self._message(exchange, twins.get(exchange["number"], 0)) for exchange in self.case.exchanges]
 
     def name(self, actor: str) -> str:
         """Return an actor's name as a label."""
-        return (
-            actor.upper() if self._roles.get(actor, actor) in {"ehr", "ris", "pacs"} else actor.capitalize()
-        )
+        short = self._roles.get(actor, actor) in {"ehr", "ris", "pacs"} or len(actor) < len("ehr")
+        return actor.upper() if short else "Checks" if actor == timeline.PROBE else actor.capitalize()
 
     def caption(self, actor: str) -> str:
         """Return what an actor is, for readers who do not know the name."""
-        return story.NAMES.get(self._roles.get(actor, actor), "").removeprefix("the ")
+        return story.CAPTIONS.get(self._roles.get(actor, actor), "")
 
     def _say(self, arrow: timeline.Arrow) -> tuple[str, str]:
-        said = story.sentence(arrow.exchange, self.name(arrow.receiver), self._folder)
-        if arrow.count > 1 and arrow.exchange["kind"] == "C-STORE":
-            said = said.replace("an image", f"{arrow.count} images")
-        elif arrow.count > 1:
-            said = f"{said}, asked {arrow.count} times"
-        return f"{self.name(arrow.sender)} {said}", story.answer(arrow.exchange)
+        count = len(arrow.seen)
+        to = self.name(arrow.receiver)
+        if arrow.asks and count > 1:
+            return f"Checks ask {to} what it holds: {count} questions", story.answer(arrow.first)
+        said = self._sentence(arrow.first, arrow.receiver)
+        if arrow.asks:
+            said = said.replace("asks", "ask", 1)
+        if count > 1:
+            said = said.replace("an image", f"{count} images")
+        return f"{self.name(arrow.sender)} {said}", story.answer(arrow.first)
 
-    def _message(self, exchange: Record) -> Message:
-        sender, receiver = timeline.ends(exchange)
+    def _sentence(self, exchange: Record, receiver: str) -> str:
+        return story.sentence(exchange, self.name(receiver), self._roles.get(receiver, receiver), self._folder)
+
+    def _message(self, exchange: Record, twin: int) -> Message:
+        sender, receiver = timeline.ends(exchange, self._names)
         at = summary.moment(exchange.get("at"))
-        text = partial(story.text_of, folder=self._folder)
-        parts = []
-        if exchange["protocol"] == "hl7":
-            parts += [
-                ("sent", _hl7(text(exchange.get("request")))),
-                ("answered", _hl7(text(exchange.get("response")))),
-            ]
-        parts.append(("read from it", _json(exchange.get("facts") or {})))
         return Message(
             anchor=f"{self.anchor}-message-{exchange['number']}",
             number=int(exchange["number"]),
             time=f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}" if at else "",
             who=f"{self.name(sender)} → {self.name(receiver)}",
-            said=story.sentence(exchange, self.name(receiver), self._folder),
+            said=self._sentence(exchange, receiver),
             answer=story.answer(exchange),
-            parts=[(name, body) for name, body in parts if body],
+            twin=twin,
+            parts=[] if twin else self._parts(exchange),
             exchange=exchange,
         )
+
+    def _parts(self, exchange: Record) -> list[tuple[str, str]]:
+        parts = [("read from it", _json(exchange.get("facts") or {}))]
+        if exchange["protocol"] == "hl7":
+            text = partial(story.text_of, folder=self._folder)
+            said = [("sent", exchange.get("request")), ("answered", exchange.get("response"))]
+            parts = [(name, _hl7(text(payload))) for name, payload in said]
+        return [(name, body) for name, body in parts if body]
 
 
 def _hl7(text: str) -> str:

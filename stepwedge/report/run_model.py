@@ -185,7 +185,7 @@ def add(run: Run, cases: dict[str, Case], record: Record) -> None:
     """Put one record where it belongs; records of cases that never began are ignored."""
     kind = record["record"]
     if kind == "run":
-        run.about = run.about or record
+        run.about = {**run.about, **record}  # written once before the lab stands, and again when it does
     elif kind == "end":
         run.end = record
     elif kind == "case":

@@ -51,15 +51,15 @@ _TROUBLE: Final = {
     "refused": "the connection was refused",
     "garbled": "the answer broke the protocol",
 }
-NAMES: Final = {
-    "ehr": "the ward's record system",
-    "ris": "the radiology system (RIS)",
-    "pacs": "the image archive (PACS)",
-    "modality": "the scanner",
-    "reader": "the reading workstation",
-    "probe": "the checks",
+CAPTIONS: Final = {
+    "ehr": "ward's record",
+    "ris": "radiology system",
+    "pacs": "image archive",
+    "modality": "scanner",
+    "reader": "reading room",
+    "probe": "only ask",
 }
-"""What each role is called in a sentence."""
+"""What each role is, for readers who do not know its name."""
 
 
 def bytes_of(payload: Record | None, folder: Path) -> bytes:
@@ -86,11 +86,11 @@ def text_of(payload: Record | None, folder: Path) -> str:
         return data.decode("latin-1")
 
 
-def sentence(exchange: Record, to: str, folder: Path) -> str:
-    """Return what the sender did, without naming the sender: ``sends an image to the archive``."""
+def sentence(exchange: Record, to: str, role: str, folder: Path) -> str:
+    """Return what the sender did, without naming it; ``to`` names the receiver, ``role`` is what the receiver is."""
     kind, facts = str(exchange["kind"]), exchange.get("facts") or {}
     if exchange["protocol"] == "hl7":
-        said = _hl7(kind, to, bytes_of(exchange.get("request"), folder))
+        said = _hl7(kind, to, role, bytes_of(exchange.get("request"), folder))
     elif exchange["protocol"] == "dimse":
         said = _dimse(kind, to, facts)
     elif exchange["protocol"] == "web":
@@ -117,7 +117,7 @@ def answer(exchange: Record) -> str:
     return ""
 
 
-def _hl7(kind: str, to: str, data: bytes) -> str:
+def _hl7(kind: str, to: str, role: str, data: bytes) -> str:
     if kind in _ADT:
         return _ADT[kind].format(to=to)
     control = status = result = ""
@@ -131,7 +131,7 @@ def _hl7(kind: str, to: str, data: bytes) -> str:
     if control in {"SC", "SN", "SR"} and status in _STATUS:
         return f"tells {to}: {_STATUS[status]}"
     if control == "NW":
-        return f"orders the examination from {to}" if kind[:3] != "OMI" else f"tells {to} what is scheduled"
+        return f"tells {to} what is scheduled" if role == "pacs" else f"orders the examination from {to}"
     if control in {"CA", "OC", "DC", "OD"}:
         return f"tells {to} that the order is cancelled"
     if control in {"XO", "XX", "RU"}:
