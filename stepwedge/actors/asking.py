@@ -83,7 +83,7 @@ ENTRY_KEYS: Final = (
 _PATIENT_KEYS: Final = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
 LEVEL_KEYS: Final = {
     # PS3.4 section C.6: what is asked for at each level.
-    "PATIENT": _PATIENT_KEYS,
+    "PATIENT": (*_PATIENT_KEYS, "NumberOfPatientRelatedStudies"),
     "STUDY": (
         *_PATIENT_KEYS,
         "StudyInstanceUID",

@@ -23,6 +23,7 @@ class Account:
         pixels: SHA-256 of the pixels as acquired, by SOP Instance UID; ``acquired`` are its keys.
         by_step: SOP Instance UIDs by the performed step under which they were acquired.
         sent: every image that was sent at least once; ``taken`` those the archive accepted at least once.
+        moved: each successful C-MOVE or C-GET of the whole study, and how many images the archive had taken by then.
         headers: the data set, without pixels, of the first accepted copy.
         committed: images the archive said it answers for; ``uncommitted`` those it said it does not.
     """
@@ -32,6 +33,7 @@ class Account:
     by_step: dict[str, set[str]] = field(default_factory=dict)
     sent: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+    moved: list[tuple[Exchange, int]] = field(default_factory=list)
     headers: dict[str, Elements] = field(default_factory=dict)
     committed: set[str] = field(default_factory=set)
     uncommitted: dict[str, str] = field(default_factory=dict)
@@ -45,6 +47,8 @@ def accounts(exchanges: Iterable[Exchange]) -> list[Account]:
             books.enter(exchange.kind, exchange.facts["result"])
         elif exchange.kind == "C-STORE" and exchange.outcome in _TAKEN and "dataset" in exchange.facts:
             books.keep(exchange.facts["dataset"]["header"])
+        elif exchange.kind in {"C-MOVE", "C-GET"} and exchange.outcome == "0000":
+            books.retrieved(exchange)
     return list(books.accounts.values())
 
 
@@ -75,6 +79,13 @@ class _Books:
         sop = str(header.get("SOPInstanceUID") or "")
         if sop in self.owners:
             self.owners[sop].headers.setdefault(sop, header)
+
+    def retrieved(self, exchange: Exchange) -> None:
+        """Note a retrieval at the study level."""
+        identifier = exchange.facts.get("identifier") or {}
+        account = self.accounts.get(str(identifier.get("StudyInstanceUID") or ""))
+        if account is not None and identifier.get("QueryRetrieveLevel") == "STUDY":
+            account.moved.append((exchange, len(account.taken)))
 
     def _acquired(self, result: dict[str, Any]) -> None:
         study = str(result.get("study") or "")

@@ -11,10 +11,12 @@ from stepwedge.checks.images import altered
 from stepwedge.checks.matchers import show
 from stepwedge.checks.rules.account import Account, accounts, listed
 from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
+from stepwedge.checks.rules.sightings import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from stepwedge.evidence.exchange import Exchange
     from stepwedge.wire.elements import Elements
 
 COERCED: Final = frozenset(
@@ -58,6 +60,9 @@ def every_image_once(facts: CaseFacts) -> Finding:
         if account.sent:
             reached += 1
             differences += _stored(facts, account)
+        for exchange, count in account.moved:
+            reached += 1
+            differences += _counted(exchange, count)
         if account.committed or account.uncommitted:
             reached += 1
             differences += _answered_for(account)
@@ -93,6 +98,14 @@ def _stored(facts: CaseFacts, account: Account) -> Iterator[Difference]:
                 )
     if (back := facts.readback.retrieved(account.study)) is not None:
         yield from _sets(f"study {account.study} as retrieved", account.taken, [image.sop for image in back])
+
+
+def _counted(exchange: Exchange, count: int) -> Iterator[Difference]:
+    """Compare the counters of a successful retrieval with what the archive had taken (PS3.4 C.4.2.1.6 and C.4.3.1.5)."""
+    response = exchange.facts.get("response") or {}
+    for name, wanted in (("NumberOfCompletedSuboperations", count), ("NumberOfFailedSuboperations", 0)):
+        if name in response and int(response[name]) != wanted:
+            yield Difference(f"{labelled(exchange)}: {name}", str(wanted), str(response[name]))
 
 
 def _answered_for(account: Account) -> Iterator[Difference]:
