@@ -18,7 +18,6 @@ from stepwedge.evidence.exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from stepwedge.actors.cast import Admin
     from stepwedge.scenario.record import Recorder
@@ -105,7 +104,7 @@ class CaseView:
     watch: Stopwatch = field(default_factory=Stopwatch)
     keys: dict[str, list[str]] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
-    files: dict[int, Path] = field(default_factory=dict)
+    files: dict[int, str] = field(default_factory=dict)
     strangers: list[Exchange] = field(default_factory=list)
     _known: set[Key] = field(default_factory=set)
 

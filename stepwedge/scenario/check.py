@@ -11,6 +11,7 @@ from stepwedge.checks import check as checks
 from stepwedge.errors import BadInput, StepwedgeError
 from stepwedge.scenario.bindings import Reference, Shape, references
 from stepwedge.scenario.load import FlowFile, Planned, ScenarioFile, Unusable, find_flow, load_scenario
+from stepwedge.scenario.source import Said
 from stepwedge.scenario.variants import Case, cases, duplicates, taken
 
 if TYPE_CHECKING:
@@ -92,12 +93,14 @@ def check_scenario(file: ScenarioFile, known: Known) -> list[Problem]:
             variant = f" in variant {case.variant}" if case.variant else ""
             remedy = "a scenario that expects nothing would always pass"
             problems.append(
-                Problem(file.source.problem(("steps",), f"an expect or a never{variant}", "none", remedy))
+                Problem(
+                    file.source.problem(("steps",), f"an expect or a never{variant}", Said("none"), remedy)
+                )
             )
     for name in sorted(bound.keys() - used):
         expected = f"${name} to be used"
         problems.append(
-            Problem(file.source.problem(bound[name], expected, "no step that does"), warning=True)
+            Problem(file.source.problem(bound[name], expected, Said("no step that does")), warning=True)
         )
     claims = enumerate(file.model.requires)
     problems += [Problem(one) for i, claim in claims for one in _claim(file, known, ("requires", i), claim)]
@@ -186,12 +189,14 @@ class _Walk:
                 if isinstance(found, Reference):
                     self._reference(where, found)
                 else:
-                    self._say(where, found, "another use of $ or {{")
+                    self._say(where, found, Said("another use of $ or {{"))
 
     def _not_empty(self, where: Location, value: Any) -> None:
         """Refuse an empty list or mapping among expectations: it would always hold."""
         if value is None or value in ([], {}):
-            self._say(where, "something to compare with", "nothing", "an empty expectation would always hold")
+            self._say(
+                where, "something to compare with", Said("nothing"), "an empty expectation would always hold"
+            )
         elif isinstance(value, dict):
             for key, part in value.items():
                 if part is not None:
@@ -311,7 +316,7 @@ class _Walk:
             gives[name] = inner.shapes.get(reference.name) if not reference.path else None
         for name in sorted({*inner.bound, *flow.model.parameters} - inner.used):
             where = inner.bound.get(name, ("parameters", name))
-            unused = flow.source.problem(where, f"${name} to be used", "no step that does")
+            unused = flow.source.problem(where, f"${name} to be used", Said("no step that does"))
             inner.problems.append(Problem(unused, warning=True))
         self.problems += inner.problems
         return gives

@@ -14,7 +14,7 @@ from stepwedge.actors.words import did_you_mean
 from stepwedge.errors import BadInput, StepwedgeError
 from stepwedge.scenario import schema
 from stepwedge.scenario.schema import KINDS, Expect, Flow, Model, Never, Scenario
-from stepwedge.scenario.source import Location, Source, read
+from stepwedge.scenario.source import Location, Said, Source, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -170,7 +170,7 @@ M = TypeVar("M", bound=Model)
 def _model(source: Source, model: type[M]) -> M:
     what = model.__name__.lower()
     if source.value is None:
-        raise source.problem((), f"a {what}", "an empty file", "copy one that works and change it")
+        raise source.problem((), f"a {what}", Said("an empty file"), "copy one that works and change it")
     if not isinstance(source.value, dict):
         raise source.problem((), f"a mapping that begins with {what}:", source.value)
     problems = list(_unclear_steps(source))
@@ -178,15 +178,19 @@ def _model(source: Source, model: type[M]) -> M:
         valid = model.model_validate(source.value)
     except ValidationError as trouble:
         problems += [
-            _translated(source, model, one)
-            for one in trouble.errors(include_url=False)
-            if one["type"] != "union_tag_not_found"
+            _translated(source, model, one) for one in trouble.errors(include_url=False) if not _told(one)
         ]
         problems = list({str(problem): problem for problem in problems}.values())
         raise Unusable(sorted(problems, key=lambda problem: _order(problem.place))) from None
     if problems:
         raise Unusable(problems)
     return valid
+
+
+def _told(error: ErrorDetails) -> bool:
+    """Tell whether :func:`_unclear_steps` said it already, and better."""
+    second_kind = error["type"] == "extra_forbidden" and error["loc"][-1] in KINDS
+    return error["type"] == "union_tag_not_found" or second_kind
 
 
 def _order(place: str) -> int:
@@ -205,7 +209,9 @@ def _unclear_steps(source: Source) -> Iterator[BadInput]:
             continue
         kinds = [key for key in step if key in KINDS]
         if len(kinds) > 1:
-            yield source.problem((*here, kinds[1]), expected, " and ".join(kinds), "make two steps of it")
+            yield source.problem(
+                (*here, kinds[1]), expected, Said(" and ".join(kinds)), "make two steps of it"
+            )
         elif not kinds:
             near = next((hint for key in step if (hint := did_you_mean(key, KINDS))), "")
             yield source.problem(here, expected, ", ".join(step), near.strip(" ;"))
@@ -239,9 +245,9 @@ def _translated(source: Source, model: type[Model], error: ErrorDetails) -> BadI
         case "value_error":
             return source.problem(location, str(context["error"]), found)
         case "string_too_short":
-            return source.problem(location, "text", "an empty text")
+            return source.problem(location, "text", Said("an empty text"))
         case "too_short":
-            return source.problem(location, "at least one entry", "an empty list")
+            return source.problem(location, "at least one entry", Said("an empty list"))
         case "too_long" | "string_too_long":
             return source.problem(location, f"at most {context['max_length']}", found)
     remedy = "put it in quotes" if kind == "string_type" and isinstance(found, int | float) else ""
@@ -251,6 +257,8 @@ def _translated(source: Source, model: type[Model], error: ErrorDetails) -> BadI
 def _located(source: Source, loc: tuple[int | str, ...]) -> tuple[Location, Location]:
     """Return where in the file pydantic points to, and what is around it; its union tags stand in no file."""
     here: Location = ()
+    if loc[:1] == ("steps",):
+        loc = (*loc[:2], *loc[3:])  # the third part is the tag of the kind of step
     for part in loc:
         if (*here, part) in source.lines:
             here = (*here, part)

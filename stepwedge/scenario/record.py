@@ -57,8 +57,8 @@ class Recorder:
             self._file = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.write(self._file, line.encode("utf-8", "backslashreplace") + b"\n")
 
-    def exchange(self, case: str, exchange: Exchange) -> Path:
-        """Write one exchange and its payloads; return the file to show as evidence.
+    def exchange(self, case: str, exchange: Exchange) -> str:
+        """Write one exchange and its payloads; return the file to show as evidence, named from where we are.
 
         An HL7 exchange becomes ``0004.hl7`` and ``0004.ack.hl7``, any other ``0004.json`` (what was read from it) with
         ``0004.dcm`` or ``0004.bin`` beside it.
@@ -79,7 +79,7 @@ class Recorder:
         if exchange.protocol != "hl7":
             shown.write_text(text, "utf-8", "backslashreplace")
         self._line(f'{{"record": "exchange", "case": {_json(case)}, "exchange": {text}}}')
-        return shown
+        return _from_here(shown)
 
     def _payload(self, folder: Path, name: str, payload: Payload) -> dict[str, Any]:
         if payload.file:
@@ -101,6 +101,12 @@ class Recorder:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _from_here(path: Path) -> str:
+    with suppress(ValueError):
+        return path.relative_to(Path.cwd()).as_posix()
+    return str(path)
 
 
 def _keep(source: Path, path: Path) -> None:

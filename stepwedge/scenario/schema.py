@@ -186,3 +186,11 @@ def json_schema() -> dict[str, Any]:
         "title": "Stepwedge scenario",
         **schema,
     }
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    json.dump(json_schema(), sys.stdout, indent=1)
+    sys.stdout.write("\n")

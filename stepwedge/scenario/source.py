@@ -69,8 +69,16 @@ class Source:
         return BadInput(self.place(*location), expected, shown(found), remedy)
 
 
+class Said(str):
+    """What was found, described instead of quoted: ``an empty file``."""
+
+    __slots__ = ()
+
+
 def shown(value: object) -> str:
     """Return ``value`` as an error message shows it: short, on one line, without characters that hide."""
+    if isinstance(value, Said):
+        return value
     if value is None:
         return "nothing"
     if isinstance(value, dict):

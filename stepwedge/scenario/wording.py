@@ -10,7 +10,6 @@ from stepwedge.scenario.transactions import cited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from stepwedge.actors.cast import Player
     from stepwedge.checks.check import Check, Look
@@ -82,7 +81,7 @@ def evidence(look: Look, case: CaseView) -> str:
     """Name the files that show it: of what came nearest, else of the last things looked at."""
     found = _NUMBERED.match(look.closest)
     numbers = [int(found[1])] if found else look.evidence[-3:]
-    return ", ".join(str(case.files[number]) for number in numbers if number in case.files)
+    return ", ".join(case.files[number] for number in numbers if number in case.files)
 
 
 def differences(look: Look) -> str:
@@ -141,6 +140,6 @@ def replay(file: str, variant: str, seed: int, lab: str | None) -> str:
     return " ".join(parts)
 
 
-def evidence_of_act(files: Iterable[Path]) -> str:
+def evidence_of_act(files: Iterable[str]) -> str:
     """Name the files of the exchanges an act made."""
-    return ", ".join(str(file) for file in list(files)[-3:])
+    return ", ".join(list(files)[-3:])
