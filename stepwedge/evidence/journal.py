@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 from array import array
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.evidence.exchange import INLINE_LIMIT, Exchange, Payload
@@ -47,15 +46,12 @@ class Journal:
     def append(self, exchange: Exchange) -> int:
         """Write one exchange as the next line and return its number; the exchange's own number is ignored."""
         number = len(self._ends)
-        exchange = replace(
-            exchange,
-            number=number,
-            request=self._kept(exchange.request),
-            response=self._kept(exchange.response),
-        )
-        line = json.dumps(exchange.to_json(), ensure_ascii=False, default=_plain).encode(
-            "utf-8", "backslashreplace"
-        )
+        value = exchange.to_json()
+        value["number"] = number
+        for name, payload in (("request", exchange.request), ("response", exchange.response)):
+            if payload.size > INLINE_LIMIT and not payload.file:
+                value[name] = self._filed(payload.data).to_json()
+        line = _json(value).encode("utf-8", "backslashreplace")
         _write_all(self._file, line + b"\n")
         self._ends.append(self._ends[-1] + len(line) + 1)
         for future in self._waiting:
@@ -94,17 +90,15 @@ class Journal:
         """Close the file."""
         os.close(self._file)
 
-    def _kept(self, payload: Payload) -> Payload:
-        """Return the payload as the line can hold it: a large one goes to a file named by its hash."""
-        if payload.file or len(payload.data) <= INLINE_LIMIT:
-            return payload
-        sha256 = hashlib.sha256(payload.data).hexdigest()
+    def _filed(self, data: bytes) -> Payload:
+        """Put a large payload into a file named by its hash."""
+        sha256 = hashlib.sha256(data).hexdigest()
         path = self._blobs / sha256
         if not path.exists():
             draft = path.with_suffix(".part")
-            draft.write_bytes(payload.data)
+            draft.write_bytes(data)
             draft.replace(path)
-        return Payload.in_file(path, sha256, len(payload.data))
+        return Payload.in_file(path, sha256, len(data))
 
     def _index(self) -> None:
         """Find the lines already there, and cut off a torn one."""
@@ -131,6 +125,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         return {"InlineBinary": base64.b64encode(value).decode("ascii")}
     return str(value)
+
+
+_json = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
 
 
 def _write_all(file: int, data: bytes) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import RemoteProtocolError, WireError
 from stepwedge.evidence.redact import refusal
-from stepwedge.model.identifiers import digits
 from stepwedge.sim import keys
 from stepwedge.sim.address import Address, Endpoint
 from stepwedge.sim.outbox import Delivery, trouble_word
@@ -99,21 +98,13 @@ class Hl7Door:
             kind = error.about.type if error.about else "unreadable"
             self._record(kind, began, peer, error.answer, {}, facts, raw, reply)
             return reply
-        if refused := self._refusal(message):
+        found = keys.of_message(message)
+        if refused := self._refusal(found):
             reply = self._acknowledge(message, Reply("AE", error=HL7Error(UNKNOWN_KEY, *refused)), raw)
-            self._record(
-                message.type,
-                began,
-                peer,
-                "AE",
-                {},
-                {"refused": "identifiers that are not synthetic"},
-                b"",
-                b"",
-            )
+            foreign = {"refused": "identifiers that are not synthetic"}
+            self._record(message.type, began, peer, "AE", {}, foreign, b"", b"")
             return reply
         reply, code = self._decide(message, facts)
-        found = keys.of_message(message)
         if code == "AA" and message.type.startswith(_ORDERS):
             found = keys.merge(found, _answered(reply))
         sender = self._bench.directory.by_application(message["MSH-3.1"])
@@ -143,10 +134,10 @@ class Hl7Door:
             return self._acknowledge(message, Reply("AE", error=internal), message.raw), "AE"
         return answer, reply.code
 
-    def _refusal(self, message: Message) -> tuple[str, str] | None:
+    def _refusal(self, found: Keys) -> tuple[str, str] | None:
         """Return place and reason when a patient is not synthetic."""
-        for place in ("PID-3", "MRG-1"):
-            if why := refusal(self._bench.identity, patients=message.all(f"{place}.1")):
+        for place, kind in (("PID-3", "patient"), ("MRG-1", "prior")):
+            if why := refusal(self._bench.identity, patients=found.get(kind, ())):
                 return place, why
         return None
 
@@ -166,7 +157,7 @@ class Hl7Door:
         return acknowledgement(
             message,
             reply.code,
-            control="SW" + digits(14, self._bench.seed, self._bench.name, "answer", digest(raw)),
+            control="SW" + digest(raw + self._bench.ae_title.encode()).hex()[:14],
             now=self._bench.clock.now(),
             text=reply.text,
             error=reply.error,

@@ -16,15 +16,14 @@ if TYPE_CHECKING:
     from stepwedge.wire.hl7 import Message
 
 _HL7 = {
-    # kind of key: where HL7 messages carry it (2.5.1 and 2.3.1, and IHE RAD TF-2 appendix B for ZDS and IPC)
-    "patient": ("PID-3.1",),
-    "prior": ("MRG-1.1",),
-    "placer": ("ORC-2.1", "OBR-2.1"),
-    "filler": ("ORC-3.1", "OBR-3.1"),
-    "accession": ("OBR-18", "IPC-1.1"),
-    "study": ("ZDS-1.1", "IPC-3.1"),
+    # segment: where it carries which key (2.5.1 and 2.3.1, and IHE RAD TF-2 appendix B for ZDS and IPC)
+    "PID": (("3.1", "patient"),),
+    "MRG": (("1.1", "prior"),),
+    "ORC": (("2.1", "placer"), ("3.1", "filler")),
+    "OBR": (("2.1", "placer"), ("3.1", "filler"), ("18", "accession")),
+    "IPC": (("1.1", "accession"), ("3.1", "study")),
+    "ZDS": (("1.1", "study"),),
 }
-_HL7_PLACES = [(place[:3], place[4:], key) for key, places in _HL7.items() for place in places]
 _OBX_STUDY = "113014"  # DCM "DICOM Study": OBX-5 holds a Study Instance UID (IHE RAD TF-2, 4.28)
 
 _NAMES = {
@@ -88,12 +87,11 @@ def of_message(message: Message) -> Keys:
     """Return the keys of an HL7 message."""
     keys: Keys = {}
     add(keys, "control", message.control)
-    for name, place, kind in _HL7_PLACES:
-        for segment in message.each(name):
+    for segment in message:
+        for place, kind in _HL7.get(segment.name, ()):
             for value in segment.all(place):
                 add(keys, kind, value)
-    for segment in message.each("OBX"):
-        if segment["3.1"] == _OBX_STUDY:
+        if segment.name == "OBX" and segment["3.1"] == _OBX_STUDY:
             add(keys, "study", segment["5"].partition("^")[0])
     return keys
 

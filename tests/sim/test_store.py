@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from stepwedge.errors import BadInput
+from stepwedge.errors import BadInput, Broken
 from stepwedge.sim.store import Change, Send, Store, StoredReply
 from stepwedge.sim.tables import State
 
@@ -62,15 +62,27 @@ def test_a_removed_row_stays_removed_and_an_updated_one_is_the_newest(path):
 
 def test_a_commit_that_fails_leaves_nothing(path):
     store, state = Store(path), Orders()
-    reply = StoredReply("S|F", "9", b"d", b"reply")
-    store.commit(state, Change(reply=reply))
     state.orders["a"] = Order("a")
-    with pytest.raises(sqlite3.IntegrityError):
-        store.commit(state, Change([Send("ehr", b"x", control="1")], reply))
+    state.orders["b"] = Order("b", object())
+    change = Change([Send("ehr", b"x", control="1")], StoredReply("S|F", "9", b"d", b"reply"))
+    with pytest.raises(TypeError, match="cannot hold"):
+        store.commit(state, change)
+    state.rollback()
+    assert store.replied("S|F", "9") is None
+    state.orders["a"] = Order("a", "second try")
+    store.commit(state, Change())
+    store.close()
     fresh = Orders()
-    store.load(fresh)
-    assert not fresh.orders
+    (store := Store(path)).load(fresh)
+    assert dict(fresh.orders.items()) == {"a": Order("a", "second try")}
     assert store.waiting() == []
+
+
+def test_a_state_folder_has_one_owner(path):
+    store = Store(path)
+    store.commit(Orders(), Change([Send("ehr", b"x", control="1")]))
+    with pytest.raises(Broken, match="another process"):
+        Store(path)
 
 
 def test_parked_messages_keep_their_reason_and_no_longer_wait(path):
