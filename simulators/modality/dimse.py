@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.errors import NoAnswer
+from stepwedge.errors import Failed
 from stepwedge.wire.dimse_asyncio import Failure, Provider, Reply
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
 from stepwedge.wire.services import COMMITMENT, VERIFICATION
@@ -69,7 +69,8 @@ class Console(Provider):
             async with asyncio.timeout(seconds), self._heard:
                 await self._heard.wait_for(answered)
         except TimeoutError:
-            raise NoAnswer(
-                f"no result of storage commitment {transaction} within {seconds:g} s (PS3.4 J.3.3)"
+            raise Failed(
+                f"the archive took the request for storage commitment and reported no result within {seconds:g} s"
+                " (PS3.4 J.3.3, RAD-10)"
             ) from None
         return self._scanner.transactions[transaction]
