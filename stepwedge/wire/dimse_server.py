@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import LinkLost, RemoteProtocolError, WireError
 from stepwedge.wire import negotiation
-from stepwedge.wire.command import Field
+from stepwedge.wire.command import Field, name
 from stepwedge.wire.dimse import Channel, Message, PeerInfo
 from stepwedge.wire.dimse_client import Speaker
 from stepwedge.wire.dimse_link import Link, anything, numbers
@@ -109,14 +109,6 @@ async def serve(host: str, port: int, acceptor: Acceptor) -> Server:
     return server
 
 
-def _is_response(item: Event | Message) -> bool:
-    return not isinstance(item, Message) or item.is_response
-
-
-def _is_request(item: Event | Message) -> bool:
-    return not isinstance(item, Message) or not item.is_response
-
-
 class Served(Speaker):
     """One association that a peer proposed: its requests are served, and events can be reported on it."""
 
@@ -130,19 +122,22 @@ class Served(Speaker):
         self._link.abort()
 
     def _wanted(self, item: Event | Message) -> bool:
-        return _is_response(item)
+        """Hear responses only; what the peer asks meanwhile waits for its turn."""
+        return not isinstance(item, Message) or item.is_response
 
     async def serve(self) -> None:
         """Serve requests in order until the association ends."""
         link = self._link
         while True:
-            event = await link.take(_is_request, self.acceptor.idle)
+            event = await link.take(anything, self.acceptor.idle)
             if isinstance(event, Release):
                 link.write([link.channel.send(Released())])
                 await link.lost
                 return
             if not isinstance(event, Message):
                 raise RemoteProtocolError(f"{type(event).__name__} came on an established association")
+            if event.is_response:
+                raise RemoteProtocolError(f"{name(event.command)} came without a request")
             if event.command["CommandField"] == Field.C_CANCEL:
                 continue  # what it names is finished, PS3.7 section 9.3.2.3
             await Operation(self, link, self.acceptor, event).run()
