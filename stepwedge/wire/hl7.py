@@ -9,6 +9,7 @@ segments between two CRs, and encoding characters that leave out what the messag
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -288,7 +289,7 @@ def _decoded(raw: bytes, separators: Separators) -> tuple[str, Separators]:
         at = next(index for index, byte in enumerate(raw) if byte in _FORBIDDEN)
         raise HL7Error(102, _place(raw, at, separators), f"control character 0x{raw[at]:02X} in the message")
     try:
-        return raw.decode(encoding), separators._replace(encoding=encoding)
+        return raw.decode(encoding), _read_in(separators, encoding)
     except UnicodeDecodeError as error:
         said = charset or "nothing, which means ASCII"
         raise HL7Error(
@@ -296,6 +297,11 @@ def _decoded(raw: bytes, separators: Separators) -> tuple[str, Separators]:
             _place(raw, error.start, separators),
             f"byte 0x{raw[error.start]:02X} contradicts the character set; MSH-18 says {said}",
         ) from None
+
+
+@lru_cache(maxsize=64)
+def _read_in(separators: Separators, encoding: str) -> Separators:
+    return separators._replace(encoding=encoding)
 
 
 def _check_segments(message: Message) -> None:

@@ -53,6 +53,8 @@ VERSIONS: Final = frozenset(
 PROCESSING: Final = frozenset("DPT")
 """HL7 table 0103. ``P`` is taken in a test too: what makes a message synthetic is its identifiers."""
 
+_ENCODING: Final = STANDARD.written()
+
 _STRUCTURES: Final[dict[str, str]] = {
     # HL7 v2.5.1 table 0354: events that share a structure; all others are named after themselves.
     "ADT^A04": "ADT_A01",
@@ -126,9 +128,9 @@ def compose(segments: Sequence[Written], *, charset: str = "", errors: str = "st
 
 def _line(name: str, fields: Fields) -> str:
     # MSH-1 is the separator itself, and MSH-2 stands already
-    texts, first = ([name, STANDARD.written()], 3) if name == "MSH" else ([name], 1)
-    valued = fields.get
-    texts += [_field(valued(number, "")) for number in range(first, max(fields, default=0) + 1)]
+    texts, first = (["MSH", _ENCODING], 3) if name == "MSH" else ([name], 1)
+    numbers = range(first, max(fields, default=0) + 1)
+    texts += [_field(fields[number]) if number in fields else "" for number in numbers]
     return "|".join(texts).rstrip("|")
 
 
@@ -173,23 +175,26 @@ def acknowledgement(
         segments: what an application reply adds.
         kind: ``ACK``, or an application reply such as ``ORR^O02``.
     """
-    version = message.version if message and message.version in VERSIONS else "2.5.1"
-    processing = message["MSH-11.1"] if message else ""
-    charset = message.charset if message and codec(message.charset) else ""
-    event = message.type.partition("^")[2] if message else ""
-    if kind == "ACK" and event:
-        kind = f"ACK^{event}"
+    if message is None:
+        version, charset, asked = "2.5.1", "", [Er7()] * 12
+    else:
+        version = message.version if message.version in VERSIONS else "2.5.1"
+        charset = message.charset if codec(message.charset) else ""
+        msh = message.segments[0]
+        asked = [msh.copy(number) for number in range(12)]
+        if kind == "ACK" and "^" in message.type:
+            kind = f"ACK^{message.type.partition('^')[2]}"
     written: list[Written] = [
         header(
             kind,
             control=control,
             now=now,
             version=version,
-            sender=(message.copy("MSH-5"), message.copy("MSH-6")) if message else ("", ""),
-            receiver=(message.copy("MSH-3"), message.copy("MSH-4")) if message else ("", ""),
-            processing=processing if processing in PROCESSING else "P",
+            sender=(asked[5], asked[6]),
+            receiver=(asked[3], asked[4]),
+            processing=asked[11] if asked[11][:1] in PROCESSING else "P",
         ),
-        ("MSA", {1: code, 2: message.control if message else "", 3: text or (error.text if error else "")}),
+        ("MSA", {1: code, 2: asked[10], 3: text or (error.text if error else "")}),
     ]
     if error is not None:
         written.append(_err(error, version))

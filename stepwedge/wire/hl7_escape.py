@@ -33,6 +33,8 @@ class Er7(str):
 
 STANDARD: Final = Separators("|", "^", "~", "\\", "&")
 
+_STANDARD: Final = STANDARD[:5]
+
 _ESCAPES: Final = str.maketrans(
     {
         "\\": "\\E\\",
@@ -93,7 +95,7 @@ def _meaning(inside: str, separators: Separators, written: str) -> str:
 
 def standard(text: str, separators: Separators) -> Er7:
     """Rewrite one field from a message's own separators into the recommended ones."""
-    if separators[:5] == STANDARD[:5]:
+    if separators[:5] == _STANDARD:
         return Er7(text)
     between = [(separators[index], STANDARD[index]) for index in (2, 1, 4) if separators[index]]
     return Er7(_rewritten(text, between, separators))

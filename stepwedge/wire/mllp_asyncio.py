@@ -13,8 +13,11 @@ from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError, WireError
 from stepwedge.wire.mllp import MESSAGE_LIMIT, Frame, Framer, frame
 from stepwedge.wire.mllp_asking import Asking
 
-Handler = Callable[[bytes, str], Awaitable[bytes | None]]
-"""Takes one message and the peer's ``host:port``; ``None`` sends no answer."""
+Handler = Callable[[bytes, str], Awaitable[bytes | None] | bytes | None]
+"""Takes one message and the peer's ``host:port``; ``None`` sends no answer.
+
+A plain function is called as soon as its message is there; ``async`` costs a change of task for each message.
+"""
 Trouble = Callable[[str, Exception], None]
 """Hears what ended a connection: the peer's ``host:port`` and the error."""
 
@@ -33,46 +36,22 @@ class _Served(asyncio.Protocol):
         self._server = server
         self._framer = Framer(server.limit)
         self._frames: deque[bytes] = deque()
-        self._wake: asyncio.Future[None] | None = None
-        self.task: asyncio.Task[None] | None = None
         self._paused = self._ended = False
+        self._writable = True
         self._error: RemoteProtocolError | None = None
-        self._drained = asyncio.Event()
-        self._drained.set()
+        self.work: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP server makes no other
         host, port = transport.get_extra_info("peername")[:2]
         self.peer, self.transport = f"{host}:{port}", transport
-        if not self._server.admit(self):
+        if self._server.admit(self):
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        else:
             transport.abort()
-            return
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.task = asyncio.get_running_loop().create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:
-        self._read(data)
-
-    def eof_received(self) -> bool:
-        self._read(b"")
-        self._ended = True
-        self._ring()
-        return True  # the answers to what came before are still sent
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        self._server.forget(self)
-        self._drained.set()
-        if self.task is not None:
-            self.task.cancel()
-
-    def pause_writing(self) -> None:
-        self._drained.clear()
-
-    def resume_writing(self) -> None:
-        self._drained.set()
-
-    def _read(self, data: bytes) -> None:
-        if self._error is not None:
+        if self._ended:
             return
         self._framer.receive_data(data)
         try:
@@ -80,37 +59,65 @@ class _Served(asyncio.Protocol):
                 self._frames.append(event.payload)
         except RemoteProtocolError as error:
             self._error, self._ended = error, True
-        if len(self._frames) >= _WAITING and not self._paused:
-            self._paused = True
-            self.transport.pause_reading()
-        self._ring()
+        self._go_on()
 
-    def _ring(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+    def eof_received(self) -> bool:
+        self.data_received(b"")
+        self._ended = True
+        self._go_on()
+        return True  # the answers to what came before are still sent
 
-    async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._server.forget(self)
+        self._frames.clear()  # a message in work is finished, though nobody will hear the answer
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Handle what is here, until a handler waits or the peer does not take its answers."""
         try:
-            while True:
-                while self._frames:
-                    answer = await self._server.handler(self._frames.popleft(), self.peer)
-                    if answer is not None:
-                        self.transport.write(frame(answer))
-                        await self._drained.wait()
-                if self._ended:
-                    break
-                if self._paused:
-                    self._paused = False
-                    self.transport.resume_reading()
-                self._wake = loop.create_future()
-                await self._wake
-            if self._error is not None:
-                self._server.trouble(self.peer, self._error)
+            while self._frames and self._writable and self.work is None:
+                answer = self._server.handler(self._frames.popleft(), self.peer)
+                if isinstance(answer, Awaitable):
+                    self.work = asyncio.ensure_future(self._wait(answer))
+                elif answer is not None:
+                    self.transport.write(frame(answer))
         except Exception as error:  # noqa: BLE001 - whatever a handler does, it must neither acknowledge nor stop the server
-            self._server.trouble(self.peer, error)
-        finally:
+            self._fail(error)
+            return
+        if self._frames or self.work is not None:
+            if len(self._frames) >= _WAITING and not self._paused:
+                self._paused = True
+                self.transport.pause_reading()
+        elif self._ended:
+            if self._error is not None:
+                self._fail(self._error)
             self.transport.close()
+        elif self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+
+    async def _wait(self, answer: Awaitable[bytes | None]) -> None:
+        try:
+            reply = await answer
+            if reply is not None:
+                self.transport.write(frame(reply))
+        except Exception as error:  # noqa: BLE001 - as in _go_on
+            self._fail(error)
+            return
+        self.work = None
+        self._go_on()
+
+    def _fail(self, error: Exception) -> None:
+        self._error, self._ended = None, True
+        self._frames.clear()
+        self._server.trouble(self.peer, error)
+        self.transport.close()
 
 
 class Server:
@@ -145,12 +152,12 @@ class Server:
         """Stop listening and drop every connection; a message in work is not acknowledged."""
         if self._listening is not None:
             self._listening.close()
-        tasks = [served.task for served in self._connections if served.task is not None]
+        working = [served.work for served in self._connections if served.work is not None]
         for served in tuple(self._connections):
             served.transport.abort()
-        for task in tasks:
+        for task in working:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*working, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         return self

@@ -30,6 +30,18 @@ async def answer(raw, _peer):
     return ack(raw)
 
 
+async def answer_after_others(raw, _peer):
+    await asyncio.sleep(0)
+    return ack(raw)
+
+
+def answer_at_once(raw, _peer):
+    return ack(raw)
+
+
+every_kind = pytest.mark.parametrize("handler", [answer, answer_after_others, answer_at_once])
+
+
 @contextlib.contextmanager
 def scripted(*steps):
     """Serve one connection: after each read send one step's bytes; ``None`` closes."""
@@ -233,16 +245,18 @@ def serve_and(*talks, handler=answer, **options):
     return asyncio.run(run())
 
 
-def test_frames_in_one_segment_are_each_answered_once_and_in_order():
+@every_kind
+def test_frames_in_one_segment_are_each_answered_once_and_in_order(handler):
     raws = [message(str(number)) for number in range(200)]
-    found, troubles = serve_and([b"".join(map(frame, raws))])
+    found, troubles = serve_and([b"".join(map(frame, raws))], handler=handler)
     assert found == [list(map(ack, raws))]
     assert troubles == []
 
 
-def test_one_byte_at_a_time_and_junk_before():
+@every_kind
+def test_one_byte_at_a_time_and_junk_before(handler):
     stream = b"\r\njunk" + frame(ONE)
-    found, troubles = serve_and([stream[at : at + 1] for at in range(len(stream))])
+    found, troubles = serve_and([stream[at : at + 1] for at in range(len(stream))], handler=handler)
     assert (found, troubles) == ([[ack(ONE)]], [])
 
 
@@ -253,6 +267,42 @@ def test_a_broken_frame_ends_its_connection_and_no_other(broken):
     found, troubles = serve_and([frame(ONE) + broken], [frame(TWO)], limit=4000)
     assert found == [[ack(ONE)], [ack(TWO)]]
     assert [type(each) for each in troubles] == [RemoteProtocolError]
+
+
+def test_a_handler_that_fails_acknowledges_nothing_and_the_server_goes_on():
+    def fails(raw, _peer):
+        if hl7.parse(raw).control == "1":
+            raise ValueError("bad day")
+        return ack(raw)
+
+    found, troubles = serve_and([frame(ONE) + frame(TWO)], [frame(TWO)], handler=fails)
+    assert found == [[], [ack(TWO)]]
+    assert [type(each) for each in troubles] == [ValueError]
+
+
+def test_a_peer_that_takes_no_answers_is_not_read_without_end():
+    text, taken, count = hl7.Er7("A" * (1 << 20)), [], 40
+
+    def verbose(raw, _peer):
+        taken.append(raw)
+        return hl7.acknowledgement(hl7.parse(raw), "AA", control="A", now=NOW, segments=[("NTE", {3: text})])
+
+    async def run():
+        async with await serve("127.0.0.1", 0, verbose) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1 << 16)
+            writer.write(b"".join(frame(message(str(number))) for number in range(count)))
+            while all(served._writable for served in server._connections):  # noqa: ASYNC110 - asyncio tells no one else
+                await asyncio.sleep(0)
+            assert len(taken) < count
+            framer, found = Framer(), []
+            while len(found) < count:
+                framer.receive_data(await reader.read(1 << 20))
+                while isinstance(event := framer.next_event(), Frame):
+                    found.append(hl7.control_of(event.payload))
+            writer.close()
+
+    asyncio.run(run())
+    assert [hl7.control_of(raw) for raw in taken] == [str(number) for number in range(count)]
 
 
 def test_too_many_connections():

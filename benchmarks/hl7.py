@@ -1,0 +1,184 @@
+"""Acknowledged HL7 round trips of an ORM^O01 on persistent connections: python-hl7's asyncio pair against ours.
+
+    python benchmarks/hl7.py [--messages 2000] [--repeats 5]
+
+Server and client are separate processes; variants take turns within each repeat, medians are printed, and ratios are the
+figures to quote. *door* is what a simulated system does at least: parse, duplicate check, commit to SQLite, journal,
+acknowledge. *ris* is the whole simulated RIS, which takes every order, schedules it and fills its worklist.
+"""
+
+# ruff: noqa: E402 - the path is set before anything is imported along it
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # not this folder: here, hl7 is this file
+
+import hl7 as python_hl7
+from hl7.mllp import open_hl7_connection, start_hl7_server
+
+from stepwedge.wire import hl7
+from stepwedge.wire.mllp_asyncio import Client, serve
+
+NOW = datetime.now().astimezone()
+CONNECTIONS = (1, 8)
+
+
+def order(number):
+    """Return one new order, 480 bytes."""
+    placer, patient = f"P{number:08}", f"SW{number:08}"
+    return hl7.compose(
+        [
+            hl7.header("ORM^O01", control=f"C{number}", now=NOW, version="2.3.1", sender=("SW_EHR", "SW"), receiver=("SW_RIS", "SW")),
+            ("PID", {1: 1, 3: [patient, "", "", "STEPWEDGE", "PI"], 5: ["Doe", "Jane", "", "", "Dr"], 7: "19600101", 8: "F"}),
+            ("PV1", {1: 1, 2: "O"}),
+            ("ORC", {1: "NW", 2: [placer, "SW_EHR"], 7: ["1", "", "", hl7.timestamp(NOW), "", "R"], 9: hl7.timestamp(NOW)}),
+            ("OBR", {1: 1, 2: [placer, "SW_EHR"], 4: ["CTCHEST", "CT chest", "STEPWEDGE"], 27: ["1", "", "", "", "", "R"]}),
+        ]
+    )  # fmt: skip
+
+
+async def serve_python_hl7():
+    """python-hl7 0.4.5, as its documentation shows it."""
+
+    async def connected(reader, writer):
+        while not reader.at_eof():
+            try:
+                message = await reader.readmessage()
+            except asyncio.IncompleteReadError:
+                break
+            writer.writemessage(message.create_ack())
+            await writer.drain()
+
+    server = await start_hl7_server(connected, "127.0.0.1", 0)
+    return server.sockets[0].getsockname()[1]
+
+
+async def serve_wire():
+    """Our shells with the least a server may do: parse and acknowledge."""
+
+    def answer(raw, _peer):
+        return hl7.acknowledgement(hl7.parse(raw), "AA", control="1", now=NOW)
+
+    return (await serve("127.0.0.1", 0, answer)).port
+
+
+async def serve_hospital(role, folder):
+    """One simulated system with its journal and its SQLite state."""
+    from stepwedge.sim.host import Host, Part, Plan
+
+    host = Host(Plan({role: Part(role)}), folder, 1)
+    await host.start()
+    return host, host.directory[role].hl7.port
+
+
+async def serve_door(folder):
+    """A door whose handler only says yes: commit, journal and acknowledgement are those of every simulated system."""
+    from stepwedge.evidence.journal import Journal
+    from stepwedge.sim.address import Directory
+    from stepwedge.sim.bench import Bench
+    from stepwedge.sim.hl7 import Hl7Door, Reply
+    from stepwedge.sim.ports import Ports
+    from stepwedge.sim.tables import State
+
+    bench = Bench("ris", "ris", {}, folder, 1, Journal(folder), Directory({}), Ports(folder / "ports.json"))
+    door = Hl7Door(bench, State(1, "ris"), {"ORM^O01": lambda *_: Reply("AA")})
+    return bench, door, (await door.start()).hl7.port
+
+
+def child(name):
+    """Serve until standard input ends, then say how much CPU time that took."""
+
+    async def run(folder):
+        kept = ()
+        if name == "python-hl7":
+            port = await serve_python_hl7()
+        elif name == "wire":
+            port = await serve_wire()
+        else:
+            *kept, port = await (serve_door(folder) if name == "door" else serve_hospital(name, folder))
+        print(port, flush=True)
+        began = time.process_time()
+        await asyncio.to_thread(sys.stdin.read)
+        print(json.dumps(time.process_time() - began), flush=True)
+        return kept
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder)))
+
+
+async def drive_python_hl7(port, messages):
+    reader, writer = await open_hl7_connection("127.0.0.1", port)
+    for message in messages:
+        writer.writemessage(message)
+        await writer.drain()
+        answer = await reader.readmessage()
+        assert str(answer["MSA.F1.R1"]) == "AA"
+    writer.close()
+
+
+async def drive_wire(port, messages):
+    client = Client("127.0.0.1", port)
+    for message in messages:
+        answer = hl7.parse(await client.ask(message))
+        assert answer["MSA-1"] == "AA", answer.raw
+    await client.close()
+
+
+def measure(name, connections, messages):
+    """Return messages per second and the server's CPU time per message in microseconds."""
+    server = subprocess.Popen(
+        [sys.executable, __file__, "--serve", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    port = int(server.stdout.readline())
+    raws = [order(number) for number in range(messages)]
+    drive = drive_wire
+    if name == "python-hl7":
+        drive, raws = drive_python_hl7, [python_hl7.parse(raw.decode()) for raw in raws]
+
+    async def run():
+        await asyncio.gather(*(drive(port, raws[each::connections]) for each in range(connections)))
+
+    began = time.perf_counter()
+    asyncio.run(run())
+    took = time.perf_counter() - began
+    cpu = float(server.communicate("")[0])
+    return messages / took, cpu / messages * 1e6
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        child(given.serve)
+        return
+    names = ("python-hl7", "wire", "door", "ris")
+    print(f"{'pair':<12}{'connections':>12}{'messages/s':>12}{'ratio':>8}{'server us':>11}{'ratio':>8}")
+    for connections in CONNECTIONS:
+        figures = {name: [] for name in names}
+        for _ in range(given.repeats):
+            for name in names:
+                figures[name].append(measure(name, connections, given.messages))
+        base_rate, base_cpu = (statistics.median(column) for column in zip(*figures[names[0]], strict=True))
+        for name in names:
+            rate, cpu = (statistics.median(column) for column in zip(*figures[name], strict=True))
+            print(
+                f"{name:<12}{connections:>12}{rate:>12.0f}{rate / base_rate:>8.1f}{cpu:>11.0f}{base_cpu / cpu:>8.1f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
