@@ -17,7 +17,7 @@ from stepwedge.evidence.redact import refusal
 from stepwedge.sim import keys
 from stepwedge.sim.address import Address, Endpoint
 from stepwedge.sim.outbox import Delivery, trouble_word
-from stepwedge.sim.store import Change, Send, StoredReply, digest
+from stepwedge.sim.store import Send, StoredReply, digest
 from stepwedge.wire import mllp_asyncio
 from stepwedge.wire.hl7 import HL7Error, Message, acknowledgement, parse
 from stepwedge.wire.hl7_values import check
@@ -33,7 +33,7 @@ UNSUPPORTED_MESSAGE, UNSUPPORTED_EVENT, UNKNOWN_KEY, DUPLICATE_KEY, INTERNAL_ERR
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handler answers.
+    """What a handler answers; an answer other than AA undoes what the handler changed, and sends nothing.
 
     Attributes:
         code: MSA-1 (table 0008): AA, AE or AR.
@@ -124,7 +124,11 @@ class Hl7Door:
             with self._bench.change(self._state) as change:
                 reply = self._handle(message)
                 answer = self._acknowledge(message, reply, message.raw)
-                _take(change, reply, StoredReply(sender, message.control, content, answer))
+                if reply.code == "AA":
+                    change.sends.extend(reply.sends)
+                    change.reply = StoredReply(sender, message.control, content, answer)
+                else:
+                    self._state.rollback()
         except HL7Error as error:
             facts["error"] = str(error)
             return self._acknowledge(message, Reply(error.answer, error=error), message.raw), error.answer
@@ -203,13 +207,6 @@ def _check(message: Message, before: StoredReply | None) -> None:
 
 
 _ORDERS = ("ORM", "OMG", "OMI")
-
-
-def _take(change: Change, reply: Reply, stored: StoredReply) -> None:
-    for send in reply.sends:
-        change.send(send)
-    if reply.code == "AA":
-        change.reply = stored
 
 
 def _answered(reply: bytes) -> Keys:

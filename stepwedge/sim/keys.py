@@ -48,7 +48,6 @@ _NAMES = {
     "sop": "sop",
     "mpps": "mpps",
     "transaction": "transaction",
-    "control": "control",
 }
 _SEQUENCES = {
     # a referenced SOP instance in these is not an image

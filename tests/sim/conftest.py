@@ -71,3 +71,14 @@ def ask():
 def run():
     """Run one coroutine to its end."""
     return asyncio.run
+
+
+@pytest.fixture
+def bench(lab, tmp_path):
+    """Return the state of an echo system that does not listen, and its HL7 door."""
+    host = Host(Plan({"ris": Part("echo")}), tmp_path / "state", 1)
+    simulator = host.simulators["ris"]
+    simulator.state.bench = simulator.bench
+    yield simulator.state, simulator.doors[0]
+    simulator.bench.store.close()
+    host.journal.close()

@@ -1,8 +1,15 @@
 """The HL7 door: duplicates, refusals, mistakes, all-or-nothing."""
 
+import asyncio
 import json
+import re
 
-from stepwedge.wire.hl7 import parse
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stepwedge.sim.hl7 import Hl7Door, Reply
+from stepwedge.wire.hl7 import HL7Error, parse
 
 
 def test_an_accepted_message_is_kept_journaled_and_answered(hospital, admission, ask, run):
@@ -119,3 +126,45 @@ def test_a_lab_may_take_other_patient_ids(hospital, admission, ask, run):
             return await ask(host, "ris", admission("1", patient="4711"))
 
     assert parse(run(talk())[0])["MSA-1"] == "AA"
+
+
+ODD = st.one_of(
+    st.binary(max_size=200),
+    st.binary(max_size=60).map(lambda tail: b"MSH|^~\\&|T|X|||20261124||ADT^A04^ADT_A01|1|P|2.5.1\r" + tail),
+    st.text("|^~&\\\rMSHPIDA04öß0123.", max_size=120).map(lambda text: b"MSH|^~\\&|" + text.encode()),
+    st.tuples(st.integers(0, 200), st.binary(max_size=3), st.integers(0, 9)),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(odd=ODD)
+def test_whatever_comes_is_answered_and_leaves_state_and_door_whole(bench, admission, odd):
+    if isinstance(odd, tuple):  # a good message with some bytes replaced
+        at, put, cut = odd
+        whole = admission("M1")
+        odd = whole[:at] + put + whole[at + cut :]
+    desk, door = bench
+    rows = len(desk.patients)
+    answer = asyncio.run(door.answer(odd, "fuzz:1"))
+    (code,) = re.findall(rb"^MSH\|.*\rMSA\|(AA|AE|AR)[|\r]", answer)
+    if code != b"AA":
+        assert len(desk.patients) == rows
+    desk.settled()
+
+
+def test_an_answer_other_than_aa_undoes_what_the_handler_did(bench, admission):
+    desk, _ = bench
+
+    def half(state, message, now):
+        state.patients["SW9"] = None
+        return Reply("AE", text="not today")
+
+    def raising(state, message, now):
+        state.patients["SW9"] = None
+        raise HL7Error(204, "PID-3", "Größe unbekannt")
+
+    for handler in (half, raising):
+        door = Hl7Door(desk.bench, desk, {"ADT^A04": handler})
+        answer = parse(asyncio.run(door.answer(admission("1"), "x:1")))
+        assert answer["MSA-1"] == "AE"
+        assert "SW9" not in desk.patients
