@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 BAD_INPUT, UNSURE = 2, 3
+_WIDE = 140
+"""Columns where nobody says how many there are: a log is not folded at 80."""
 
 app = typer.Typer(
     name="stepwedge",
@@ -161,7 +163,7 @@ def prove(
         typer.Option("--clean", min=0, help="Instead: so many runs without quirks, each with another seed."),
     ] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the first run.")] = 1,
-    patience: Patience = "2x",
+    patience: Patience = "",
     evidence: Annotated[
         Path | None, typer.Option(help="Folder to write; default runs/prove-DATE-TIME.")
     ] = None,
@@ -295,7 +297,7 @@ def about(
 def _console() -> Console:
     from rich.console import Console
 
-    return Console()
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def main() -> int:

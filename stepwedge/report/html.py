@@ -148,7 +148,9 @@ class CaseView:
         return f"{self.name(arrow.sender)} {said}", story.answer(arrow.first)
 
     def _sentence(self, exchange: Record, receiver: str) -> str:
-        return story.sentence(exchange, self.name(receiver), self._roles.get(receiver, receiver), self._folder)
+        return story.sentence(
+            exchange, self.name(receiver), self._roles.get(receiver, receiver), self._folder
+        )
 
     def _message(self, exchange: Record, twin: int) -> Message:
         sender, receiver = timeline.ends(exchange, self._names)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _STYLES: Final = {"caught": "green", "missed": "bold red", "inconclusive": "yellow"}
 _SHOWN: Final = 160
+_CASES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,15 @@ class Catch:
     """One case that a quirk turned red.
 
     Attributes:
-        by: the step's word or the standing rule that noticed it.
+        step: the step that noticed it, such as ``expect worklist.no_entry``; empty when only standing rules did.
+        rules: the standing rules that noticed it.
         sign: the first difference, or the first line of the failure.
         message: the exchange that betrayed it.
     """
 
     case: str
-    by: str
-    rule: bool
+    step: str
+    rules: list[str]
     sign: str
     message: str
 
@@ -63,6 +65,16 @@ class Row:
         if self.trouble or not self.acted:
             return "inconclusive"
         return "caught" if self.catches else "missed"
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps that noticed it, each once."""
+        return list(dict.fromkeys(catch.step for catch in self.catches if catch.step))
+
+    @property
+    def rules(self) -> list[str]:
+        """The standing rules that noticed it, each once."""
+        return sorted({rule for catch in self.catches for rule in catch.rules}, key=summary.natural)
 
     @property
     def why(self) -> str:
@@ -146,13 +158,15 @@ def row(name: str, role: str, quirk: Quirk, folder: Path) -> Row:
 
 def _catch(case: Case) -> Catch:
     """Say what turned a case red, and which message betrayed it."""
-    step = next((step for step in case.steps if step.get("verdict") == "failed"), None)
-    rule = next((rule for rule in case.rules if summary.rule_verdict(rule) == "failed"), None)
-    record: Record = step or rule or {}
-    by = f"{step['kind']} {step['word']}" if step else str(rule["rule"]) if rule else "verdict"
+    steps = [step for step in case.steps if step.get("verdict") == "failed"]
+    rules = [rule for rule in case.rules if summary.rule_verdict(rule) == "failed"]
+    record: Record = next(iter([*steps, *rules]), {})
     numbers = record.get("evidence") or []
     exchange = next((one for one in case.exchanges if one["number"] in numbers), None)
-    return Catch(case.id, by, step is None and rule is not None, _sign(record, case), _message(exchange))
+    step = f"{steps[0]['kind']} {steps[0]['word']}" if steps else ""
+    return Catch(
+        case.id, step, [str(rule["rule"]) for rule in rules], _sign(record, case), _message(exchange)
+    )
 
 
 def _sign(record: Record, case: Case) -> str:
@@ -196,7 +210,7 @@ def say(console: Console, matrix: Matrix, folder: Path) -> None:
     """Print the proof."""
     if matrix.rows:
         table = Table(title="Which scenario caught which quirk", title_justify="left", show_lines=True)
-        for column in ("quirk", "sev", "acted", "outcome", "caught by", "first sign"):
+        for column in ("quirk", "acted", "outcome", "scenarios", "steps and rules", "first sign"):
             table.add_column(column, overflow="fold")
         for row in matrix.rows:
             table.add_row(*_cells(row))
@@ -212,18 +226,18 @@ def say(console: Console, matrix: Matrix, folder: Path) -> None:
 
 
 def _cells(row: Row) -> list[str]:
-    by: dict[str, list[str]] = {}
-    for catch in row.catches:
-        by.setdefault(catch.case, []).append(catch.by)
-    caught = "\n".join(f"{case}: {', '.join(how)}" for case, how in by.items())
+    cases = [catch.case for catch in row.catches]
+    shown = [*cases[:_CASES], *([f"and {len(cases) - _CASES} more"] if len(cases) > _CASES else [])]
+    by = "\n".join([*row.steps, " ".join(row.rules)]).strip()
     first = row.catches[0] if row.catches else None
     sign = f"{first.sign[:_SHOWN]}\n{first.message}".strip() if first else row.why
     outcome = f"[{_STYLES[row.outcome]}]{row.outcome}[/]"
-    return [
-        escape(f"{row.quirk}\n({row.role}, {row.defect})"),
-        row.severity,
+    cells = [
+        f"{row.quirk}\n{row.role}, {row.defect}, {row.severity}",
         str(row.acted),
-        outcome,
-        escape(caught),
-        escape(sign),
+        "\n".join(shown),
+        by,
+        sign,
     ]
+    name, acted, *rest = (escape(cell) for cell in cells)
+    return [name, acted, outcome, *rest]

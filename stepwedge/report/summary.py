@@ -106,7 +106,7 @@ def rules(cases: Iterable[Case]) -> dict[str, Record]:
             row["verdicts"][word] = row["verdicts"].get(word, 0) + 1
             if word not in {"passed", "not reached"}:
                 row["cases"].append(case.id)
-    return dict(sorted(table.items(), key=lambda item: _natural(item[0])))
+    return dict(sorted(table.items(), key=lambda item: natural(item[0])))
 
 
 def rule_verdict(record: Record) -> str:
@@ -148,6 +148,7 @@ def several(value: Any) -> list[str]:
     return [text for part in parts if (text := str(part).strip())]
 
 
-def _natural(name: str) -> tuple[str, int]:
+def natural(name: str) -> tuple[str, int]:
+    """Return the key that sorts INV-2 before INV-11."""
     word, _, number = name.rpartition("-")
     return (word, int(number)) if number.isdigit() else (name, 0)
