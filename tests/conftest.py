@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,7 +13,7 @@ from stepwedge.sim import phantom
 from stepwedge.wire import dimse_asyncio, elements, services
 from stepwedge.wire.provider import Failure, Held, Provider, Reply, Retrieval
 
-AT = datetime(2026, 11, 24, 9, 30)
+AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ARCHIVED = (
@@ -64,7 +64,10 @@ def ct_image():
             "StationName": "CT",
             "RequestAttributesSequence": [{"RequestedProcedureID": "RP1", "ScheduledProcedureStepID": "S1"}],
             "ReferencedPerformedProcedureStepSequence": [
-                {"ReferencedSOPClassUID": "1.2.840.10008.3.1.2.3.3", "ReferencedSOPInstanceUID": uid("tests", "mpps")}
+                {
+                    "ReferencedSOPClassUID": "1.2.840.10008.3.1.2.3.3",
+                    "ReferencedSOPInstanceUID": uid("tests", "mpps"),
+                }
             ],
             **changes,
         }
@@ -98,7 +101,10 @@ class Archive(Provider):
             found = elements.decode(held.load(), explicit=held.transfer_syntax != elements.IMPLICIT_LE)
             if elements.match(identifier, found):
                 level = identifier.get("QueryRetrieveLevel", "")
-                yield {"QueryRetrieveLevel": level, **{key: found.get(key, "") for key in identifier if key in found}}
+                yield {
+                    "QueryRetrieveLevel": level,
+                    **{key: found.get(key, "") for key in identifier if key in found},
+                }
 
     async def on_store(self, peer, sop_class, sop_instance, transfer_syntax, data):
         self.note("C-STORE", sop_instance)

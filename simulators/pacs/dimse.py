@@ -88,7 +88,7 @@ class Pacs(Provider):
         level = self._level(model, identifier)
         rows = query.select(self._archive, level, identifier)
         ae_title = self._bench.ae_title
-        return (query.answer(self._archive, row, identifier, level, ae_title) for row in rows)
+        return (query.answer(row, identifier, level, ae_title) for row in rows)
 
     async def on_move(self, peer: PeerInfo, model: str, identifier: Elements, destination: str) -> Retrieval:
         """Say where the instances go; an AE title nobody told us of is A801."""
@@ -108,9 +108,7 @@ class Pacs(Provider):
         if exchange.kind == "C-FIND" and response["Status"] == 0:
             return habits.final(exchange.answers[-1] if exchange.answers else b"")
         if (done := response.get("NumberOfCompletedSuboperations")) is not None:
-            failed = response["NumberOfFailedSuboperations"]
             response["NumberOfCompletedSuboperations"] = habits.completed(done)
-            response["Status"] = habits.retrieved(response["Status"], done, failed)
         return data
 
     def _level(self, model: str, identifier: Elements) -> str:

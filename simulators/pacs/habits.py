@@ -53,10 +53,6 @@ class PacsHabits:
         """Return Modalities in Study from the Modality of each series."""
         return sorted(set(found))
 
-    def charset(self, term: str) -> str:
-        """Return the Specific Character Set written for a defined term of PS3.3 C.12.1.1.2."""
-        return term
-
     def final(self, last: bytes) -> bytes:
         """Return the identifier sent with the final C-FIND response: none (PS3.4 C.4.1.1.4), whatever the ``last`` match."""
         return b""
@@ -72,7 +68,3 @@ class PacsHabits:
     def completed(self, done: int) -> int:
         """Return Number of Completed Sub-operations."""
         return done
-
-    def retrieved(self, status: int, done: int, failed: int) -> int:
-        """Return the final status of a retrieval, which follows from the counts (PS3.4 table C.4-2)."""
-        return status

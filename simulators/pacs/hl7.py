@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.model.lifecycles import ORDER, IllegalTransition, follow
 from stepwedge.sim.hl7 import Reply
-from stepwedge.sim.messages import REPLY_KIND, confirmation_segments, read_items, read_merge, read_patient, said
+from stepwedge.sim.messages import (
+    REPLY_KIND,
+    confirmation_segments,
+    read_items,
+    read_merge,
+    read_patient,
+    said,
+)
 from stepwedge.wire.hl7 import HL7Error
 
 from .state import Expected, patient_key

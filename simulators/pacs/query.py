@@ -95,18 +95,18 @@ def select(archive: Archive, level: str, identifier: Elements) -> list[Elements]
     return [row for row in rows(archive, identifier) if match(identifier, row)]
 
 
-def answer(archive: Archive, row: Elements, identifier: Elements, level: str, ae_title: str) -> Elements:
+def answer(row: Elements, identifier: Elements, level: str, ae_title: str) -> Elements:
     """Return what a C-FIND response says about a row: the keys that were asked for, and where to retrieve it from."""
     told = {key: row.get(key, [] if isinstance(wanted, list) else "") for key, wanted in identifier.items()}
     told |= {"QueryRetrieveLevel": level, "RetrieveAETitle": ae_title}
-    return with_charset(archive, told, row)
+    return with_charset(told, row)
 
 
-def with_charset(archive: Archive, told: Elements, row: Elements) -> Elements:
+def with_charset(told: Elements, row: Elements) -> Elements:
     """Declare a character set that fits: that of the objects where possible, UTF-8 otherwise."""
     told.pop("SpecificCharacterSet", None)
     term = fitting_charset(told, str(row.get("SpecificCharacterSet", "")))
-    return {**told, "SpecificCharacterSet": archive.habits.charset(term)} if term else told
+    return {**told, "SpecificCharacterSet": term} if term else told
 
 
 def fitting_charset(elements: Elements, preferred: str) -> str:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from .state import Failure, Instance, Person
 
 
-SUCCESS = 0x0000
-
-
 @quirk(
     "store.success_on_failure",
     defect="DEF-080",
@@ -164,18 +161,6 @@ def wrong_modalities(original: Callable[..., list[str]], found: Sequence[str]) -
 
 
 @quirk(
-    "charset.bad_term",
-    defect="DEF-043",
-    severity="S2",
-    overrides=PacsHabits.charset,
-    notices="names with accents come out as boxes or question marks",
-)
-def bad_term(original: Callable[[str], str], term: str) -> str:
-    """Write ``ISO IR 100`` for ``ISO_IR 100``; seen as (0008,0005) that is no defined term of PS3.3 C.12.1.1.2."""
-    return term.replace("_", " ")
-
-
-@quirk(
     "find.bad_final",
     defect="DEF-094",
     severity="S3",
@@ -233,18 +218,6 @@ def pixels_lost(original: Callable[[bytes], bytes], value: bytes) -> bytes:
 def counters(original: Callable[[int], int], done: int) -> int:
     """Report one completed sub-operation too few; seen as counts that do not add up to what arrived."""
     return max(done - 1, 0)
-
-
-@quirk(
-    "qr.success_all_failed",
-    defect="DEF-090",
-    severity="S1",
-    overrides=PacsHabits.retrieved,
-    notices="the workstation says the study was fetched, and it is empty",
-)
-def success_all_failed(original: Callable[..., int], status: int, done: int, failed: int) -> int:
-    """Answer 0000 whatever became of the sub-operations; seen as success with nothing delivered."""
-    return SUCCESS
 
 
 QUIRKS = collect(globals())

@@ -159,7 +159,7 @@ class Web:
 
     def _result(self, row: Elements, wanted: set[str], request: Request) -> Elements:
         told = {key: value for key, value in row.items() if "all" in wanted or key in wanted}
-        return query.with_charset(self._vault.archive, told, row) | {
+        return query.with_charset(told, row) | {
             "RetrieveURL": _retrieve_url(request, row),
             "RetrieveAETitle": self._ae,
         }

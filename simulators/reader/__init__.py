@@ -9,8 +9,6 @@ from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 
 from .acts import Acts
-from .habits import ReaderHabits
-from .quirks import QUIRKS
 from .retrieval import Screen, accepted
 from .settings import Settings
 from .state import Desk
@@ -18,13 +16,13 @@ from .state import Desk
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
 
-__all__ = ["QUIRKS", "build"]
+__all__ = ["build"]
 
 
 def build(bench: Bench) -> Simulator:
     """Return a reading workstation standing on ``bench``."""
     settings = Settings.read(bench.settings)
-    desk = bench.restore(Desk(bench.seed, bench.name, bench.adopt(ReaderHabits())))
+    desk = bench.restore(Desk(bench.seed, bench.name))
     screen = Screen()
     return Simulator(
         bench,

@@ -173,7 +173,7 @@ class Acts:
             "placer": event.placer,
             "filler": event.filler,
             "study": event.study,
-            "status": "C" if event.letter == "A" else event.letter,
+            "status": "F" if event.letter == "A" else event.letter,
             "text": full_text(event),
             "answer": "AA",
         }

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from .habits import ReaderHabits
-
 AUTHOR = "READER^Rita"
 """The radiologist who signs, DICOM PN."""
 
@@ -38,9 +36,8 @@ class Signed:
 class Desk(State):
     """The tables of the reading workstation."""
 
-    def __init__(self, seed: int, name: str, habits: ReaderHabits) -> None:
+    def __init__(self, seed: int, name: str) -> None:
         super().__init__(seed, name)
-        self.habits = habits
         self.reports = self.table("reports", Signed)
 
     def sign(
@@ -51,13 +48,11 @@ class Desk(State):
         Patient and accession number are taken from the archive's answer, never from memory; ``order`` (may be empty)
         gives the numbers that an archive does not have.
         """
-        previous = next(reversed([*self.reports.values()]), None)
-        accession = str(study.get("AccessionNumber", ""))
         signed = Signed(
             number=f"SWR{self.next('report'):06}",
             event=ReportEvent(
                 letter=letter,
-                accession=self.habits.accession(accession, previous.event.accession if previous else ""),
+                accession=str(study.get("AccessionNumber", "")),
                 text=text,
                 placer=str(order.get("placer", "")),
                 filler=str(order.get("filler", "")),

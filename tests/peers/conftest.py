@@ -33,12 +33,12 @@ def program():
 def call():
     """Run a program beside the loop and return its exit code and everything it said."""
 
-    async def run(*command, timeout=60):
+    async def run(*command):
         process = await asyncio.create_subprocess_exec(
             *map(str, command), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         try:
-            said, _ = await asyncio.wait_for(process.communicate(), timeout)
+            said, _ = await asyncio.wait_for(process.communicate(), 60)
         finally:
             if process.returncode is None:
                 process.kill()

@@ -37,6 +37,11 @@ def files(tmp_path, ct_image):
     return make
 
 
+def responses(folder):
+    """Return the identifiers that findscu -X wrote, in order."""
+    return [part10.read(path.read_bytes()) for path in sorted(Path(folder).iterdir())]
+
+
 def read(folder):
     """Return the received files' elements by Instance Number."""
     found = {}
@@ -74,7 +79,7 @@ def test_storescu_then_findscu_at_every_level(program, call, archive, files, tmp
         given = [part for key in keys for part in ("-k", key)]
         code, said = await call(find, level, "-X", "-od", folder, *given, *at(entity))
         assert code == 0, said
-        return [part10.read(path.read_bytes()) for path in sorted(Path(folder).iterdir())]
+        return responses(folder)
 
     async def talk():
         async with archive() as (_, entity, _):
@@ -98,7 +103,9 @@ def test_storescu_then_findscu_at_every_level(program, call, archive, files, tmp
             uid = f"StudyInstanceUID={told['StudyInstanceUID']}"
             assert len(await ask(entity, "-P", "QueryRetrieveLevel=PATIENT", "PatientID=SW1234*")) == 1
             assert len(await ask(entity, "-S", "QueryRetrieveLevel=SERIES", uid, "SeriesInstanceUID")) == 1
-            (series,) = await ask(entity, "-S", "QueryRetrieveLevel=SERIES", uid, "SeriesInstanceUID", "Modality=CT")
+            (series,) = await ask(
+                entity, "-S", "QueryRetrieveLevel=SERIES", uid, "SeriesInstanceUID", "Modality=CT"
+            )
             name = decode(series.data, explicit=series.transfer_syntax != IMPLICIT_LE)["SeriesInstanceUID"]
             images = await ask(
                 entity, "-S", "QueryRetrieveLevel=IMAGE", uid, f"SeriesInstanceUID={name}", "SOPInstanceUID"
@@ -120,7 +127,19 @@ def test_movescu_brings_the_same_pixels(program, call, archive, files, tmp_path,
             uid = ct_image(1)["StudyInstanceUID"]
             keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={uid}")
             code, said = await call(
-                move, "-v", "-S", "-aet", "DCMTK", "-aem", "DCMTK", "+P", port, "-od", tmp_path / "moved", *keys, *at(entity)
+                move,
+                "-v",
+                "-S",
+                "-aet",
+                "DCMTK",
+                "-aem",
+                "DCMTK",
+                "+P",
+                port,
+                "-od",
+                tmp_path / "moved",
+                *keys,
+                *at(entity),
             )
             assert code == 0, said
             code, said = await call(move, "-v", "-S", "-aem", "NOBODY", *keys, *at(entity))

@@ -50,7 +50,9 @@ def test_stow_qido_wado(talk, dataset, ct_image):
         assert len(answer.ReferencedSOPSequence) == 3
         assert "FailedSOPSequence" not in answer
         study, series = sent[0].StudyInstanceUID, sent[0].SeriesInstanceUID
-        (found,) = client.search_for_studies(search_filters={"PatientID": "SW12345678"}, fields=["StudyDescription"])
+        (found,) = client.search_for_studies(
+            search_filters={"PatientID": "SW12345678"}, fields=["StudyDescription"]
+        )
         assert found["0020000D"]["Value"] == [study]
         assert found["00201208"]["Value"] == [3]
         assert found["00081030"]["Value"] == ["CT chest"]

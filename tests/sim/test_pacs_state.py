@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -19,7 +19,7 @@ from stepwedge_simulators.pacs import hl7, objects, query  # noqa: E402  loaded 
 from stepwedge_simulators.pacs.habits import PacsHabits  # noqa: E402
 from stepwedge_simulators.pacs.state import CONFLICT, Archive, Expected, patient_key  # noqa: E402
 
-NOW = datetime(2026, 11, 24, 9, 30)
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -73,7 +73,8 @@ def test_an_announced_study_is_no_exception(archive, filed):
 
 
 @pytest.mark.parametrize(
-    "change", [{"SOPInstanceUID": "1.2.3"}, {"StudyInstanceUID": ""}, {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}]
+    "change",
+    [{"SOPInstanceUID": "1.2.3"}, {"StudyInstanceUID": ""}, {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}],
 )
 def test_what_is_not_what_the_command_said_cannot_be_filed(ct_image, change):
     image = ct_image(1)
@@ -117,7 +118,7 @@ def test_study_matching(archive, filed, keys, found):
 def test_an_answer_holds_what_was_asked_and_declares_its_character_set(archive, filed):
     keys = {"QueryRetrieveLevel": "STUDY", "PatientName": "", "AccessionNumber": "SW00012345", "StudyID": ""}
     (row,) = query.select(archive, "STUDY", keys)
-    told = query.answer(archive, row, keys, "STUDY", "SW_PACS")
+    told = query.answer(row, keys, "STUDY", "SW_PACS")
     assert told == {
         "QueryRetrieveLevel": "STUDY",
         "PatientName": "MÜLLER^Jörg",
@@ -133,9 +134,14 @@ def test_a_new_name_beyond_the_objects_character_set_makes_answer_and_object_utf
     row = put(archive, ct_image(1))
     archive.update("SW12345678", "STEPWEDGE", {"name": "ŁUKASZ^Zoë"})
     (found,) = query.select(archive, "STUDY", {"PatientID": "SW12345678"})
-    assert query.with_charset(archive, {"PatientName": found["PatientName"]}, found)["SpecificCharacterSet"] == "ISO_IR 192"
+    assert (
+        query.with_charset({"PatientName": found["PatientName"]}, found)["SpecificCharacterSet"]
+        == "ISO_IR 192"
+    )
     data = encode(ct_image(1), explicit=True)
-    out = decode(objects.rewritten(data, EXPLICIT_LE, archive.corrections(row), lambda pixels: pixels), explicit=True)
+    out = decode(
+        objects.rewritten(data, EXPLICIT_LE, archive.corrections(row), lambda pixels: pixels), explicit=True
+    )
     assert (out["PatientName"], out["SpecificCharacterSet"]) == ("ŁUKASZ^Zoë", "ISO_IR 192")
     assert out["PixelData"] == ct_image(1)["PixelData"]
 
@@ -149,7 +155,9 @@ def test_rewriting_changes_the_patient_and_not_one_other_byte(archive, ct_image,
     assert same == data
     archive.update("SW12345678", "STEPWEDGE", {"name": "NEU^Name", "birth_date": "", "sex": None})
     out = objects.rewritten(data, syntax, archive.corrections(row), lambda pixels: pixels)
-    expected = encode(image | {"PatientName": "NEU^Name", "PatientBirthDate": ""}, explicit=syntax != IMPLICIT_LE)
+    expected = encode(
+        image | {"PatientName": "NEU^Name", "PatientBirthDate": ""}, explicit=syntax != IMPLICIT_LE
+    )
     assert out == expected
 
 
@@ -210,7 +218,12 @@ def test_merging_in_a_circle_is_refused_and_nobody_vanishes(archive):
 
 
 def test_commitment_is_honest_about_missing_wrong_and_lost(archive, filed):
-    references = [(filed[0].sop_class, filed[0].sop), (filed[1].sop_class, filed[1].sop), ("1.2.3", filed[2].sop), ("1.2.3", "9.9")]
+    references = [
+        (filed[0].sop_class, filed[0].sop),
+        (filed[1].sop_class, filed[1].sop),
+        ("1.2.3", filed[2].sop),
+        ("1.2.3", "9.9"),
+    ]
     made = archive.promise("1.9", "SW_CT1", references, frozenset({filed[1].sop}))
     assert made.committed == (references[0],)
     assert [(one.sop, one.reason) for one in made.failed] == [

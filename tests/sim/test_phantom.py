@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,9 @@ from stepwedge.errors import BadInput
 from stepwedge.sim import phantom
 from stepwedge.wire import part10
 from stepwedge.wire.elements import EXPLICIT_LE, encode
-from stepwedge.wire.services import Instance
+from stepwedge.wire.results import Instance
 
-AT = datetime(2026, 11, 24, 9, 30)
+AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 NAMES = sorted(path.stem for path in kit.find("fixtures/phantoms").glob("*.yaml"))
 
 
