@@ -37,7 +37,7 @@ def _terms(charset: str) -> list[str]:
 def read(raw: bytes, charset: str, vr: str) -> str:
     """Decode text of one element; bytes outside the declared set become U+FFFD, never an error."""
     if raw.isascii() and b"\x1b" not in raw:
-        return raw.decode("ascii")
+        return str(raw, "ascii")
     codec = SINGLE.get(charset)
     if codec is not None:
         return raw.decode(codec, "replace")

@@ -41,6 +41,8 @@ class Link(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._reading = True
+        self._unsent: list[bytes | memoryview] = []
+        self._unsent_size = 0
 
     # --- asyncio.Protocol ----------------------------------------------------------------------------------------
 
@@ -100,15 +102,25 @@ class Link(asyncio.Protocol):
         self.write(self.channel.send_message(message))
 
     def write(self, buffers: Sequence[bytes | memoryview]) -> None:
-        """Hand buffers to the transport."""
+        """Take buffers to send; what is written before the loop turns leaves together."""
         if self._transport is None or self._transport.is_closing():
             raise self.ended or LinkLost(f"the connection is closed {self.account()}")
-        if sum(map(len, buffers)) <= _JOINED:
-            self._transport.write(b"".join(buffers))
-        else:
-            for buffer in buffers:
-                self._transport.write(buffer)
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent += buffers
+        self._unsent_size += sum(map(len, buffers))
+        if self._unsent_size > _JOINED:
+            self._flush()
         self._keep_artim()
+
+    def _flush(self) -> None:
+        """Hand what was written to the transport, large messages without joining them."""
+        unsent, self._unsent = self._unsent, []
+        size, self._unsent_size = self._unsent_size, 0
+        if not unsent or self._transport is None or self._transport.is_closing():
+            return
+        for buffer in unsent if size > _JOINED else [b"".join(unsent)]:
+            self._transport.write(buffer)
 
     async def drain(self) -> None:
         """Wait until the peer has taken enough."""
@@ -133,6 +145,7 @@ class Link(asyncio.Protocol):
     def close(self) -> None:
         """Close the transport after what was written."""
         if self._transport is not None:
+            self._flush()
             self._transport.close()
 
     def abort(self) -> None:
@@ -187,6 +200,7 @@ class Link(asyncio.Protocol):
     def _pay(self) -> None:
         owed = self.channel.upper.data_to_send()
         if owed and self._transport is not None and not self._transport.is_closing():
+            self._flush()
             self._transport.write(owed)
 
     def _keep_artim(self) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.wire import charset as text_codec
-from stepwedge.wire.dictionary import by_sign, describe, find, tag_of, vr_of
+from stepwedge.wire.dictionary import by_sign, by_tag, describe, find, tag_of, vr_of
 from stepwedge.wire.matching import match
 
 __all__ = ["Elements", "Encapsulated", "decode", "encode", "match", "recode", "tag_of", "vr_of"]
@@ -51,6 +51,7 @@ KNOWN = {vr.encode(): vr for vr in (*BYTES, *CHARACTERS, *PLAIN, *NUMBERS, "AT",
 _IMPLICIT = struct.Struct("<HHI")
 _SHORT = struct.Struct("<HH2sH")
 _LONG = struct.Struct("<HH2s2xI")
+_LENGTH = struct.Struct("<I")
 
 
 class Encapsulated(bytes):
@@ -64,7 +65,7 @@ def decode(data: bytes, *, explicit: bool, stop_before_pixels: bool = False) -> 
     reader = _Reader(bytes(data), stop_before_pixels=stop_before_pixels)
     try:
         return reader.data_set(0, len(reader.data), explicit, "", 0)[0]
-    except (struct.error, IndexError) as error:
+    except struct.error as error:
         raise RemoteProtocolError("the data set ends inside an element (PS3.5 section 7.1)") from error
 
 
@@ -81,51 +82,39 @@ class _Reader:
         """Read elements until ``end`` or an item delimiter; return them and the offset behind."""
         if depth > MAX_DEPTH:
             raise RemoteProtocolError(f"sequences are nested deeper than {MAX_DEPTH}")
+        data, known = self.data, by_tag()
+        header = _explicit_header if explicit else _implicit_header
         elements: Elements = {}
         signed = False
         while at < end:
-            tag, vr, length, at = self._header(at, explicit)
+            tag, vr, length, at = header(data, at)
             if tag == ITEM_END:
                 if length:
                     raise RemoteProtocolError("an item delimiter has a length (PS3.5 table 7.5-3)")
                 return elements, at
             if tag >= self.stop and depth == 0:
                 break
-            key, expected = describe(tag)
-            if vr is None or (vr == "UN" and length != UNDEFINED):
+            key, expected = known.get(tag) or describe(tag)
+            if vr == "" or (vr == "UN" and length != UNDEFINED):
                 vr = "SS" if signed and tag in by_sign() else expected
             if key in elements:
                 raise RemoteProtocolError(f"{key} stands twice in one data set (PS3.5 section 7.1)")
             if length == UNDEFINED:
                 elements[key], at = self._undefined(at, end, tag, vr, explicit, charset, depth)
                 continue
-            if length > end - at:
+            behind = at + length
+            if behind > end:
                 raise RemoteProtocolError(f"{key} announces {length} bytes where {end - at} are left")
             if vr == "SQ":
-                elements[key], at = self._items(at, at + length, explicit, charset, depth)
+                elements[key], at = self._items(at, behind, explicit, charset, depth)
                 continue
-            value = _value(self.data[at : at + length], vr, charset)
-            at += length
-            elements[key] = value
+            value = elements[key] = _value(data[at:behind], vr, charset)
+            at = behind
             if tag == CHARACTER_SET:
                 charset = value
             elif tag == PIXEL_REPRESENTATION:
                 signed = value == 1
         return elements, at
-
-    def _header(self, at: int, explicit: bool) -> tuple[int, str | None, int, int]:
-        data = self.data
-        group, element, length = _IMPLICIT.unpack_from(data, at)
-        tag = group << 16 | element
-        if not explicit or group == ITEM_GROUP:
-            return tag, None, length, at + 8
-        code = data[at + 4 : at + 6]
-        vr = KNOWN.get(code)
-        if vr is None:
-            raise RemoteProtocolError(f"{describe(tag)[0]} has no such value representation: {code!r}")
-        if code in LONG:
-            return tag, vr, int.from_bytes(data[at + 8 : at + 12], "little"), _within(at + 12, data)
-        return tag, vr, length >> 16, at + 8
 
     def _undefined(
         self, at: int, end: int, tag: int, vr: str, explicit: bool, charset: str, depth: int
@@ -176,10 +165,24 @@ class _Reader:
         return items, at
 
 
-def _within(at: int, data: bytes) -> int:
-    if at > len(data):
-        raise IndexError
-    return at
+def _explicit_header(data: bytes, at: int) -> tuple[int, str, int, int]:
+    """Return tag, VR, length and the offset of the value (PS3.5 section 7.1.2)."""
+    group, element, code, length = _SHORT.unpack_from(data, at)
+    tag: int = group << 16 | element
+    vr = KNOWN.get(code)
+    if vr is None:
+        if group == ITEM_GROUP:
+            return _implicit_header(data, at)
+        raise RemoteProtocolError(f"{describe(tag)[0]} has no such value representation: {code!r}")
+    if code in LONG:
+        return tag, vr, _LENGTH.unpack_from(data, at + 8)[0], at + 12
+    return tag, vr, length, at + 8
+
+
+def _implicit_header(data: bytes, at: int) -> tuple[int, str, int, int]:
+    """Return tag, no VR, length and the offset of the value (PS3.5 section 7.1.3)."""
+    group, element, length = _IMPLICIT.unpack_from(data, at)
+    return group << 16 | element, "", length, at + 8
 
 
 def _value(raw: bytes, vr: str, charset: str) -> Any:
