@@ -237,7 +237,9 @@ def parse(raw: bytes) -> Message:
         _check_header(message)
         _check_segments(message)
     except HL7Error as error:
-        head = raw.replace(b"\n", b"\r").partition(b"\r")[0]
+        head = (
+            raw.partition(b"\r")[0].partition(b"\n")[0].translate(None, _FORBIDDEN)
+        )  # so that it can be echoed
         error.about = Message(raw, head.decode("latin-1"), separators)
         raise
     return message
@@ -308,7 +310,7 @@ def _check_segments(message: Message) -> None:
     ends = {message.separators.field, ""}
     for segment in message.segments:
         name = segment.line[:3]
-        if not (len(name) == 3 and name.isupper() and name.isalnum() and segment.line[3:4] in ends):  # noqa: PLR2004 - segment IDs have three
+        if not (_is_name(name) and segment.line[3:4] in ends):
             raise HL7Error(100, "", f"line {segment.number} is no segment: {segment.line[:20]!r}")
         if name == "MSH" and segment.number > 1:
             raise HL7Error(100, "MSH[2]", f"a second MSH at line {segment.number}: two messages in one frame")
@@ -336,11 +338,14 @@ def _check_header(message: Message) -> None:
 
 
 def _place(raw: bytes, offset: int, separators: Separators) -> str:
-    """Return segment and field that hold the byte at ``offset``."""
-    before = raw[:offset].decode("latin-1").replace("\n", "\r")
-    lines = before.split("\r")
-    names = [line[:3] for line in lines]
-    fields = lines[-1].count(separators.field) + (names[-1] in _HEADERS)
-    if not fields:
-        return names[-1]
-    return f"{names[-1]}[{names.count(names[-1])}]-{fields}"
+    """Return segment and field that hold the byte at ``offset``, "" when it is in no segment."""
+    lines = raw[:offset].decode("latin-1").replace("\n", "\r").split("\r")
+    name = lines[-1][:3]
+    fields = lines[-1].count(separators.field) + (name in _HEADERS)
+    if not (_is_name(name) and fields):
+        return ""
+    return f"{name}[{sum(line.startswith(name) for line in lines)}]-{fields}"
+
+
+def _is_name(text: str) -> bool:
+    return len(text) == 3 and text.isascii() and text.isupper() and text.isalnum() and not text[0].isdigit()  # noqa: PLR2004 - segment IDs have three

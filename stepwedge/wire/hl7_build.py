@@ -192,7 +192,7 @@ def acknowledgement(
             version=version,
             sender=(asked[5], asked[6]),
             receiver=(asked[3], asked[4]),
-            processing=asked[11] if asked[11][:1] in PROCESSING else "P",
+            processing=asked[11] if asked[11].partition("^")[0] in PROCESSING else "P",
         ),
         ("MSA", {1: code, 2: asked[10], 3: text or (error.text if error else "")}),
     ]
