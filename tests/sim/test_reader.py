@@ -121,13 +121,8 @@ def test_a_report_and_its_addendum_reach_the_ris(tmp_path):
             assert first["OBR-3.1"] == order["filler"]
             assert images["study"] in first.all("OBX-5") + [one["5"] for one in first.each("OBX")]
             assert "Small nodule." in [one["5"] for one in second.each("OBX")]
-            while (
-                "Small nodule."
-                not in (await host.simulators["ehr"].ask("report", {"accession": order["accession"]}))["text"]
-            ):
-                await asyncio.sleep(0.01)
 
-    asyncio.run(asyncio.wait_for(talk(), 20))
+    asyncio.run(talk())
 
 
 def test_a_report_of_another_patient_is_not_taken(tmp_path):
