@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.sim.hl7 import Handler, Reply
-from stepwedge.sim.messages import REPLY_KIND, read_items, read_patient, read_report
+from stepwedge.sim.messages import REPLY_KIND, confirmation_segments, read_items, read_patient, read_report
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def hear_status(ehr: Ehr, message: Message, now: datetime) -> Reply:
                 103, "ORC-1", f"order control {item.control!r} is none of {', '.join(sorted(STATUS))}"
             )
         ehr.hear(item)
-    segments = [("ORC", {1: "OK", 2: item.placer or "", 3: item.filler or ""}) for item in items]
-    return Reply(type=REPLY_KIND[message.type], segments=segments)
+    return Reply(type=REPLY_KIND[message.type], segments=confirmation_segments(message))
 
 
 def receive_report(ehr: Ehr, message: Message, now: datetime) -> Reply:

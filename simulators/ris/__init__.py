@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.hl7 import Hl7Door
-from stepwedge.sim.simulator import Simulator
+from stepwedge.sim.simulator import Door, Simulator
 
 from .acts import Desk
 from .dimse import ACCEPTS, Scanners
@@ -31,7 +31,7 @@ def build(bench: Bench) -> Simulator:
     )
     correspondence = Correspondence(bench, settings)
     desk = Desk(bench, ris, correspondence)
-    doors = [
+    doors: list[Door] = [
         Hl7Door(bench, ris, correspondence.handlers()),
         DimseDoor(bench, Scanners(bench, ris, correspondence), ACCEPTS, doors=("worklist",)),
     ]

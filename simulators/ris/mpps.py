@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from stepwedge.model.lifecycles import MPPS, IllegalTransition, follow
 from stepwedge.model.procedure import PerformedStep
 
+from .progress import perform
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -71,7 +73,7 @@ def create(ris: Ris, uid: str, attributes: Elements, now: datetime) -> Decision:
         accession=_first(scheduled, "AccessionNumber"),
         steps=_steps(ris, scheduled),
     )
-    return Decision(SUCCESS, "", tuple(ris.perform(performed, "start", now)))
+    return Decision(SUCCESS, "", tuple(perform(ris, performed, "start", now)))
 
 
 def change(ris: Ris, uid: str, attributes: Elements, now: datetime) -> Decision:
@@ -99,7 +101,7 @@ def change(ris: Ris, uid: str, attributes: Elements, now: datetime) -> Decision:
     if event == "set":
         ris.performed[uid] = performed
         return Decision(SUCCESS)
-    return Decision(SUCCESS, "", tuple(ris.perform(performed, event, now)))
+    return Decision(SUCCESS, "", tuple(perform(ris, performed, event, now)))
 
 
 def _steps(ris: Ris, scheduled: list[Elements]) -> tuple[str, ...]:

@@ -20,14 +20,14 @@ from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from stepwedge.model.procedure import Procedure
     from stepwedge.sim.messages import Item, ReportEvent
 
     from .habits import RisHabits
 
-_STAMP: Final = "%Y%m%d%H%M%S"
+STAMP: Final = "%Y%m%d%H%M%S"
 _STEP_MINUTES: Final = 20
 _ACCESSION_DIGITS: Final = 12
 """With the prefix 14 characters; (0008,0050) is SH and holds 16."""
@@ -106,7 +106,7 @@ class Ris(State):
         self.performed.index("patient", lambda performed: [performed.patient])
         self.reports.index("patient", lambda report: [report.patient])
 
-    # Patients: RAD-1, RAD-12 and ITI-30
+    # --- patients, RAD-1, RAD-12, ITI-30
 
     def survivor(self, patient: str) -> str:
         """Return the ID under which a patient is known now."""
@@ -145,7 +145,7 @@ class Ris(State):
         for performed in self.performed.by("patient", prior):
             self.performed[performed.uid] = replace(performed, patient=survivor.id)
 
-    # Orders: RAD-2
+    # --- orders, RAD-2
 
     def find(self, *, placer: str = "", filler: str = "", accession: str = "") -> Order | None:
         """Return the order that all given numbers agree on."""
@@ -186,7 +186,7 @@ class Ris(State):
             alerts=item.alerts or "",
             provider=item.provider or "",
             version=version,
-            placed=now.strftime(_STAMP),
+            placed=now.strftime(STAMP),
         )
         self.orders[order.placer] = order
         return order, True
@@ -256,7 +256,7 @@ class Ris(State):
             raise HL7Error(204, "PID-3", f"order {order.placer} is for another patient than {patient.id}")
         return order
 
-    # Scheduling: RAD-4 and RAD-13
+    # --- scheduling, RAD-4, RAD-13
 
     def steps_of(self, order: Order) -> list[ScheduledStep]:
         """Return every scheduled step of an order, in the order they are done."""
@@ -290,7 +290,7 @@ class Ris(State):
                 text=step.text,
                 modality=step.modality,
                 station=station or step.station,
-                start=begins.strftime(_STAMP),
+                start=begins.strftime(STAMP),
             )
             self.steps[row.id] = row
         return [*self._archive("NW", "SC", order), ToPlacer("SC", STATUS_TO_HL7[status], order)]
@@ -302,10 +302,10 @@ class Ris(State):
         waiting = [step for step in self.steps_of(order) if step.status == "SCHEDULED"]
         if not waiting:
             raise IllegalTransition(order.status, "update", sorted(ORDER[order.status]))
-        first = datetime.strptime(min(step.start for step in waiting), _STAMP)  # noqa: DTZ007 - local time, as DICOM has it
+        first = datetime.strptime(min(step.start for step in waiting), STAMP)  # noqa: DTZ007 - local time, as DICOM has it
         shift = (start.replace(tzinfo=None) - first) if start else timedelta(days=days)
         for step in waiting:
-            moved = (datetime.strptime(step.start, _STAMP) + shift).strftime(_STAMP)  # noqa: DTZ007 - the same
+            moved = (datetime.strptime(step.start, STAMP) + shift).strftime(STAMP)  # noqa: DTZ007 - the same
             row = replace(
                 step, id=self.habits.rescheduled_id(step), start=moved, station=station or step.station
             )
@@ -318,87 +318,11 @@ class Ris(State):
             for requested in self.requested.by("placer", order.placer)
         ]
 
-    # Performed steps: RAD-6 and RAD-7
-
-    def perform(self, performed: PerformedStep, event: str, now: datetime) -> list[Notice]:
-        """Record a performed step and let it drive steps and order; ``event`` is start, complete or discontinue.
-
-        What was performed has happened, whatever the books say: it is always recorded, and what does not fit goes to the
-        exception list.
-        """
-        performed = replace(performed, patient=self.survivor(performed.patient))
-        self.performed[performed.uid] = performed
-        steps = [step for id_ in performed.steps if (step := self.steps.get(id_)) is not None]
-        if event == "start":
-            self._check(performed, steps, now)
-        notices: list[Notice] = []
-        for step in steps:
-            if event != "start" and self._still_running(step, performed):
-                continue
-            try:
-                status = follow(STEP, step.status, self.habits.step_event(event))
-            except IllegalTransition:
-                continue
-            self.steps[step.id] = replace(step, status=status)
-        for placer in dict.fromkeys(self.requested[step.requested].placer for step in steps):
-            notices += self._progress(self.orders[placer])
-        return notices
-
-    def _still_running(self, step: ScheduledStep, performed: PerformedStep) -> bool:
-        return any(
-            other.status == "IN PROGRESS" and other.uid != performed.uid
-            for other in self.performed.by("step", step.id)
-        )
-
-    def _check(self, performed: PerformedStep, steps: Sequence[ScheduledStep], now: datetime) -> None:
-        """Put on the exception list what a person must look at."""
-        if not steps:
-            self._odd(
-                "unscheduled exam", "performed without a scheduled step that is known here", performed, now
-            )
-        for step in steps:
-            order = self.orders[self.requested[step.requested].placer]
-            if order.patient != performed.patient:
-                says = f"performed for patient {performed.patient}, scheduled for {order.patient}"
-                self._odd("wrong patient", says, performed, now)
-            if order.status in {"cancelled", "discontinued"}:
-                self._odd("cancelled exam", f"performed although its order is {order.status}", performed, now)
-
-    def _odd(self, kind: str, says: str, performed: PerformedStep, now: datetime) -> None:
-        number = str(self.next("oddity"))
-        self.oddities[number] = Oddity(
-            kind,
-            says,
-            now.strftime(_STAMP),
-            patient=performed.patient,
-            accession=performed.accession,
-            study=performed.study,
-            mpps=performed.uid,
-        )
-
-    def _progress(self, order: Order) -> list[Notice]:
-        """Let an order follow its steps."""
-        statuses = tuple(step.status for step in self.steps_of(order))
-        if self.habits.all_done(statuses):
-            event = "complete" if "COMPLETED" in statuses else "discontinue"
-        elif any(status not in {"SCHEDULED", "CANCELED"} for status in statuses):
-            event = "start"
-        else:
-            return []
-        try:
-            status = follow(ORDER, order.status, event)
-        except IllegalTransition:
-            return []
-        if status == order.status:
-            return []
-        self.orders[order.placer] = order = replace(order, status=status)
-        return [ToPlacer("SC", STATUS_TO_HL7[status], order)]
-
-    # Reports: RAD-28 and RAD-128
+    # --- reports, RAD-28, RAD-128
 
     def report(self, event: ReportEvent, patient: Patient, now: datetime) -> list[Notice]:
         """Take a report for one of our orders and send it on; one that fits no order is refused, so it waits where it came from."""
-        at = event.at or now.strftime(_STAMP)
+        at = event.at or now.strftime(STAMP)
         order = self.find(accession=event.accession, filler=event.filler, placer=event.placer)
         if order is None:
             raise HL7Error(

@@ -1,6 +1,6 @@
 """Both dialects of every message: conforming structure, and the same facts read back."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -29,7 +29,7 @@ from stepwedge.sim.messages import (
 from stepwedge.wire.hl7 import HL7Error, acknowledgement, parse
 from stepwedge.wire.structure import complaints
 
-NOW = datetime(2026, 11, 24, 9, 30, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 PATIENT = Patient("SW12345678", PersonName("MÜLLER", "ZOË", "ÉLODIE", "Dr", "Jr"), "19700102", "F")
 ORDER = Order(
     placer="P1",
@@ -46,7 +46,8 @@ ORDER = Order(
 )
 REQUESTED = RequestedProcedure("RP1", "P1", "2.25.1", "CTCHEST", "CT chest")
 STEPS = tuple(
-    ScheduledStep(f"SPS{n}", "RP1", "SW123", f"CODE{n}", f"step {n}", "CT", "SW_CT1", f"2026112410{n}000") for n in (1, 2)
+    ScheduledStep(f"SPS{n}", "RP1", "SW123", f"CODE{n}", f"step {n}", "CT", "SW_CT1", f"2026112410{n}000")
+    for n in (1, 2)
 )
 VERSIONS = pytest.mark.parametrize("version", ["2.3.1", "2.5.1"])
 
@@ -68,7 +69,9 @@ def test_patient_messages_conform_and_read_back(version, event):
 
 
 @VERSIONS
-@pytest.mark.parametrize(("control", "status"), [("NW", ""), ("CA", ""), ("XO", ""), ("SC", "IP"), ("OC", "CA")])
+@pytest.mark.parametrize(
+    ("control", "status"), [("NW", ""), ("CA", ""), ("XO", ""), ("SC", "IP"), ("OC", "CA")]
+)
 def test_order_messages_conform_and_read_back(version, control, status):
     raw = order_message(control, ORDER, PATIENT, envelope(version), status=status)
     (item,) = read_items(parse(raw))
@@ -118,7 +121,9 @@ def test_reports_conform_and_read_back(version, letter):
 def test_replies_conform_and_carry_the_accession_number(version):
     request = parse(order_message("NW", ORDER, PATIENT, envelope(version)))
     kind = REPLY_KIND[request.type]
-    raw = acknowledgement(request, "AA", control="A1", now=NOW, kind=kind, segments=reply_segments("OK", ORDER))
+    raw = acknowledgement(
+        request, "AA", control="A1", now=NOW, kind=kind, segments=reply_segments("OK", ORDER)
+    )
     answer = read_answer(raw)
     assert complaints(raw) == []
     assert (answer.code, answer.items[0].control, answer.items[0].accession) == ("AA", "OK", "SW123")
@@ -128,7 +133,9 @@ def test_replies_conform_and_carry_the_accession_number(version):
 def test_confirmations_of_procedures_conform(version):
     request = parse(procedure_message("XO", "SC", ORDER, REQUESTED, STEPS, PATIENT, envelope(version)))
     kind = REPLY_KIND[request.type]
-    raw = acknowledgement(request, "AA", control="A1", now=NOW, kind=kind, segments=confirmation_segments(request))
+    raw = acknowledgement(
+        request, "AA", control="A1", now=NOW, kind=kind, segments=confirmation_segments(request)
+    )
     assert complaints(raw) == []
     assert [item.control for item in read_answer(raw).items] == ["OK", "OK"]
 
@@ -165,7 +172,9 @@ def test_the_smallest_character_set_that_fits_is_named(text):
 
 @given(
     st.lists(
-        st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=30), min_size=1, max_size=4
+        st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=30),
+        min_size=1,
+        max_size=4,
     )
 )
 def test_any_report_text_survives(lines):
