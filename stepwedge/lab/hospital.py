@@ -170,6 +170,10 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
     """Start a real system as the lab file says, and wait until the door it names answers."""
     told = real.start
     assert told is not None  # noqa: S101 - the caller looked
+    door = "web" if told.ready == "http" else told.ready
+    if not preflight.trouble(real.address, door, lab.text.probe.ae_title, timeout=1.0):
+        where = getattr(real.address, door) or real.address.dicom
+        raise BadInput(f"{lab.file} (actors.{name}.start)", f"nobody at {where} yet", "a system that answers", "end it, or take start: out")
     own = state / name
     own.mkdir(parents=True, exist_ok=True)
     env = {"STEPWEDGE_STATE": str(own.resolve()), **told.env}
@@ -178,7 +182,6 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
         *(word.replace("{state}", env["STEPWEDGE_STATE"]) for word in told.command),
     ]
     child = Child.start(name, command, state / f"{name}.log", env=env, cwd=lab.file.resolve().parent)
-    door = "web" if told.ready == "http" else told.ready
     try:
         child.wait_until(
             lambda: not preflight.trouble(real.address, door, lab.text.probe.ae_title, timeout=1.0),

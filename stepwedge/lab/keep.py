@@ -1,12 +1,13 @@
 """Run one command and end it when whoever started us is gone: ``python -m stepwedge.lab.keep COMMAND...``.
 
 Our standard input is a pipe that the starter holds open. When it closes, on purpose or because the starter was
-killed, the command is ended too, so no system under test is ever left behind.
+killed, or when we are told to end, the command is ended too: no system under test is ever left behind.
 """
 
 from __future__ import annotations
 
-import contextlib
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,16 +17,16 @@ GRACE = 10.0
 
 
 def main(command: list[str]) -> int:
-    """Run ``command`` until it ends or our standard input does; return its exit code."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as child:  # noqa: S603 - the lab file's own command, no shell
-        threading.Thread(target=_end_with_starter, args=(child,), daemon=True).start()
-        return child.wait()
+    """Run ``command`` until it ends, or our standard input does, or we are told to; return its exit code."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - the lab file's own command, no shell
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    threading.Thread(target=_end_with_starter, args=(child,), daemon=True).start()
+    return child.wait()
 
 
 def _end_with_starter(child: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        while sys.stdin.buffer.read(1024):
-            pass
+    while os.read(0, 1024):  # not sys.stdin: its lock would be held when the interpreter ends
+        pass
     child.terminate()
     try:
         child.wait(GRACE)

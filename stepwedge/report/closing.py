@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 def say(console: Console, run: Run, shown_as: Path) -> None:
     """Print the end of a run."""
+    told: dict[tuple[str, str], list[Case]] = {}
     for case in run.cases:
         if case.verdict not in {"passed", "skipped"}:
-            _trouble(console, case)
+            told.setdefault((case.verdict, case.message), []).append(case)
+    for cases in told.values():
+        _trouble(console, cases)
     skipped = [case for case in run.cases if case.verdict == "skipped"]
     if skipped:
         console.print("\n[bold]Not run[/]")
@@ -30,7 +33,8 @@ def say(console: Console, run: Run, shown_as: Path) -> None:
             console.print(f"  – {escape(case.id)}: {escape(case.message)}", highlight=False, soft_wrap=True)
     left_out = [(case, step) for case in run.cases for step in case.left_out]
     if left_out:
-        console.print(f"\n[bold]Left out[/] {len(left_out)} steps, for these reasons:")
+        steps = "step" if len(left_out) == 1 else "steps"
+        console.print(f"\n[bold]Left out[/] {len(left_out)} {steps}, for these reasons:")
         for reason in dict.fromkeys(str(step["left_out"]) for _, step in left_out):
             console.print(f"  – {escape(reason)}", highlight=False, soft_wrap=True)
     console.print()
@@ -46,12 +50,13 @@ def say(console: Console, run: Run, shown_as: Path) -> None:
         console.print(f"  log      {shown_as / 'pytest.log'}", highlight=False, soft_wrap=True)
 
 
-def _trouble(console: Console, case: Case) -> None:
-    word = case.verdict
-    console.print(
-        f"\n[{STYLES[word]}]{SIGNS[word]} {word}[/]  [bold]{escape(str(case.get('title') or case.id))}[/]  {escape(case.id)}"
-    )
-    for line in (case.message or "no reason was recorded").splitlines():
+def _trouble(console: Console, cases: list[Case]) -> None:
+    """Print the trouble that one case, or several for the same reason, came to."""
+    word = cases[0].verdict
+    for case in cases:
+        title = f"[bold]{escape(str(case.get('title') or case.id))}[/]"
+        console.print(f"\n[{STYLES[word]}]{SIGNS[word]} {word}[/]  {title}  {escape(case.id)}", highlight=False)
+    for line in (cases[0].message or "no reason was recorded").splitlines():
         console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
     console.print(f"  [dim]{ADVICE[word]}[/]", highlight=False)
 
