@@ -347,5 +347,6 @@ def _place(raw: bytes, offset: int, separators: Separators) -> str:
     return f"{name}[{sum(line.startswith(name) for line in lines)}]-{fields}"
 
 
+@lru_cache(maxsize=1024)
 def _is_name(text: str) -> bool:
     return len(text) == 3 and text.isascii() and text.isupper() and text.isalnum() and not text[0].isdigit()  # noqa: PLR2004 - segment IDs have three

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import LocalProtocolError
@@ -109,6 +110,11 @@ def _type(kind: str, version: str) -> list[str]:
     return [*parts, structure_of(kind)]
 
 
+@lru_cache(maxsize=256)
+def _er7_type(kind: str, version: str) -> str:
+    return _field(_type(kind, version))
+
+
 def structure_of(kind: str) -> str:
     """Return the message structure (MSH-9.3) of a type such as ``ADT^A04``."""
     return "ACK" if kind.startswith("ACK") else _STRUCTURES.get(kind, kind.replace("^", "_"))
@@ -176,29 +182,25 @@ def acknowledgement(
         kind: ``ACK``, or an application reply such as ``ORR^O02``.
     """
     if message is None:
-        version, charset, asked = "2.5.1", "", [Er7()] * 12
+        version, charset, asked = "2.5.1", "", [Er7()] * 6
     else:
         version = message.version if message.version in VERSIONS else "2.5.1"
         charset = message.charset if codec(message.charset) else ""
         msh = message.segments[0]
-        asked = [msh.copy(number) for number in range(12)]
+        asked = [msh.copy(number) for number in (3, 4, 5, 6, 10, 11)]
         if kind == "ACK" and "^" in message.type:
             kind = f"ACK^{message.type.partition('^')[2]}"
-    written: list[Written] = [
-        header(
-            kind,
-            control=control,
-            now=now,
-            version=version,
-            sender=(asked[5], asked[6]),
-            receiver=(asked[3], asked[4]),
-            processing=asked[11] if asked[11].partition("^")[0] in PROCESSING else "P",
-        ),
-        ("MSA", {1: code, 2: asked[10], 3: text or (error.text if error else "")}),
+    application, facility, us, here, answered, processing = asked
+    if processing.partition("^")[0] not in PROCESSING:
+        processing = Er7("P")
+    said = escape(text or error.text) if error else escape(text)
+    lines = [
+        f"MSH|{_ENCODING}|{us}|{here}|{application}|{facility}|{timestamp(now)}||{_er7_type(kind, version)}"
+        f"|{escape(control)}|{processing}|{version}" + (f"||||||{charset}" if charset else ""),
+        f"MSA|{code}|{answered}" + (f"|{said}" if said else ""),
+        *(_line(*segment) for segment in ((_err(error, version), *segments) if error else segments)),
     ]
-    if error is not None:
-        written.append(_err(error, version))
-    return compose([*written, *segments], charset=charset, errors="replace" if error else "strict")
+    return encode("\r".join(lines) + "\r", charset, "replace" if error else "strict")
 
 
 def _err(error: HL7Error, version: str) -> Written:

@@ -106,7 +106,8 @@ class Framer:
             return self._wait("a frame without the CR after its 0x1C")
         if buffer[end + 1] != CR:
             raise RemoteProtocolError(f"MLLP: 0x1C is followed by 0x{buffer[end + 1]:02X}, not by 0x0D")
-        found = Frame(bytes(buffer[start + 1 : end]), bytes(buffer[:start]))
+        with memoryview(buffer) as view:
+            found = Frame(bytes(view[start + 1 : end]), bytes(view[:start]) if start else b"")
         del buffer[: end + 2]
         self._seen = 0
         return found

@@ -83,10 +83,10 @@ class _Served(asyncio.Protocol):
         try:
             while self._frames and self._writable and self.work is None:
                 answer = self._server.handler(self._frames.popleft(), self.peer)
-                if isinstance(answer, Awaitable):
-                    self.work = asyncio.ensure_future(self._wait(answer))
-                elif answer is not None:
+                if isinstance(answer, bytes):
                     self.transport.write(frame(answer))
+                elif answer is not None:
+                    self.work = asyncio.ensure_future(self._wait(answer))
         except Exception as error:  # noqa: BLE001 - whatever a handler does, it must neither acknowledge nor stop the server
             self._fail(error)
             return
