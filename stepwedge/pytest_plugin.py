@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from stepwedge import __version__
-from stepwedge.errors import BadInput, Broken, Skipped, StepwedgeError
+from stepwedge.errors import BadInput, Broken, Failed, Skipped, StepwedgeError
 from stepwedge.scenario.record import Recorder, new_name, point_latest
 from stepwedge.scenario.verdict import SEVERITIES, Verdict, combine, raised
 
@@ -63,6 +63,7 @@ class Session:
         self.counts: Counter[str] = Counter()
         self.ids: dict[str, Path] = {}
         self._running: Running | None = None
+        self._trouble = ""
         self._server: threading.Thread | None = None
         self._over = threading.Event()
 
@@ -114,17 +115,27 @@ class Session:
         """The journal this process writes."""
         made = self.folder.is_dir()
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.told and (self.folder / "journal.jsonl").exists():
+            remedy = "name another one: evidence of two runs must not mix"
+            raise BadInput(str(self.folder), "a folder without a run", "a journal", remedy)
         if not made and not self.told and not self.option("evidence"):
             point_latest(self.folder)
         return Recorder(self.folder, self.told["workerid"] if self.told else "")
 
     @cached_property
     def setting(self) -> Setting:
-        """What cases run in; starts the hospital."""
+        """What cases run in; starts the hospital, and tries so only once."""
         from stepwedge.scenario.case import Feed
         from stepwedge.scenario.run import Setting
 
-        cast = (self._joined() if self.told else self._started()).cast()
+        if self._trouble:
+            raise Broken(self._trouble)
+        try:
+            running = self._joined() if self.told else self._started()
+        except StepwedgeError as trouble:
+            self._trouble = str(trouble)
+            raise
+        cast = running.cast()
         cast.patience *= self.option("patience")
         return Setting(cast, self.recorder, Feed(cast.host), self.seed, self.option("lab"))
 
@@ -210,6 +221,8 @@ class Session:
             self.recorder.write("end", finished=finished, counts=counts, exit=_exit(self.counts, code))
         self.recorder.close()
         if not self.told:
+            for sign in (_WANTED, _STANDS, _TROUBLE):
+                (self.folder / sign).unlink(missing_ok=True)
             from stepwedge import report
 
             report.write(self.folder)
@@ -351,6 +364,7 @@ class ScenarioItem(pytest.Function):
 
     def setup(self) -> None:
         """Bring up the lab; when it does not stand, the case is recorded as broken."""
+        __tracebackhide__ = True
         try:
             super().setup()
         except StepwedgeError as trouble:
@@ -359,7 +373,7 @@ class ScenarioItem(pytest.Function):
             session = self.config.stash[_RUN]
             self.user_properties.append(("verdict", str(Verdict.BROKEN)))
             record_broken(self.case, session.recorder, session.seed, session.option("lab"), str(trouble))
-            raise
+            raise trouble.with_traceback(None) from None
 
     def reportinfo(self) -> tuple[os.PathLike[str], int, str]:
         """Point to the line of the YAML file."""
@@ -392,25 +406,51 @@ def lab(request: pytest.FixtureRequest) -> Live:
     return session.live
 
 
+def _speaks(item: pytest.Item) -> bool:
+    """Tell whether an item is a Python test that uses the ``lab`` fixture: then it is a case of its own."""
+    return not isinstance(item, ScenarioItem) and "lab" in getattr(item, "fixturenames", ())
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Make each Python test that uses the ``lab`` fixture one case of its own."""
-    if isinstance(item, ScenarioItem) or "lab" not in getattr(item, "fixturenames", ()):
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Begin the case of a Python test before its fixtures speak."""
+    if not _speaks(item):
         return (yield)
     from stepwedge.scenario.live import case_name
 
-    live = item.config.stash[_RUN].live
     path, line, title = item.location
+    live = item.config.stash[_RUN].live
     live.begin(case_name(item.nodeid), Path(path), (line or 0) + 1, title)
+    try:
+        return (yield)
+    except BaseException as trouble:
+        _end(item, live, trouble)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """End the case of a Python test with the standing rules and its verdict."""
+    if not _speaks(item):
+        return (yield)
+    live = item.config.stash[_RUN].live
     try:
         result = yield
     except BaseException as trouble:
-        if ending := live.finish(trouble if isinstance(trouble, Exception) else Broken(repr(trouble))):
-            item.user_properties.append(("verdict", str(ending.verdict)))
+        _end(item, live, trouble)
         raise
     if ending := live.finish():
         _conclude(item, ending)
     return result
+
+
+def _end(item: pytest.Item, live: Live, trouble: BaseException) -> None:
+    if isinstance(trouble, pytest.skip.Exception):
+        trouble = Skipped(str(trouble))
+    elif isinstance(trouble, pytest.fail.Exception):
+        trouble = Failed(str(trouble))
+    if ending := live.finish(trouble if isinstance(trouble, Exception) else Broken(repr(trouble))):
+        item.user_properties.append(("verdict", str(ending.verdict)))
 
 
 def pytest_report_header(config: pytest.Config) -> str:

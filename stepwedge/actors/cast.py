@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from stepwedge.actors.words import did_you_mean
-from stepwedge.errors import BadInput, Broken, Failed, Inconclusive, Refused
+from stepwedge.errors import BadInput, Broken, Failed, Inconclusive, Refused, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,13 @@ PROBE_AE = "SW_PROBE"
 """The calling AE title of questions that checks ask; a real system under test must know it (connection sheet)."""
 
 _TIMEOUT = 60.0
-_KINDS: Mapping[str, type[Exception]] = {"failed": Failed, "inconclusive": Inconclusive, "refused": Refused}
+_KINDS: Mapping[str, type[Exception]] = {
+    "failed": Failed,
+    "refused": Refused,
+    "inconclusive": Inconclusive,
+    "skipped": Skipped,
+}
+"""What an error kind of the admin API is raised as; anything else is our own trouble."""
 
 
 class Admin:

@@ -70,23 +70,17 @@ def _unplayable(planned: Planned, cast: Cast) -> str:
         return (
             f"{acting} is real here, and only it can {word(player.role, planned.word.partition('.')[2]).does}"
         )
-    for claim in word(player.role, planned.word.partition(".")[2]).requires:
-        if not cast.claimed(claim) and claim not in step.requires:
-            return f"{planned.word} needs {claim}, which is not claimed"
     return ""
 
 
 def reason(planned: Planned, scope: Scope, cast: Cast) -> str:
     """Return why one step is left out; empty when it can be taken."""
-    for claim in planned.step.requires:
+    for claim in (*planned.step.requires, *_needs(planned, cast)):
         if not cast.claimed(claim):
             return f"not claimed: {claim}"
     if planned.acts:
         return ""
     check = checks.find(planned.word)
-    for claim in check.requires:
-        if not cast.claimed(claim):
-            return f"not claimed: {claim}"
     if check.doors and not doors(planned, scope, cast):
         asked = _through(planned, scope) or tuple(check.doors)[:1]
         return f"not claimed: {', '.join(check.doors[door] for door in asked)}"
@@ -97,6 +91,16 @@ def reason(planned: Planned, scope: Scope, cast: Cast) -> str:
         if check.observes == "ask":
             return f"{place} is real and cannot be asked this"
     return ""
+
+
+def _needs(planned: Planned, cast: Cast) -> tuple[str, ...]:
+    """Return the claims that a step's word or check needs by itself."""
+    if planned.flow:
+        return ()
+    if not planned.acts:
+        return tuple(checks.find(planned.word).requires)
+    name, _, verb = planned.word.partition(".")
+    return word(cast[name].role, verb).requires
 
 
 def doors(planned: Planned, scope: Scope, cast: Cast) -> tuple[str, ...]:

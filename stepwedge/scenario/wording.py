@@ -20,6 +20,7 @@ Line = tuple[str, str]
 
 _NUMBERED: Final = re.compile(r"#(\d{4,})[^:]*")
 _SHOWN: Final = 6
+_KNOWN_BY: Final = ("accession", "placer", "id", "uid", "series", "transaction", "study", "AccessionNumber")
 
 
 def text(verdict: Verdict, place: str, what: str, how: str, lines: Iterable[Line]) -> str:
@@ -43,8 +44,12 @@ def spec(value: Any) -> str:
 
 
 def _pair(key: str, part: Any) -> str:
-    said = matchers.describe(part)
-    return f"{key} {said}" if isinstance(part, dict) else f"{key} = {said}"
+    if isinstance(part, dict) and matchers.matcher_word(part):
+        return f"{key} {matchers.describe(part)}"
+    if isinstance(part, dict):  # a whole order, patient or result: the number it is known by says enough
+        known = next((name for name in _KNOWN_BY if part.get(name)), None)
+        return f"{key} with {known} {part[known]}" if known else f"{key} with {', '.join(map(str, part))}"
+    return f"{key} = {matchers.describe(part)}"
 
 
 def door(player: Player, check: Check, through: Iterable[str]) -> str:
