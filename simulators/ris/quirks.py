@@ -217,11 +217,11 @@ def wrong_accession(original: Callable[[str], str], accession: str) -> str:
     defect="DEF-264",
     severity="S3",
     overrides=RisHabits.result_letter,
-    notices="an amended report looks like the first one (OBR-25 is F where the reader sent C)",
+    notices="a corrected report looks like the one it corrects (OBR-25 is F where the reader sent C)",
 )
 def status_map(original: Callable[[str], str], letter: str) -> str:
     """Call every signed report final."""
-    return "F" if letter in {"A", "C"} else original(letter)
+    return "F" if letter == "C" else original(letter)
 
 
 @quirk(

@@ -8,7 +8,7 @@ from typing import Final
 from stepwedge.model.lifecycles import REPORT, IllegalTransition, follow
 
 WORD: Final = {"P": "preliminary", "F": "final", "C": "corrected", "A": "addendum", "X": "cancelled"}
-"""HL7 table 0123 (OBR-25) in words; ``A`` is ours, for a corrected result whose correction is an addendum."""
+"""HL7 table 0123 (OBR-25) in words; ``A`` is ours, for a final result with an addendum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Report:
             IllegalTransition: the version contradicts the life cycle, such as a correction before any result.
         """
         try:
-            status, late = follow(REPORT, self.status, "C" if letter == "A" else letter), False
+            status, late = follow(REPORT, self.status, letter), False
         except IllegalTransition:
             if letter != "P" or not self.status:
                 raise

@@ -365,7 +365,8 @@ def test_reports_reach_the_ward_with_their_history(play, version):  # RPT-01, RP
             event = ReportEvent(letter, order["accession"], text, addendum)
             answer = await tell(clinic, send_report(clinic, event, patient, f"R{number}"))
             assert answer["MSA-1"] == "AA"
-        found = await clinic.until("ehr", "report", {"accession": order["accession"]}, status="corrected")
+        addended = "No nodule.\nADDENDUM: Small nodule."
+        found = await clinic.until("ehr", "report", {"accession": order["accession"]}, text=addended)
         return found, clinic.said("ehr", "ORU^R01"), order
 
     found, messages, order = play(script)
@@ -374,10 +375,10 @@ def test_reports_reach_the_ward_with_their_history(play, version):  # RPT-01, RP
         "No nodule.",
         "Small nodule.",
     ]
-    assert found["text"] == "No nodule.\nADDENDUM: Small nodule."
+    assert found["status"] == "final"
     assert {message.version for message in messages} == {version}
     assert {message["OBR-18"] for message in messages} == {order["accession"]}
-    assert [message["OBR-25"] for message in messages] == ["P", "F", "C"]
+    assert [message["OBR-25"] for message in messages] == ["P", "F", "F"]
 
 
 def test_a_report_that_belongs_to_nobody_is_refused(play):

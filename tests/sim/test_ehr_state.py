@@ -93,7 +93,7 @@ class TestReports:
             books.receive(event, ANNA, NOW)
         filed = books.reports["F1"]
         assert [version.kind for version in filed.versions] == ["preliminary", "final", "addendum"]
-        assert (filed.status, filed.text) == ("corrected", "No nodule.\nADDENDUM: Nodule.")
+        assert (filed.status, filed.text) == ("final", "No nodule.\nADDENDUM: Nodule.")
         assert books.orders["P1"].study == "2.25.1"
 
     def test_a_correction_replaces_and_a_retraction_empties_the_chart(self, books):  # RPT-03, RPT-04

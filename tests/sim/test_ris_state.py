@@ -284,7 +284,7 @@ class TestReports:
         books.report(report(order), ANNA, NOW)
         books.report(report(order, "A", addendum="Nodule."), ANNA, NOW)
         kept = books.reports[order.filler]
-        assert (kept.status, kept.text) == ("corrected", "No nodule.\nADDENDUM: Nodule.")
+        assert (kept.status, kept.text) == ("final", "No nodule.\nADDENDUM: Nodule.")
         assert [version.kind for version in kept.versions] == ["final", "addendum"]
 
     def test_what_belongs_to_no_order_of_this_patient_is_refused(self, books):  # RPT-07

@@ -31,7 +31,7 @@ class ReportEvent:
     """What one ORU^R01 says about one requested procedure.
 
     Attributes:
-        letter: result status (table 0123) P, F, C, X, or A for a result corrected by an addendum.
+        letter: result status (table 0123) P, F, C, X, or A for a final result with an addendum.
         text: narrative, lines joined by a newline; ``addendum`` what was added to it.
         at: when it was signed, ``YYYYMMDDHHMMSS``.
         author: DICOM PN of the interpreter (OBR-32).
@@ -51,8 +51,8 @@ class ReportEvent:
 
 
 def report_message(event: ReportEvent, patient: Patient, envelope: Envelope) -> bytes:
-    """Write ORU^R01; an addendum repeats the text, adds its own observation, and makes the result a corrected one."""
-    status = "C" if event.letter == "A" else event.letter
+    """Write ORU^R01; an addendum repeats the text, and adds its own observation; the result stays final."""
+    status = "F" if event.letter == "A" else event.letter
     author: Value = [["", *PersonName.from_dicom(event.author).hl7()]] if event.author else ""
     obr: Fields = {
         1: "1",
