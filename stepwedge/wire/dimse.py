@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stepwedge.wire.pdu import Value
 
 MAX_COMMAND: Final = 1 << 16
-MAX_DATA: Final = 1 << 31
+MAX_DATA: Final = 1 << 30
 
 
 class Message(NamedTuple):

@@ -12,17 +12,18 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError, WireError
+from stepwedge.wire.dimse import Message
 from stepwedge.wire.dul import Abort, Closed, Event, NeedData
 from stepwedge.wire.negotiation import Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stepwedge.wire.dimse import Channel, Message
+    from stepwedge.wire.dimse import Channel
 
 _JOINED: Final = 1 << 16
-_HELD: Final = 32
-"""Unserved messages at which reading stops until the peer's turn comes."""
+_HELD, _HELD_BYTES = 32, 1 << 26
+"""Unserved messages, and bytes of them, at which reading stops until the peer's turn comes."""
 numbers = itertools.count(1)
 
 
@@ -192,7 +193,7 @@ class Link(asyncio.Protocol):
         self._keep_artim()
         if self.channel.upper.closing:
             self.close()
-        if len(self.inbox) > _HELD and self._reading and self._transport is not None:
+        if self._reading and self._is_full() and self._transport is not None:
             self._reading = False
             self._transport.pause_reading()
         self._wake()
@@ -220,10 +221,16 @@ class Link(asyncio.Protocol):
         self.close()
 
     def _resume_reading(self) -> None:
-        if not self._reading and len(self.inbox) <= _HELD // 2 and self._transport is not None:
+        if not self._reading and not self._is_full() and self._transport is not None:
             self._reading = True
             if not self._transport.is_closing():
                 self._transport.resume_reading()
+
+    def _is_full(self) -> bool:
+        held = len(self.inbox)
+        return held > _HELD or (
+            held > 1 and sum(len(item.data) for item in self.inbox if isinstance(item, Message)) > _HELD_BYTES
+        )
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import Refused, RemoteProtocolError, WireError
@@ -73,7 +73,7 @@ class Operation:
             raise
         self.response["Status"] = reply.status
         if reply.comment:
-            self.response["ErrorComment"] = reply.comment[:64]
+            self.response["ErrorComment"] = reply.comment[:64].encode("ascii", "replace").decode()
         if reply.sop_instance:
             self.response["AffectedSOPInstanceUID"] = reply.sop_instance
         data = self.acceptor.provider.conclude(self.exchange, self.response, data)
@@ -173,15 +173,19 @@ class Operation:
         pending: Command = {**self.response, "Status": codes.PENDING, "CommandDataSetType": 1}
         if not isinstance(matches, AsyncIterator):
             matches = _each(matches)
-        async for match in matches:
-            raw = self._encoded(match)
-            self.exchange.answers.append(raw)
-            self.link.say(Message(self.request.context_id, pending, raw))
-            await self.link.drain()
-            if len(self.exchange.answers) % _BREATH == 0:
-                await asyncio.sleep(0)
-            if self.link.inbox and self._cancelled():
-                return codes.CANCEL
+        try:
+            async for match in matches:
+                raw = self._encoded(match)
+                self.exchange.answers.append(raw)
+                self.link.say(Message(self.request.context_id, pending, raw))
+                await self.link.drain()
+                if len(self.exchange.answers) % _BREATH == 0:
+                    await asyncio.sleep(0)
+                if self.link.inbox and self._cancelled():
+                    return codes.CANCEL
+        finally:
+            if isinstance(matches, AsyncGenerator):
+                await matches.aclose()
         return codes.SUCCESS
 
     async def store(self) -> Reply | int:

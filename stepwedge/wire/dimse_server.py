@@ -85,6 +85,9 @@ class Server:
             link.end(error)
             link.linger()
             await link.lost
+        except Exception:
+            LOG.exception("association %d is aborted: the simulated system failed", number)
+            link.abort()
         finally:
             self.associations.pop(number, None)
             link.close()

@@ -180,7 +180,7 @@ class Acceptor:
     any_called: bool = False
     max_pdu: int = 131072
     max_associations: int = 64
-    max_data: int = 1 << 31
+    max_data: int = 1 << 28
     artim: float = 30.0
     idle: float = 600.0
     timeout: float = 30.0

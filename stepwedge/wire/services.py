@@ -45,6 +45,8 @@ PATIENT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
 PATIENT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.1.2"
 PATIENT_GET: Final = "1.2.840.10008.5.1.4.1.2.1.3"
 
+MAX_ANSWERS: Final = 1 << 18
+"""Matches of one C-FIND that are taken before the peer is held to be endless."""
 UNCOMPRESSED: Final = frozenset({IMPLICIT_LE, EXPLICIT_LE})
 
 
@@ -92,6 +94,8 @@ class Dialogue:
                         "a pending C-FIND response holds no identifier (PS3.4 C.4.1.1.4)"
                     )
                 exchange.answers.append(response.data)
+                if len(exchange.answers) > MAX_ANSWERS:
+                    raise RemoteProtocolError(f"more than {MAX_ANSWERS} matches and no final C-FIND response")
                 if len(exchange.answers) == limit:
                     yield self._cancel(request)
             _finish(exchange, response)
@@ -225,8 +229,7 @@ class Dialogue:
         with self._recorded(request) as exchange:
             yield request
             response = yield from self._hear(request)
-            if (instance := command.get("AffectedSOPInstanceUID")) is not None:
-                _same_instance(instance, response.command)
+            _same_instance(command, response.command)
             _finish(exchange, response)
         attributes = decode(response.data, explicit=context.explicit) if response.data else {}
         return Result(
@@ -386,7 +389,8 @@ def _requested(sop_class: str, sop_instance: str) -> dict[str, Any]:
     return {"RequestedSOPClassUID": sop_class, "RequestedSOPInstanceUID": sop_instance}
 
 
-def _same_instance(asked: str, response: Command) -> None:
-    answered = response.get("AffectedSOPInstanceUID", asked)
-    if answered != asked:
+def _same_instance(request: Command, response: Command) -> None:
+    asked = request.get("AffectedSOPInstanceUID") or request.get("RequestedSOPInstanceUID")
+    answered = response.get("AffectedSOPInstanceUID")
+    if asked and answered and asked != answered:
         raise RemoteProtocolError(f"{name(response)} speaks of instance {answered}, asked was {asked}")

@@ -17,7 +17,9 @@ from stepwedge.wire.services import STUDY_FIND, STUDY_GET, STUDY_MOVE, VERIFICAT
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
-pytestmark = pytest.mark.skipif(shutil.which("echoscu") is None, reason="DCMTK is not installed (package dcmtk)")
+pytestmark = pytest.mark.skipif(
+    shutil.which("echoscu") is None, reason="DCMTK is not installed (package dcmtk)"
+)
 
 
 def tool(*arguments, expect=0):
@@ -73,7 +75,10 @@ def free_port():
 def running(*arguments, port):
     """Run a DCMTK server until the block ends."""
     process = subprocess.Popen(
-        list(map(str, arguments)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "TCP_NODELAY": "1"}
+        list(map(str, arguments)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "TCP_NODELAY": "1"},
     )
     try:
         deadline = time.monotonic() + 20
@@ -190,12 +195,19 @@ def test_our_client_into_storescp(tmp_path):
     with (
         running("storescp", "-od", tmp_path, "+B", "-aet", "STORESCP", port, port=port),
         Association.open(
-            "127.0.0.1", port, calling="SW_CT1", called="STORESCP", contexts=[VERIFICATION, (CT, [EXPLICIT_LE])], timeout=10
+            "127.0.0.1",
+            port,
+            calling="SW_CT1",
+            called="STORESCP",
+            contexts=[VERIFICATION, (CT, [EXPLICIT_LE])],
+            timeout=10,
         ) as association,
     ):
         assert association.echo().status == 0
         for number in range(3):
-            assert association.store(CT, f"2.25.{number}", EXPLICIT_LE, image(number, 500_000).data).status == 0
+            assert (
+                association.store(CT, f"2.25.{number}", EXPLICIT_LE, image(number, 500_000).data).status == 0
+            )
     files = [part10.read(path.read_bytes()) for path in tmp_path.iterdir()]
     assert {each.sop_instance: each.data for each in files} == {
         f"2.25.{number}": image(number, 500_000).data for number in range(3)
@@ -226,7 +238,13 @@ AETable END
 
     def associate(*contexts, scp_of=()):
         return Association.open(
-            "127.0.0.1", port, calling="SW_READER", called="QRSCP", contexts=contexts, scp_of=scp_of, timeout=20
+            "127.0.0.1",
+            port,
+            calling="SW_READER",
+            called="QRSCP",
+            contexts=contexts,
+            scp_of=scp_of,
+            timeout=20,
         )
 
     with running("dcmqrscp", "-c", configuration, port=port):

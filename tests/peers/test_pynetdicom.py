@@ -245,7 +245,9 @@ def test_our_client_moves_and_gets_from_theirs(theirs, station):
     port = theirs((evt.EVT_C_MOVE, move), (evt.EVT_C_GET, get))
     reader.acceptor.any_called = True
     with ours(port, [STUDY_MOVE, STUDY_GET, CT], scp_of=[CT]) as association:
-        moved = association.move(STUDY_MOVE, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "2.25.9"}, "READER")
+        moved = association.move(
+            STUDY_MOVE, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "2.25.9"}, "READER"
+        )
         got = association.get(STUDY_GET, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "2.25.9"})
     assert (moved.status, moved.completed, moved.failed) == (0, 3, 0)
     assert (got.status, got.completed, len(got.instances)) == (0, 3, 3)
@@ -275,7 +277,9 @@ def test_our_client_performs_in_theirs(theirs):
 def test_our_client_is_rejected_by_theirs(theirs):
     port = theirs()
     with pytest.raises(Refused, match="1/1/7"):
-        Association.open("127.0.0.1", port, calling="SW_TEST", called="OTHER", contexts=[VERIFICATION], timeout=10)
+        Association.open(
+            "127.0.0.1", port, calling="SW_TEST", called="OTHER", contexts=[VERIFICATION], timeout=10
+        )
 
 
 def test_our_client_hears_their_abort(theirs):

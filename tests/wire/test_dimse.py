@@ -628,6 +628,53 @@ def test_a_reader_that_does_not_read_holds_nobody_else_up(station):
     peer.close()
 
 
+def test_comments_that_the_wire_cannot_carry_do_no_harm(station):
+    archive = station()
+    archive.provider.failing = {"C-ECHO": (0x0110, "Müller → " + "x" * 100)}
+    with Association.open("127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]) as good:
+        assert good.echo().comment == "M?ller ? " + "x" * 55
+
+
+def test_an_observer_that_fails_ends_only_its_association(station):
+    archive = station()
+    archive.acceptor.observer = lambda _: 1 / 0
+    with pytest.raises((LinkLost, Refused)):
+        Association.open("127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]).echo()
+    archive.acceptor.observer = None
+    with Association.open("127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]) as good:
+        assert good.echo().status == 0
+
+
+def test_another_application_context_is_rejected(station):
+    archive = station()
+    proposal = negotiation.Proposal(
+        "A", "ARCHIVE", negotiation.contexts([VERIFICATION]), application_context="1.2.840.10008.3.1.1.2"
+    )
+    with socket.create_connection(("127.0.0.1", archive.port), 5) as peer:
+        peer.sendall(negotiation.write_proposal(proposal))
+        assert peer.recv(100) == pdu.rejection(1, 1, 2)
+
+
+def test_large_requests_at_once_are_held_back(station):
+    archive = station()
+    data = bytes(30_000_000)
+    command = {"CommandField": 1, "AffectedSOPClassUID": CT, "AffectedSOPInstanceUID": "2.25.1", "CommandDataSetType": 1}
+    raw = b"".join(
+        b"".join(pdu.fragments(3, commands.encode({**command, "MessageID": number}), 0, is_command=True))
+        + b"".join(pdu.fragments(3, data, 131072, is_command=False))
+        for number in range(1, 6)
+    )
+    peer = raw_association(archive)
+    threading.Thread(target=peer.sendall, args=(raw,), daemon=True).start()
+    reader, statuses = pdu.Reader(), []
+    while len(statuses) < 5:
+        reader.receive_data(peer.recv(65536))
+        while (unit := reader.next_pdu()) is not None:
+            statuses.append(commands.decode(unit.body[6:])["Status"])
+    peer.close()
+    assert statuses == [0] * 5
+
+
 def test_many_requests_at_once_are_served_in_order(station):
     archive = station()
     peer = raw_association(archive)
