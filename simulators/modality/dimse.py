@@ -1,5 +1,7 @@
 """The scanner's own listener: it hears the results of storage commitment (PS3.4 annex J)."""
 
+# ruff: noqa: ARG002 - handlers have the signature of wire.provider.Provider, needed or not
+
 from __future__ import annotations
 
 import asyncio
@@ -30,7 +32,12 @@ class Console(Provider):
         self._heard = asyncio.Condition()
 
     async def on_event(
-        self, peer: PeerInfo, sop_class: str, sop_instance: str, event_type: int, information: dict[str, Any]
+        self,
+        peer: PeerInfo,
+        sop_class: str,
+        sop_instance: str,
+        event_type: int,
+        information: dict[str, Any],
     ) -> Reply | int:
         """Take a result; it is durable before the archive hears that it arrived."""
         if not self.take(information, "new"):

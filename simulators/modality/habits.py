@@ -10,15 +10,15 @@ Elements = dict[str, Any]
 class ModalityHabits:
     """What a conforming scanner does."""
 
-    def worklist(self, answers: list[Elements], before: list[Elements]) -> list[Elements]:
+    def worklist(self, answers: list[Elements], _before: list[Elements]) -> list[Elements]:
         """Return what the console shows: the answers of now, not those it had ``before`` (RAD-5)."""
         return answers
 
-    def study(self, scheduled: str, own: str) -> str:
+    def study(self, scheduled: str, _own: str) -> str:
         """Return the Study Instance UID of the exam: that of the worklist (RAD TF-2 appendix A)."""
         return scheduled
 
-    def request_attributes(self, items: list[Elements], earlier: list[Elements]) -> list[Elements]:
+    def request_attributes(self, items: list[Elements], _earlier: list[Elements]) -> list[Elements]:
         """Return the Request Attributes Sequence: one item per step performed, whatever ``earlier`` exams had."""
         return items
 

@@ -21,9 +21,7 @@ Elements = dict[str, Any]
     overrides=ModalityHabits.worklist,
     notices="the console still shows the exam as it was scheduled before",
 )
-def stale_cache(
-    original: Callable[..., Any], answers: list[Elements], before: list[Elements]
-) -> list[Elements]:
+def stale_cache(_: Callable[..., Any], answers: list[Elements], before: list[Elements]) -> list[Elements]:
     """Show the list that was fetched first; seen as a start time, or an exam, that the RIS has changed since."""
     return before or answers
 
@@ -35,7 +33,7 @@ def stale_cache(
     overrides=ModalityHabits.study,
     notices="the images lie in the archive, and the order waits for them for ever",
 )
-def own_study(original: Callable[..., str], scheduled: str, own: str) -> str:
+def own_study(_: Callable[..., str], _scheduled: str, own: str) -> str:
     """Make a Study Instance UID of its own; seen as (0020,000D) unlike the worklist's."""
     return own
 
@@ -48,7 +46,7 @@ def own_study(original: Callable[..., str], scheduled: str, own: str) -> str:
     notices="the second of two scheduled steps never finds its images",
 )
 def first_request_only(
-    original: Callable[..., Any], items: list[Elements], earlier: list[Elements]
+    _: Callable[..., Any], items: list[Elements], earlier: list[Elements]
 ) -> list[Elements]:
     """Repeat the first step's item for the whole study; seen as (0040,0275) without the later step's ID."""
     return (earlier or items)[:1]
@@ -61,7 +59,7 @@ def first_request_only(
     overrides=ModalityHabits.performed,
     notices="the RIS believes that fewer images exist than the archive holds",
 )
-def short_list(original: Callable[..., Any], references: list[Elements]) -> list[Elements]:
+def short_list(_: Callable[..., Any], references: list[Elements]) -> list[Elements]:
     """Leave the last image out of the completed step; seen as a Referenced Image Sequence short by one."""
     return references[:-1]
 

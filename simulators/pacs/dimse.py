@@ -1,5 +1,7 @@
 """The archive's DIMSE side: storage, storage commitment, query and retrieval (PS3.4 annexes B, J and C)."""
 
+# ruff: noqa: ARG002 - handlers have the signature of wire.provider.Provider, needed or not
+
 from __future__ import annotations
 
 import asyncio
@@ -138,7 +140,12 @@ class Pacs(Provider):
     # --- storage commitment
 
     async def on_action(
-        self, peer: PeerInfo, sop_class: str, sop_instance: str, action_type: int, information: Elements
+        self,
+        peer: PeerInfo,
+        sop_class: str,
+        sop_instance: str,
+        action_type: int,
+        information: Elements,
     ) -> Reply | int:
         """Decide on a request for storage commitment; decision and debt to report it are durable before the answer."""
         if action_type != REQUEST_COMMITMENT:

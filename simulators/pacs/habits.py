@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class PacsHabits:
     """What a conforming archive does."""
 
-    def keeps(self, instance: Instance) -> bool:
+    def keeps(self, _instance: Instance) -> bool:
         """Tell whether an accepted instance is really kept."""
         return True
 
@@ -53,7 +53,7 @@ class PacsHabits:
         """Return Modalities in Study from the Modality of each series."""
         return sorted(set(found))
 
-    def final(self, last: bytes) -> bytes:
+    def final(self, _last: bytes) -> bytes:
         """Return the identifier sent with the final C-FIND response: none (PS3.4 C.4.1.1.4), whatever the ``last`` match."""
         return b""
 

@@ -46,13 +46,13 @@ STATUS_EVENTS: Final = {
 }
 
 
-def register(archive: Archive, message: Message, now: datetime) -> Reply:
+def register(archive: Archive, message: Message, _now: datetime) -> Reply:
     """Take ADT^A04 and A08: what the message does not mention stays, the null value removes (ITI TF-2 appendix C)."""
     _know(archive, message, read_patient(message))
     return Reply()
 
 
-def merge(archive: Archive, message: Message, now: datetime) -> Reply:
+def merge(archive: Archive, message: Message, _now: datetime) -> Reply:
     """Take ADT^A40; an unknown survivor makes it a change of identifier, an unknown prior is no error (ITI-30)."""
     survivor, prior = read_merge(message)
     _know(archive, message, survivor)
@@ -73,7 +73,7 @@ def _know(archive: Archive, message: Message, patient: Patient) -> None:
     )
 
 
-def announce(archive: Archive, message: Message, now: datetime) -> Reply:
+def announce(archive: Archive, message: Message, _now: datetime) -> Reply:
     """Take ORM^O01 with ZDS and OMI^O23 with IPC: keep what is expected for each accession number."""
     patient = read_patient(message)
     if patient_key(patient.id, patient.issuer) not in archive.people:

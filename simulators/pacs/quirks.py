@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     overrides=PacsHabits.keeps,
     notices="an image that the scanner was told is safe cannot be opened",
 )
-def success_on_failure(original: Callable[..., bool], instance: Instance) -> bool:
+def success_on_failure(_: Callable[..., bool], instance: Instance) -> bool:
     """Answer 0000 and drop the second image of a series; seen as a count short by one and a failed commitment."""
     return str(instance.header.get("InstanceNumber")) != "2"
 
@@ -45,7 +45,7 @@ def resend_deletes(original: Callable[[bool], str], same_content: bool) -> str:
     overrides=PacsHabits.duplicate,
     notices="the scanner keeps sending the same study and never gets rid of it",
 )
-def duplicate_fails(original: Callable[[bool], str], same_content: bool) -> str:
+def duplicate_fails(_: Callable[[bool], str], _same_content: bool) -> str:
     """Refuse an identical instance; seen as a C-STORE status that is not 0000."""
     return "refuse"
 
@@ -70,7 +70,7 @@ def overwrite_different(original: Callable[[bool], str], same_content: bool) -> 
     notices="the scanner deletes images that the archive never had",
 )
 def single_failed_item(
-    original: Callable[..., tuple[Failure, ...]], failed: tuple[Failure, ...]
+    _: Callable[..., tuple[Failure, ...]], failed: tuple[Failure, ...]
 ) -> tuple[Failure, ...]:
     """Report one failed instance of several; seen as a committed instance that no query finds."""
     return failed[:1]
@@ -83,7 +83,7 @@ def single_failed_item(
     overrides=PacsHabits.calls_back,
     notices="the scanner's disk fills up: the archive never confirms",
 )
-def same_association_only(original: Callable[[], bool]) -> bool:
+def same_association_only(_: Callable[[], bool]) -> bool:
     """Drop a commitment result whose association is gone; seen as no N-EVENT-REPORT at all."""
     return False
 
@@ -95,7 +95,7 @@ def same_association_only(original: Callable[[], bool]) -> bool:
     overrides=PacsHabits.merges,
     notices="after the merge the prior study is in the RIS, and not in the archive",
 )
-def ignores_merges(original: Callable[[], bool]) -> bool:
+def ignores_merges(_: Callable[[], bool]) -> bool:
     """Acknowledge A40 and do nothing; seen as studies still under the prior ID."""
     return False
 
@@ -107,7 +107,7 @@ def ignores_merges(original: Callable[[], bool]) -> bool:
     overrides=PacsHabits.lists,
     notices="the patient list shows a patient who no longer exists",
 )
-def return_merged(original: Callable[[Person], bool], person: Person) -> bool:
+def return_merged(_: Callable[[Person], bool], _person: Person) -> bool:
     """Offer merged patients to queries; seen as a C-FIND at PATIENT level that returns the prior."""
     return True
 
@@ -119,7 +119,7 @@ def return_merged(original: Callable[[Person], bool], person: Person) -> bool:
     overrides=PacsHabits.study_count,
     notices="the patient list says there are fewer studies than it shows",
 )
-def stale_counts(original: Callable[[int, int], int], own: int, brought: int) -> int:
+def stale_counts(_: Callable[[int, int], int], own: int, _brought: int) -> int:
     """Forget what merges brought; seen as (0020,1200) unlike the number of studies."""
     return own
 
@@ -131,7 +131,7 @@ def stale_counts(original: Callable[[int, int], int], own: int, brought: int) ->
     overrides=PacsHabits.names,
     notices="the patient's given name is missing in the archive",
 )
-def name_corrupt(original: Callable[[str], str], name: str) -> str:
+def name_corrupt(_: Callable[[str], str], name: str) -> str:
     """Keep the family name of PID-5 only; seen as (0010,0010) unlike PID-5 in queries and retrieved headers."""
     return name.partition("^")[0]
 
@@ -143,7 +143,7 @@ def name_corrupt(original: Callable[[str], str], name: str) -> str:
     overrides=PacsHabits.rewrites,
     notices="an image that was opened still carries the patient's old name or ID",
 )
-def online_only(original: Callable[..., dict[str, Any]], changes: dict[str, Any]) -> dict[str, Any]:
+def online_only(_: Callable[..., dict[str, Any]], _changes: dict[str, Any]) -> dict[str, Any]:
     """Correct the index and not the objects; seen as a retrieved header unlike the query's answer."""
     return {}
 
@@ -155,7 +155,7 @@ def online_only(original: Callable[..., dict[str, Any]], changes: dict[str, Any]
     overrides=PacsHabits.modalities,
     notices="a search for CT studies does not find the CT study",
 )
-def wrong_modalities(original: Callable[..., list[str]], found: Sequence[str]) -> list[str]:
+def wrong_modalities(_: Callable[..., list[str]], _found: Sequence[str]) -> list[str]:
     """Say OT for every study; seen as (0008,0061) without the Modality of its series."""
     return ["OT"]
 
@@ -167,7 +167,7 @@ def wrong_modalities(original: Callable[..., list[str]], found: Sequence[str]) -
     overrides=PacsHabits.final,
     notices="the last study of a list is shown twice",
 )
-def bad_final(original: Callable[[bytes], bytes], last: bytes) -> bytes:
+def bad_final(_: Callable[[bytes], bytes], last: bytes) -> bytes:
     """Send the last match again with the final status; seen as a data set after 0000."""
     return last
 
@@ -179,7 +179,7 @@ def bad_final(original: Callable[[bytes], bytes], last: bytes) -> bytes:
     overrides=PacsHabits.delivers,
     notices="a slice is missing in the study that was opened",
 )
-def missing_slice(original: Callable[..., list[Instance]], instances: list[Instance]) -> list[Instance]:
+def missing_slice(_: Callable[..., list[Instance]], instances: list[Instance]) -> list[Instance]:
     """Leave one instance out of a retrieval and count the rest as all; seen as fewer images than the query says."""
     return instances[:1] + instances[2:]
 
@@ -191,7 +191,7 @@ def missing_slice(original: Callable[..., list[Instance]], instances: list[Insta
     overrides=PacsHabits.pixels,
     notices="fine detail is gone, and the image does not say that it was compressed",
 )
-def undeclared_lossy(original: Callable[[bytes], bytes], value: bytes) -> bytes:
+def undeclared_lossy(_: Callable[[bytes], bytes], value: bytes) -> bytes:
     """Deliver pixels without their lowest bits; seen as a pixel hash that changed under the same UID."""
     return bytes(byte & 0xFC if place % 2 == 0 else byte for place, byte in enumerate(value))
 
@@ -203,7 +203,7 @@ def undeclared_lossy(original: Callable[[bytes], bytes], value: bytes) -> bytes:
     overrides=PacsHabits.pixels,
     notices="the image opens black",
 )
-def pixels_lost(original: Callable[[bytes], bytes], value: bytes) -> bytes:
+def pixels_lost(_: Callable[[bytes], bytes], value: bytes) -> bytes:
     """Deliver empty frames; seen as a pixel hash that changed under the same UID."""
     return bytes(len(value))
 
@@ -215,7 +215,7 @@ def pixels_lost(original: Callable[[bytes], bytes], value: bytes) -> bytes:
     overrides=PacsHabits.completed,
     notices="the workstation's progress says that images are missing when all came",
 )
-def counters(original: Callable[[int], int], done: int) -> int:
+def counters(_: Callable[[int], int], done: int) -> int:
     """Report one completed sub-operation too few; seen as counts that do not add up to what arrived."""
     return max(done - 1, 0)
 

@@ -1,5 +1,7 @@
 """Studies into the workstation: C-MOVE to its own listener, C-GET, WADO-RS (RAD-16, PS3.18 section 10.4)."""
 
+# ruff: noqa: ARG002 - handlers have the signature of wire.provider.Provider, needed or not
+
 from __future__ import annotations
 
 import hashlib
@@ -42,7 +44,12 @@ class Screen(Provider):
         return place
 
     async def on_store(
-        self, peer: PeerInfo, sop_class: str, sop_instance: str, transfer_syntax: str, data: bytes
+        self,
+        peer: PeerInfo,
+        sop_class: str,
+        sop_instance: str,
+        transfer_syntax: str,
+        data: bytes,
     ) -> int:
         """Take an instance if its study is being retrieved; refuse what nobody asked for (A700 would say "full")."""
         header = decode(data, explicit=transfer_syntax != IMPLICIT_LE, stop_before_pixels=True)
