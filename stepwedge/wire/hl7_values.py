@@ -70,8 +70,7 @@ def check(message: Message) -> None:
     for name, numbers in _TIMESTAMPS.items():
         for occurrence, segment in enumerate(message.each(name), 1):
             for number in numbers:
-                text = segment.read(number, 1, 1)
-                if text and text != null:
+                if segment.written(number) and (text := segment.read(number, 1, 1)) and text != null:
                     moment(text, f"{name}[{occurrence}]-{number}")
     for occurrence, segment in enumerate(message.each("OBX"), 1):
         _check_observation(segment, f"OBX[{occurrence}]")
@@ -85,7 +84,7 @@ def _check_identity(message: Message) -> None:
             raise HL7Error(101, f"PID[{occurrence}]-3", "no patient identifier")
     if len(patients) > 1 and message.type.startswith(_ONE_PATIENT) and message.type not in _MERGES:
         raise HL7Error(100, "PID[2]", f"a second PID; {message.type} is about one patient")
-    for number, group in enumerate(message.groups("PID"), 1):
+    for number, group in enumerate(message.groups("PID") if "MRG" in message else (), 1):
         survivor, prior = group["PID-3.1"], group["MRG-1.1"]
         if prior and prior == survivor and group["MRG-1.4"] == group["PID-3.4"]:
             raise HL7Error(205, f"MRG[{number}]-1", f"patient {prior} is merged into itself")
