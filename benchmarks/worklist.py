@@ -43,7 +43,9 @@ def entry(number: int) -> dict:
         "StudyInstanceUID": uid("benchmark", "study", number),
         "RequestingPhysician": "",
         "RequestedProcedureDescription": "CT chest",
-        "RequestedProcedureCodeSequence": [{"CodeValue": "CTCHEST", "CodingSchemeDesignator": "SW", "CodeMeaning": "CT"}],
+        "RequestedProcedureCodeSequence": [
+            {"CodeValue": "CTCHEST", "CodingSchemeDesignator": "SW", "CodeMeaning": "CT"}
+        ],
         "ScheduledProcedureStepSequence": [
             {
                 "Modality": "CT",
@@ -160,7 +162,9 @@ def ask_pynetdicom(port: int):
 
     entity = AE("SW_CT1")
     entity.add_requested_context(WORKLIST, [EXPLICIT_LE, IMPLICIT_LE])
-    association = entity.associate("127.0.0.1", port, ae_title="RIS", evt_handlers=[(evt.EVT_CONN_OPEN, no_delay)])
+    association = entity.associate(
+        "127.0.0.1", port, ae_title="RIS", evt_handlers=[(evt.EVT_CONN_OPEN, no_delay)]
+    )
     assert association.is_established
 
     def ask(number: int) -> str:
@@ -214,7 +218,10 @@ def main() -> None:
             for _ in range(chosen.repeats):
                 for pair in PAIRS:
                     results[pair].append(measure(asks[pair], size, chosen.seconds))
-        medians = {pair: [statistics.median(column) for column in zip(*rows, strict=True)] for pair, rows in results.items()}
+        medians = {
+            pair: [statistics.median(column) for column in zip(*rows, strict=True)]
+            for pair, rows in results.items()
+        }
         for pair in PAIRS:
             rate, middle, cpu = medians[pair]
             ratio = rate / medians["pynetdicom"][0]

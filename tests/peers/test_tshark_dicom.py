@@ -16,14 +16,19 @@ from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, MPPS, VERIF
 CT = "1.2.840.10008.5.1.4.1.1.2"
 PORT = 11112
 
-pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed (package tshark)")
+pytestmark = pytest.mark.skipif(
+    shutil.which("tshark") is None, reason="tshark is not installed (package tshark)"
+)
 
 
 def conversation():
     """Play one association of a scanner; yield (from the scanner, bytes)."""
     scanner, hospital = Channel(UpperLayer(requestor=True)), Channel(UpperLayer(requestor=False))
     proposal = Proposal(
-        "SW_CT1", "PACS", contexts([VERIFICATION, WORKLIST, MPPS, COMMITMENT, CT]), roles=(Role(CT, scu=False, scp=True),)
+        "SW_CT1",
+        "PACS",
+        contexts([VERIFICATION, WORKLIST, MPPS, COMMITMENT, CT]),
+        roles=(Role(CT, scu=False, scp=True),),
     )
 
     def pass_on(sender, receiver, raw):
@@ -40,7 +45,9 @@ def conversation():
     yield pass_on(scanner, hospital, scanner.send(proposal))
     accepts = dict.fromkeys((VERIFICATION, WORKLIST, MPPS, COMMITMENT, CT), (EXPLICIT_LE, IMPLICIT_LE))
     yield pass_on(hospital, scanner, hospital.send(answer(proposal, accepts, 16384)))
-    yield say(scanner, hospital, 1, {"AffectedSOPClassUID": VERIFICATION, "CommandField": 0x30, "MessageID": 1})
+    yield say(
+        scanner, hospital, 1, {"AffectedSOPClassUID": VERIFICATION, "CommandField": 0x30, "MessageID": 1}
+    )
     yield say(hospital, scanner, 1, {"AffectedSOPClassUID": VERIFICATION, "CommandField": 0x8030,
                                      "MessageIDBeingRespondedTo": 1, "Status": 0})  # fmt: skip
     yield say(
@@ -81,7 +88,15 @@ def capture(path, exchanges):
                 part = raw[start : start + 1400]
                 ports = (40000, PORT) if from_scanner else (PORT, 40000)
                 tcp = struct.pack(
-                    ">HHIIBBHHH", *ports, sequence[from_scanner], sequence[not from_scanner], 0x50, 0x18, 65535, 0, 0
+                    ">HHIIBBHHH",
+                    *ports,
+                    sequence[from_scanner],
+                    sequence[not from_scanner],
+                    0x50,
+                    0x18,
+                    65535,
+                    0,
+                    0,
                 )
                 sequence[from_scanner] += len(part)
                 size = 40 + len(part)
@@ -102,5 +117,13 @@ def test_the_dissector_finds_nothing_malformed(tmp_path):
     infos = " | ".join(info for packet in packets for info in packet.get("_ws.col.Info", []))
     assert not [packet for packet in packets if "_ws.malformed" in packet], infos
     assert sum("dicom.pdu.type" in packet for packet in packets) >= 10, infos
-    for expected in ("A-ASSOCIATE request", "A-ASSOCIATE accept", "C-ECHO-RQ", "C-FIND-RSP", "C-STORE-RQ", "N-ACTION-RQ", "A-RELEASE"):
+    for expected in (
+        "A-ASSOCIATE request",
+        "A-ASSOCIATE accept",
+        "C-ECHO-RQ",
+        "C-FIND-RSP",
+        "C-STORE-RQ",
+        "N-ACTION-RQ",
+        "A-RELEASE",
+    ):
         assert expected in infos, infos

@@ -134,7 +134,9 @@ def test_find(connect, station):
     archive = station()
     with connect(archive.port) as association:
         fill(association, 3)
-        answers = association.find(STUDY_FIND, {"QueryRetrieveLevel": "IMAGE", "PatientID": "SW*", "SOPInstanceUID": ""})
+        answers = association.find(
+            STUDY_FIND, {"QueryRetrieveLevel": "IMAGE", "PatientID": "SW*", "SOPInstanceUID": ""}
+        )
         none = association.find(STUDY_FIND, {"QueryRetrieveLevel": "IMAGE", "PatientID": "XX"})
     assert [each["SOPInstanceUID"] for each in answers] == ["2.25.0", "2.25.1", "2.25.2"]
     assert (answers.status, answers.category, len(answers)) == (0, "success", 3)
@@ -177,7 +179,9 @@ def test_move_sends_to_a_third_system(connect, station):
     archive.provider.destinations["READER"] = reader.port
     with connect(archive.port) as association:
         fill(association, 3)
-        result = association.move(STUDY_MOVE, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "2.25.9"}, "READER")
+        result = association.move(
+            STUDY_MOVE, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "2.25.9"}, "READER"
+        )
     assert (result.status, result.completed, result.failed, result.warning) == (0, 3, 0, 0)
     assert result.pending == 2
     assert sorted(reader.provider.held) == ["2.25.0", "2.25.1", "2.25.2"]
@@ -269,7 +273,10 @@ def test_performed_procedure_step(connect, station):
 
 def test_commitment_result_on_the_same_association(connect, station):
     archive = station()
-    information = {"TransactionUID": "2.25.6", "ReferencedSOPSequence": [{"ReferencedSOPInstanceUID": "2.25.1"}]}
+    information = {
+        "TransactionUID": "2.25.6",
+        "ReferencedSOPSequence": [{"ReferencedSOPInstanceUID": "2.25.1"}],
+    }
     with connect(archive.port) as association:
         assert association.action(COMMITMENT, COMMITMENT_INSTANCE, 1, information).status == 0
         event = association.next_event(5)
@@ -423,9 +430,17 @@ def response(**changes):
 BAD_PEERS = {
     "no status": (["read", response(Status=None)], RemoteProtocolError, "0000,0900"),
     "another message": (["read", response(MessageIDBeingRespondedTo=9)], RemoteProtocolError, "Message ID 9"),
-    "no message id": (["read", response(MessageIDBeingRespondedTo=None)], RemoteProtocolError, "Message ID None"),
+    "no message id": (
+        ["read", response(MessageIDBeingRespondedTo=None)],
+        RemoteProtocolError,
+        "Message ID None",
+    ),
     "another service": (["read", response(CommandField=0x8020)], RemoteProtocolError, "C-FIND-RSP"),
-    "a request instead": (["read", response(CommandField=0x0030, MessageID=1)], RemoteProtocolError, "C-ECHO-RQ"),
+    "a request instead": (
+        ["read", response(CommandField=0x0030, MessageID=1)],
+        RemoteProtocolError,
+        "C-ECHO-RQ",
+    ),
     "garbage": (["read", b"HTTP/1.1 200 OK\r\n\r\n"], RemoteProtocolError, "PDU type"),
     "a giant PDU": (["read", b"\x04\0\xff\xff\xff\xff"], RemoteProtocolError, "4294967295"),
     "silence": (["read"], NoAnswer, "in time"),
@@ -564,7 +579,15 @@ def until_closed(peer):
         (response(), (0, 0)),
         (response(CommandField=0x0030, MessageIDBeingRespondedTo=None, Status=None), (0, 0)),
     ],
-    ids=["giant", "http", "release answer", "context", "data first", "a response to nothing", "no message id"],
+    ids=[
+        "giant",
+        "http",
+        "release answer",
+        "context",
+        "data first",
+        "a response to nothing",
+        "no message id",
+    ],
 )
 def test_the_server_aborts_with_the_reason_and_goes_on_serving(station, raw, reason):
     archive = station(artim=0.2)
@@ -572,11 +595,15 @@ def test_the_server_aborts_with_the_reason_and_goes_on_serving(station, raw, rea
     peer.sendall(raw)
     assert until_closed(peer) == pdu.abort(*reason)
     peer.close()
-    with Association.open("127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]) as good:
+    with Association.open(
+        "127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]
+    ) as good:
         assert good.echo().status == 0
 
 
-@pytest.mark.parametrize("raw", [b"", b"\x01", b"\x01\0\0\0", b"\x01\0\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\x01", b"\x01\0\0\0", b"\x01\0\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n\r\n"]
+)
 def test_a_silent_or_wrong_caller_is_dropped_by_artim(station, raw):
     archive = station(artim=0.2)
     with socket.create_connection(("127.0.0.1", archive.port), 5) as peer:
@@ -584,7 +611,9 @@ def test_a_silent_or_wrong_caller_is_dropped_by_artim(station, raw):
         began = time.monotonic()
         until_closed(peer)
         assert time.monotonic() - began < 3
-    with Association.open("127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]) as good:
+    with Association.open(
+        "127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]
+    ) as good:
         assert good.echo().status == 0
 
 
@@ -597,7 +626,10 @@ def test_requests_with_missing_parts_are_answered_with_a_failure(station):
     archive = station()
     peer = raw_association(archive)
     missing = {
-        "store without data set": (3, {"CommandField": 1, "AffectedSOPClassUID": CT, "AffectedSOPInstanceUID": "2.25.1"}),
+        "store without data set": (
+            3,
+            {"CommandField": 1, "AffectedSOPClassUID": CT, "AffectedSOPInstanceUID": "2.25.1"},
+        ),
         "find without identifier": (5, {"CommandField": 0x20, "AffectedSOPClassUID": WORKLIST}),
         "store of another class": (3, {"CommandField": 1, "AffectedSOPClassUID": WORKLIST}),
         "no class": (1, {"CommandField": 0x30}),
@@ -621,7 +653,9 @@ def test_a_reader_that_does_not_read_holds_nobody_else_up(station):
     buffers = [*pdu.fragments(5, commands.encode(command), 0, is_command=True)]
     buffers += pdu.fragments(5, encode({"PatientID": ""}, explicit=True), 0, is_command=False)
     peer.sendall(b"".join(buffers))
-    with Association.open("127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]) as good:
+    with Association.open(
+        "127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]
+    ) as good:
         began = time.monotonic()
         assert good.echo().status == 0
         assert time.monotonic() - began < 1
@@ -631,7 +665,9 @@ def test_a_reader_that_does_not_read_holds_nobody_else_up(station):
 def test_comments_that_the_wire_cannot_carry_do_no_harm(station):
     archive = station()
     archive.provider.failing = {"C-ECHO": (0x0110, "Müller → " + "x" * 100)}
-    with Association.open("127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]) as good:
+    with Association.open(
+        "127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]
+    ) as good:
         assert good.echo().comment == "M?ller ? " + "x" * 55
 
 
@@ -639,9 +675,13 @@ def test_an_observer_that_fails_ends_only_its_association(station):
     archive = station()
     archive.acceptor.observer = lambda _: 1 / 0
     with pytest.raises((LinkLost, Refused)):
-        Association.open("127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]).echo()
+        Association.open(
+            "127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]
+        ).echo()
     archive.acceptor.observer = None
-    with Association.open("127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]) as good:
+    with Association.open(
+        "127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[VERIFICATION]
+    ) as good:
         assert good.echo().status == 0
 
 
@@ -658,7 +698,12 @@ def test_another_application_context_is_rejected(station):
 def test_large_requests_at_once_are_held_back(station):
     archive = station()
     data = bytes(30_000_000)
-    command = {"CommandField": 1, "AffectedSOPClassUID": CT, "AffectedSOPInstanceUID": "2.25.1", "CommandDataSetType": 1}
+    command = {
+        "CommandField": 1,
+        "AffectedSOPClassUID": CT,
+        "AffectedSOPInstanceUID": "2.25.1",
+        "CommandDataSetType": 1,
+    }
     raw = b"".join(
         b"".join(pdu.fragments(3, commands.encode({**command, "MessageID": number}), 0, is_command=True))
         + b"".join(pdu.fragments(3, data, 131072, is_command=False))

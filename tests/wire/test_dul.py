@@ -55,9 +55,7 @@ def wire(buffers):
 def test_the_table_is_pynetdicoms():
     from pynetdicom.fsm import TRANSITION_TABLE
 
-    theirs = {
-        (int(event[3:]), int(state[3:])): action for (event, state), action in TRANSITION_TABLE.items()
-    }
+    theirs = {(int(event[3:]), int(state[3:])): action for (event, state), action in TRANSITION_TABLE.items()}
     assert theirs == TABLE
 
 
@@ -178,7 +176,12 @@ RELEASE, P_DATA = pdu.RELEASE_RQ, wire(pdu.fragments(1, commands.encode(ECHO_RQ)
 ILLEGAL = [
     ("P-DATA before association", None, P_DATA, (0, 0)),
     ("release before association", None, RELEASE, (0, 0)),
-    ("an answer to nothing", None, UpperLayer(requestor=True).send(PROPOSAL)[:0] + pdu.rejection(1, 1, 1), (0, 0)),
+    (
+        "an answer to nothing",
+        None,
+        UpperLayer(requestor=True).send(PROPOSAL)[:0] + pdu.rejection(1, 1, 1),
+        (0, 0),
+    ),
     ("unknown PDU before association", None, b"GET / HTTP/1.1\r\n", (0, 0)),
     ("unknown PDU", "pair", b"\x09\0\0\0\0\0", (2, 1)),
     ("a second request", "pair", UpperLayer(requestor=True).send(PROPOSAL), (2, 2)),
@@ -204,7 +207,9 @@ ILLEGAL = [
 ]
 
 
-@pytest.mark.parametrize(("state", "raw", "reason"), [row[1:] for row in ILLEGAL], ids=[row[0] for row in ILLEGAL])
+@pytest.mark.parametrize(
+    ("state", "raw", "reason"), [row[1:] for row in ILLEGAL], ids=[row[0] for row in ILLEGAL]
+)
 def test_illegal_input_is_the_peers_fault_and_aborted_with_the_right_reason(state, raw, reason):
     channel = Channel(UpperLayer(requestor=False)) if state is None else pair()[1]
     channel.upper.receive_data(raw)
@@ -295,16 +300,25 @@ def streams():
     acceptance = Acceptance("SW_CT1", "PACS", (Answer(1, 0, EXPLICIT_LE), Answer(3, 0, EXPLICIT_LE)), 64)
     requestor, acceptor = pair(acceptance=acceptance)
     work = wire(
-        requestor.send_message(Message(1, ECHO_RQ)) + requestor.send_message(Message(3, STORE_RQ, bytes(range(256))))
+        requestor.send_message(Message(1, ECHO_RQ))
+        + requestor.send_message(Message(3, STORE_RQ, bytes(range(256))))
     )
     begin = UpperLayer(requestor=True).send(PROPOSAL)
     accepted = negotiation.write_acceptance(acceptance)
-    echo_rsp = {"CommandField": 0x8030, "MessageIDBeingRespondedTo": 1, "CommandDataSetType": 0x0101, "Status": 0}
+    echo_rsp = {
+        "CommandField": 0x8030,
+        "MessageIDBeingRespondedTo": 1,
+        "CommandDataSetType": 0x0101,
+        "Status": 0,
+    }
     return {
         "whole life": ("acceptor", begin + work + pdu.RELEASE_RQ),
         "abort": ("acceptor", begin + work[:100] + pdu.abort(0, 0)),
         "garbage": ("acceptor", begin + work + b"\x63garbage"),
-        "answer": ("requestor", accepted + wire(acceptor.send_message(Message(1, echo_rsp))) + pdu.RELEASE_RP),
+        "answer": (
+            "requestor",
+            accepted + wire(acceptor.send_message(Message(1, echo_rsp))) + pdu.RELEASE_RP,
+        ),
         "rejection": ("requestor", pdu.rejection(1, 1, 7)),
     }
 

@@ -51,7 +51,7 @@ def pydicom_set(elements, explicit):
     config.settings.reading_validation_mode = config.IGNORE
     data_set = Dataset()
     for key, value in elements.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict) or value == []:
+        if (isinstance(value, list) and value and isinstance(value[0], dict)) or value == []:
             value = [pydicom_set(item, explicit) for item in value]
         elif isinstance(value, str) and "\\" in value:
             value = value.split("\\")
@@ -225,7 +225,9 @@ def test_any_bytes_are_read_or_refused(raw, explicit):
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_cut_data_sets_never_pass_as_whole(data):
-    raw = encode({"PatientName": "A^B", "ScheduledProcedureStepSequence": [{"Modality": "CT"}]}, explicit=True)
+    raw = encode(
+        {"PatientName": "A^B", "ScheduledProcedureStepSequence": [{"Modality": "CT"}]}, explicit=True
+    )
     cut = data.draw(st.integers(1, len(raw) - 1))
     try:
         found = decode(raw[:cut], explicit=True)

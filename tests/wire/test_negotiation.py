@@ -9,7 +9,9 @@ from stepwedge.wire.negotiation import Acceptance, Answer, Context, Proposal, Ro
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ECHO = "1.2.840.10008.1.1"
-PROPOSAL = Proposal("SW_CT1", "PACS", (Context(1, CT, (EXPLICIT_LE, IMPLICIT_LE)),), 16384, (Role(CT, True, True),))
+PROPOSAL = Proposal(
+    "SW_CT1", "PACS", (Context(1, CT, (EXPLICIT_LE, IMPLICIT_LE)),), 16384, (Role(CT, True, True),)
+)
 
 
 def body(raw):
@@ -18,7 +20,9 @@ def body(raw):
 
 def test_round_trips():
     assert negotiation.read_proposal(body(negotiation.write_proposal(PROPOSAL))) == PROPOSAL
-    acceptance = Acceptance("SW_CT1", "PACS", (Answer(1, 0, EXPLICIT_LE), Answer(3, 4)), 0, (Role(CT, True, False),))
+    acceptance = Acceptance(
+        "SW_CT1", "PACS", (Answer(1, 0, EXPLICIT_LE), Answer(3, 4)), 0, (Role(CT, True, False),)
+    )
     assert negotiation.read_acceptance(body(negotiation.write_acceptance(acceptance))) == acceptance
 
 

@@ -10,7 +10,9 @@ from stepwedge.wire.elements import EXPLICIT_LE, encode
 from stepwedge.wire.results import Instance
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
-INSTANCE = Instance(CT, "2.25.1", EXPLICIT_LE, encode({"SOPClassUID": CT, "PatientName": "A^B"}, explicit=True))
+INSTANCE = Instance(
+    CT, "2.25.1", EXPLICIT_LE, encode({"SOPClassUID": CT, "PatientName": "A^B"}, explicit=True)
+)
 
 
 def test_pydicom_reads_what_we_wrote():
