@@ -90,9 +90,9 @@ class Operation:
             answer = await self._serve()
         except Failure as failure:
             return Reply(failure.status, failure.comment), b""
-        except WireError:
-            raise
         except Exception as error:
+            if self.link.ended is not None:
+                raise
             LOG.exception("%s failed", self.exchange.kind)
             self.exchange.error = f"{type(error).__name__}: {error}"
             return Reply(PROCESSING_FAILURE, "the simulated system failed"), b""

@@ -671,6 +671,43 @@ def test_comments_that_the_wire_cannot_carry_do_no_harm(station):
         assert good.echo().comment == "M?ller ? " + "x" * 55
 
 
+def test_a_handler_that_cannot_reach_another_system_answers_so(station):
+    archive = station()
+
+    async def forward(*_):
+        raise LinkLost("no connection to 127.0.0.1:1")
+
+    archive.provider.on_store = forward
+    with Association.open(
+        "127.0.0.1", archive.port, calling="A", called="ARCHIVE", contexts=[CT, VERIFICATION]
+    ) as good:
+        assert good.store(CT, "2.25.1", EXPLICIT_LE, image(1)).status == 0x0110
+        assert good.echo().status == 0
+
+
+def test_a_lost_scanner_is_recorded_as_lost(station):
+    archive = station()
+    begun = threading.Event()
+
+    async def slow(*_):
+        begun.set()
+        for _ in range(1000):
+            yield {"PatientID": "SW1"}
+            await asyncio.sleep(0.001)
+
+    archive.provider.on_find = slow
+    peer = raw_association(archive)
+    command = {"CommandField": 0x20, "AffectedSOPClassUID": WORKLIST, "MessageID": 1, "CommandDataSetType": 1}
+    peer.sendall(b"".join(pdu.fragments(5, commands.encode(command), 0, is_command=True)))
+    peer.sendall(b"".join(pdu.fragments(5, encode({"PatientID": ""}, explicit=True), 0, is_command=False)))
+    assert begun.wait(5)
+    peer.close()
+    deadline = time.monotonic() + 5
+    while not archive.exchanges and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert [(each.outcome, each.status) for each in archive.exchanges] == [("lost", None)]
+
+
 def test_an_observer_that_fails_ends_only_its_association(station):
     archive = station()
     archive.acceptor.observer = lambda _: 1 / 0

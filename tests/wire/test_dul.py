@@ -45,6 +45,12 @@ def pair(proposal=PROPOSAL, acceptance=ACCEPTANCE):
     return requestor, acceptor
 
 
+def drained(channel):
+    """Read all events there are."""
+    while channel.next_event() is not NEED_DATA:
+        pass
+
+
 def wire(buffers):
     return b"".join(buffers)
 
@@ -214,8 +220,7 @@ def test_illegal_input_is_the_peers_fault_and_aborted_with_the_right_reason(stat
     channel = Channel(UpperLayer(requestor=False)) if state is None else pair()[1]
     channel.upper.receive_data(raw)
     with pytest.raises(RemoteProtocolError):
-        while channel.next_event() is not NEED_DATA:
-            pass
+        drained(channel)
     assert channel.upper.data_to_send() == pdu.abort(*reason)
     assert channel.upper.state == 13
     assert channel.upper.artim
