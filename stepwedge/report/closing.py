@@ -55,7 +55,9 @@ def _trouble(console: Console, cases: list[Case]) -> None:
     word = cases[0].verdict
     for case in cases:
         title = f"[bold]{escape(str(case.get('title') or case.id))}[/]"
-        console.print(f"\n[{STYLES[word]}]{SIGNS[word]} {word}[/]  {title}  {escape(case.id)}", highlight=False)
+        console.print(
+            f"\n[{STYLES[word]}]{SIGNS[word]} {word}[/]  {title}  {escape(case.id)}", highlight=False
+        )
     for line in (cases[0].message or "no reason was recorded").splitlines():
         console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
     console.print(f"  [dim]{ADVICE[word]}[/]", highlight=False)

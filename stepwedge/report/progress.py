@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from stepwedge.report.run_model import Case, Follower, Record, Run, add
 from stepwedge.report.words import SIGNS, STYLES
@@ -82,18 +76,19 @@ class Plain:
 
 
 class Lively:
-    """Finished cases scroll by; below them stand the case and the step that were last heard of, and a bar."""
+    """Finished cases scroll by; below them stands how many they are, and which case and step was last heard of."""
 
     def __init__(self, console: Console) -> None:
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[done]}"),
             TimeElapsedColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             console=console,
+            expand=True,
         )
-        self._task = self._bar.add_task("starting the lab", total=None)
+        self._done = 0
+        self._task = self._bar.add_task("starting the lab", total=None, done="")
         self._live = Live(self._bar, console=console, refresh_per_second=12, transient=True)
 
     def __enter__(self) -> None:
@@ -107,14 +102,13 @@ class Lively:
         kind = record["record"]
         case = cases.get(str(record.get("case")))
         if kind == "verdict" and case is not None:
+            self._done += 1
             self._live.console.print(verdict_line(case), highlight=False)
-            self._bar.advance(self._task)
+            total = f" of {run.about['cases']}" if run.about.get("cases") else ""
+            self._bar.update(self._task, done=f"{self._done}{total}")
         elif kind in {"case", "step"} and case is not None:
             step = f" · {record.get('title') or record['word']}" if kind == "step" else ""
-            text = f"{case.get('title') or case.id}{step}"
-            self._bar.update(self._task, description=escape(text[:72]))
-        elif kind in {"run", "collected"} and (total := record.get("cases")):
-            self._bar.update(self._task, total=total, description=f"seed {run.about.get('seed')}")
+            self._bar.update(self._task, description=escape(f"{case.get('title') or case.id}{step}"))
 
 
 def display(console: Console, *, quiet: bool = False) -> Display:

@@ -97,7 +97,11 @@ BAD = {
     "no actors": ("lab: x\n", 1, ["the key actors"]),
     "empty actors": ("lab: x\nactors: {}\n", 2, ["at least one actor"]),
     "unknown key": ("lab: x\nactorz: {}\nactors: {pacs: simulated}\n", 2, ["did you mean 'actors'"]),
-    "duplicate actor": ("lab: x\nactors:\n  pacs: simulated\n  pacs: simulated\n", 4, ["'pacs' again", "line 3"]),
+    "duplicate actor": (
+        "lab: x\nactors:\n  pacs: simulated\n  pacs: simulated\n",
+        4,
+        ["'pacs' again", "line 3"],
+    ),
     "actor name": ("lab: x\nactors:\n  PACS 1: simulated\n", 3, ["an actor name"]),
     "typo in simulated": ("lab: x\nactors:\n  pacs: simulatd\n", 3, ["did you mean 'simulated'"]),
     "unknown role": ("lab: x\nactors:\n  pacs: {simulated: pasc}\n", 3, ["did you mean 'pacs'"]),
@@ -106,30 +110,60 @@ BAD = {
     "real without doors": ("lab: x\nactors:\n  pacs: {real: {}}\n", 3, ["at least one door"]),
     "unknown door": (real("dicm: dicom://A@127.0.0.1:1"), 5, ["did you mean 'dicom'"]),
     "unknown key of a real system": (
-        real("dicom: dicom://A@127.0.0.1:1", "    strat: {}\n"), 6, ["did you mean 'start'"]
-    ),  # fmt: skip
+        real("dicom: dicom://A@127.0.0.1:1", "    strat: {}\n"),
+        6,
+        ["did you mean 'start'"],
+    ),
     "port 0": (real("dicom: dicom://A@127.0.0.1:0"), 5, ["a port from 1 to 65535"]),
     "port 65536": (real("dicom: dicom://A@127.0.0.1:65536"), 5, ["dicom://AE@HOST:PORT"]),
     "port missing": (real("hl7: mllp://127.0.0.1"), 5, ["mllp://HOST:PORT"]),
     "port not a number": (real("hl7: mllp://127.0.0.1:104x"), 5, ["mllp://HOST:PORT"]),
     "setting port 0": ("lab: x\nactors:\n  pacs: {simulated: pacs, port: 0}\n", 3, ["from 1 to 65535"]),
-    "setting port 65536": ("lab: x\nactors:\n  pacs: {simulated: pacs, hl7_port: 65536}\n", 3, ["from 1 to 65535"]),
-    "setting port as text": ("lab: x\nactors:\n  pacs: {simulated: pacs, port: 104x}\n", 3, ["a TCP port", "'104x'"]),
+    "setting port 65536": (
+        "lab: x\nactors:\n  pacs: {simulated: pacs, hl7_port: 65536}\n",
+        3,
+        ["from 1 to 65535"],
+    ),
+    "setting port as text": (
+        "lab: x\nactors:\n  pacs: {simulated: pacs, port: 104x}\n",
+        3,
+        ["a TCP port", "'104x'"],
+    ),
     "AE title too long": (
-        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: ABCDEFGHIJKLMNOPQ}\n", 3, ["at most 16", "17"]
-    ),  # fmt: skip
-    "AE title empty": ("lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: ''}\n", 3, ["1 to 16 characters"]),
-    "AE title blank": ("lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: '  '}\n", 3, ["1 to 16 characters"]),
+        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: ABCDEFGHIJKLMNOPQ}\n",
+        3,
+        ["at most 16", "17"],
+    ),
+    "AE title empty": (
+        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: ''}\n",
+        3,
+        ["1 to 16 characters"],
+    ),
+    "AE title blank": (
+        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: '  '}\n",
+        3,
+        ["1 to 16 characters"],
+    ),
     "AE title with blanks around": (
-        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: 'PACS '}\n", 3, ["without leading or trailing"]
-    ),  # fmt: skip
+        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: 'PACS '}\n",
+        3,
+        ["without leading or trailing"],
+    ),
     "AE title with backslash": (
-        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: 'A\\B'}\n", 3, ["without backslash"]
-    ),  # fmt: skip
+        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: 'A\\B'}\n",
+        3,
+        ["without backslash"],
+    ),
     "AE title with control": (
-        'lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: "A\\tB"}\n', 3, ["printable ASCII"]
-    ),  # fmt: skip
-    "AE title as a number": ("lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: 12}\n", 3, ["an AE title", "12"]),
+        'lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: "A\\tB"}\n',
+        3,
+        ["printable ASCII"],
+    ),
+    "AE title as a number": (
+        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: 12}\n",
+        3,
+        ["an AE title", "12"],
+    ),
     "AE title missing in an address": (real("dicom: dicom://127.0.0.1:104"), 5, ["AE"]),
     "AE title too long in an address": (real("dicom: dicom://ABCDEFGHIJKLMNOPQ@127.0.0.1:104"), 5, ["16"]),
     "same AE title twice": (
@@ -138,8 +172,10 @@ BAD = {
         ["pacs has the same AE title"],
     ),
     "same AE title as the probe": (
-        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: SW_PROBE}\n", 3, ["probe has the same AE title"]
-    ),  # fmt: skip
+        "lab: x\nactors:\n  pacs: {simulated: pacs, ae_title: SW_PROBE}\n",
+        3,
+        ["probe has the same AE title"],
+    ),
     "same port twice": (
         "lab: x\nactors:\n  pacs: {simulated: pacs, port: 11112}\n  ct: {simulated: modality, port: 11112}\n",
         4,
@@ -156,37 +192,73 @@ BAD = {
     "javascript URL": (real("web: 'javascript:alert(1)'"), 5, ["http://HOST:PORT/PATH"]),
     "wrong scheme": (real("hl7: dicom://A@127.0.0.1:1"), 5, ["mllp://HOST:PORT"]),
     "address that is no text": (real("hl7: 2575"), 5, ["mllp://HOST:PORT"]),
-    "secret inline": ("lab: x\nsut:\n  token: hunter2\nactors: {pacs: simulated}\n", 3, ["no secret", "${NAME}"]),
+    "secret inline": (
+        "lab: x\nsut:\n  token: hunter2\nactors: {pacs: simulated}\n",
+        3,
+        ["no secret", "${NAME}"],
+    ),
     "secret in a setting": (
-        "lab: x\nactors:\n  pacs:\n    simulated: pacs\n    db_password: hunter2\n", 5, ["no secret"]
-    ),  # fmt: skip
-    "missing variable": (real("hl7: 'mllp://127.0.0.1:${SW_NO_SUCH_VARIABLE}'"), 5, ["SW_NO_SUCH_VARIABLE", "set"]),
+        "lab: x\nactors:\n  pacs:\n    simulated: pacs\n    db_password: hunter2\n",
+        5,
+        ["no secret"],
+    ),
+    "missing variable": (
+        real("hl7: 'mllp://127.0.0.1:${SW_NO_SUCH_VARIABLE}'"),
+        5,
+        ["SW_NO_SUCH_VARIABLE", "set"],
+    ),
     "unclosed variable": (real("hl7: 'mllp://127.0.0.1:${SW'"), 5, ["closing brace"]),
     "unknown claim": (
-        "lab: x\nsut:\n  claims:\n    - mwl\n    - mpp\nactors: {ris: simulated}\n", 5, ["did you mean 'mpps'"]
-    ),  # fmt: skip
-    "claim nobody can keep": ("lab: x\nsut: {claims: [mwl]}\nactors: {pacs: simulated}\n", 2, ["it needs a ris"]),
+        "lab: x\nsut:\n  claims:\n    - mwl\n    - mpp\nactors: {ris: simulated}\n",
+        5,
+        ["did you mean 'mpps'"],
+    ),
+    "claim nobody can keep": (
+        "lab: x\nsut: {claims: [mwl]}\nactors: {pacs: simulated}\n",
+        2,
+        ["it needs a ris"],
+    ),
     "claims as text": ("lab: x\nsut: {claims: mwl}\nactors: {ris: simulated}\n", 2, ["a list"]),
-    "production": ("lab: x\nsut: {environment: production}\nactors: {ris: simulated}\n", 2, ["never talks to a production"]),
+    "production": (
+        "lab: x\nsut: {environment: production}\nactors: {ris: simulated}\n",
+        2,
+        ["never talks to a production"],
+    ),
     "version as a number": ("lab: x\nsut: {version: 7.3}\nactors: {ris: simulated}\n", 2, ["a text", "7.3"]),
     "lanes 0": ("lab: x\nlanes: 0\nactors: {ris: simulated}\n", 2, ["greater than or equal to 1"]),
     "lanes as words": ("lab: x\nlanes: four\nactors: {ris: simulated}\n", 2, ["a whole number"]),
-    "lanes beyond reason": ("lab: x\nlanes: 1000000000\nactors: {ris: simulated}\n", 2, ["less than or equal to 64"]),
+    "lanes beyond reason": (
+        "lab: x\nlanes: 1000000000\nactors: {ris: simulated}\n",
+        2,
+        ["less than or equal to 64"],
+    ),
     "patience 0": ("lab: x\npatience: {scale: 0}\nactors: {ris: simulated}\n", 2, ["above 0"]),
     "patience negative": ("lab: x\npatience: {scale: -1}\nactors: {ris: simulated}\n", 2, ["above 0"]),
     "patience not a number": ("lab: x\npatience: {scale: .nan}\nactors: {ris: simulated}\n", 2, ["a number"]),
     "patience infinite": ("lab: x\npatience: {scale: .inf}\nactors: {ris: simulated}\n", 2, ["a number"]),
     "patience huge": ("lab: x\npatience: {scale: 100000}\nactors: {ris: simulated}\n", 2, ["at most 1000"]),
     "identity prefix": ("lab: x\nidentity: {patients: '../'}\nactors: {ris: simulated}\n", 2, ["pattern"]),
-    "trigger of nobody": ("lab: x\nactors: {ris: simulated}\ntriggers: {rsi.verify: operator}\n", 3, ["did you mean 'ris'"]),
-    "trigger by nobody": ("lab: x\nactors: {ris: simulated}\ntriggers: {ris.verify: magic}\n", 3, ["'automatic' or 'operator'"]),
+    "trigger of nobody": (
+        "lab: x\nactors: {ris: simulated}\ntriggers: {rsi.verify: operator}\n",
+        3,
+        ["did you mean 'ris'"],
+    ),
+    "trigger by nobody": (
+        "lab: x\nactors: {ris: simulated}\ntriggers: {ris.verify: magic}\n",
+        3,
+        ["'automatic' or 'operator'"],
+    ),
     "probe AE title": ("lab: x\nactors: {ris: simulated}\nprobe: {ae_title: ''}\n", 3, ["1 to 16"]),
     "start without a command": (
-        real("hl7: mllp://127.0.0.1:1", "    start: {command: []}\n"), 6, ["at least one entry"]
-    ),  # fmt: skip
+        real("hl7: mllp://127.0.0.1:1", "    start: {command: []}\n"),
+        6,
+        ["at least one entry"],
+    ),
     "start with a typo": (
-        real("hl7: mllp://127.0.0.1:1", "    start: {command: [x], raedy: dicom}\n"), 6, ["did you mean 'ready'"]
-    ),  # fmt: skip
+        real("hl7: mllp://127.0.0.1:1", "    start: {command: [x], raedy: dicom}\n"),
+        6,
+        ["did you mean 'ready'"],
+    ),
     "tab": ("lab: x\nactors:\n\tpacs: simulated\n", 3, ["tab"]),
     "python tag": ("lab: !!python/object:os.system x\n", 1, ["tag"]),
     "anchor": ("lab: &a x\nactors: {pacs: simulated}\n", 1, ["anchor"]),

@@ -1,7 +1,10 @@
-"""A run folder as the engine writes it, small and complete, for tests of the reports."""
+"""A run folder as the engine writes it, small and complete, for tests of the reports: the fixture ``sample_run``."""
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 T0 = 1795492800.0
 
@@ -170,3 +173,9 @@ def write(folder: Path, **how):
     lines = [json.dumps(record) for record in records(**how)]
     (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample_run():
+    """Return the makers of sample runs: ``write(folder, verdicts=, ended=)``, ``records(...)``, ``exchanges()``."""
+    return SimpleNamespace(write=write, records=records, exchanges=exchanges)
