@@ -35,17 +35,95 @@ CONNECTIONS = (1, 8)
 
 
 def order(number):
-    """Return one new order, 480 bytes."""
-    placer, patient = f"P{number:08}", f"SW{number:08}"
+    """Return one new order of about 1 kB, filled as hospitals fill it."""
+    placer, patient, visit = f"P{number:08}", f"SW{number:08}", f"V{number:08}"
+    at, doctor = hl7.timestamp(NOW), ["1234", "Welby", "Marcus", "J", "", "Dr", "MD", "", "STEPWEDGE"]
+    timing = ["1", "", "", at, "", "R"]
+    address, phone = (
+        ["12 Main Street", "", "Springfield", "IL", "62701", "USA", "H"],
+        ["", "PRN", "PH", "", "1", "217", "5550123"],
+    )
+    pid = {
+        1: 1,
+        2: patient,
+        3: hl7.Rep([[patient, "", "", "STEPWEDGE", "PI"], ["999990123", "", "", "SSA", "SS"]]),
+        5: ["Doe", "Jane", "Q", "", "Dr"],
+        6: ["Roe"],
+        7: "19600101",
+        8: "F",
+        10: ["2106-3", "White", "HL70005"],
+        11: address,
+        13: phone,
+        14: phone,
+        15: ["en"],
+        16: ["M"],
+        17: ["CHR"],
+        18: [visit, "", "", "STEPWEDGE", "AN"],
+        19: "999-99-0123",
+    }
+    pv1 = {
+        1: 1,
+        2: "O",
+        3: ["RAD", "R1", "B2", "STEPWEDGE"],
+        7: doctor,
+        8: doctor,
+        9: doctor,
+        10: "RAD",
+        14: "1",
+        15: "A0",
+        17: doctor,
+        18: "OP",
+        19: [visit, "", "", "STEPWEDGE", "VN"],
+        44: at,
+    }
+    orc = {
+        1: "NW",
+        2: [placer, "SW_EHR"],
+        5: "IP",
+        7: timing,
+        9: at,
+        10: doctor,
+        12: doctor,
+        13: ["RAD"],
+        14: phone,
+        15: at,
+        17: ["RAD"],
+    }
+    obr = {
+        1: 1,
+        2: [placer, "SW_EHR"],
+        4: ["CTCHEST", "CT chest with contrast", "STEPWEDGE", "71260", "CT THORAX W/DYE", "C4"],
+        5: "R",
+        6: at,
+        7: at,
+        13: "allergic to penicillin",
+        15: ["", "", "", "CHEST"],
+        16: doctor,
+        17: phone,
+        18: placer,
+        24: "CT",
+        27: timing,
+        30: "WALK",
+        31: ["R91.1", "Solitary pulmonary nodule", "I10"],
+    }
+    head = hl7.header(
+        "ORM^O01",
+        control=f"C{number}",
+        now=NOW,
+        version="2.3.1",
+        sender=("SW_EHR", "SW"),
+        receiver=("SW_RIS", "SW"),
+    )
     return hl7.compose(
         [
-            hl7.header("ORM^O01", control=f"C{number}", now=NOW, version="2.3.1", sender=("SW_EHR", "SW"), receiver=("SW_RIS", "SW")),
-            ("PID", {1: 1, 3: [patient, "", "", "STEPWEDGE", "PI"], 5: ["Doe", "Jane", "", "", "Dr"], 7: "19600101", 8: "F"}),
-            ("PV1", {1: 1, 2: "O"}),
-            ("ORC", {1: "NW", 2: [placer, "SW_EHR"], 7: ["1", "", "", hl7.timestamp(NOW), "", "R"], 9: hl7.timestamp(NOW)}),
-            ("OBR", {1: 1, 2: [placer, "SW_EHR"], 4: ["CTCHEST", "CT chest", "STEPWEDGE"], 27: ["1", "", "", "", "", "R"]}),
+            head,
+            ("PID", pid),
+            ("PV1", pv1),
+            ("ORC", orc),
+            ("OBR", obr),
+            ("NTE", {1: 1, 3: "Please call the ward before transport."}),
         ]
-    )  # fmt: skip
+    )
 
 
 async def serve_python_hl7():
@@ -166,6 +244,7 @@ def main():
         child(given.serve)
         return
     names = ("python-hl7", "wire", "door", "ris")
+    print(f"one message: {len(order(1))} bytes")
     print(f"{'pair':<12}{'connections':>12}{'messages/s':>12}{'ratio':>8}{'server us':>11}{'ratio':>8}")
     for connections in CONNECTIONS:
         figures = {name: [] for name in names}
