@@ -86,7 +86,7 @@ class Hl7Door:
         if self._server is not None:
             await self._server.close()
 
-    async def answer(self, raw: bytes, peer: str) -> bytes:
+    def answer(self, raw: bytes, peer: str) -> bytes:
         """Handle one message: everything it causes is durable and in the journal when the answer is returned."""
         began = time.time()
         facts: dict[str, Any] = {}
@@ -104,16 +104,16 @@ class Hl7Door:
             foreign = {"refused": "identifiers that are not synthetic"}
             self._record(message.type, began, peer, "AE", {}, foreign, b"", b"")
             return reply
-        reply, code = self._decide(message, facts)
-        if code == "AA" and message.type.startswith(_ORDERS):
-            found = keys.merge(found, _answered(reply))
-        sender = self._bench.directory.by_application(message["MSH-3.1"])
+        application = message["MSH-3.1"]
+        reply, code = self._decide(message, application, facts)
+        found = keys.merge(found, _answered(reply))
+        sender = self._bench.directory.by_application(application)
         self._record(message.type, began, sender, code, found, facts, raw, reply)
         return reply
 
-    def _decide(self, message: Message, facts: dict[str, Any]) -> tuple[bytes, str]:
+    def _decide(self, message: Message, application: str, facts: dict[str, Any]) -> tuple[bytes, str]:
         """Return the answer and its code, from memory or from the handler, committed."""
-        sender = f"{message['MSH-3.1']}|{message['MSH-4.1']}"
+        sender = f"{application}|{message['MSH-4.1']}"
         content = digest(message.raw)
         before = self._bench.store.replied(sender, message.control)
         if before is not None and before.digest == content:
@@ -206,11 +206,10 @@ def _check(message: Message, before: StoredReply | None) -> None:
     check(message)
 
 
-_ORDERS = ("ORM", "OMG", "OMI")
-
-
 def _answered(reply: bytes) -> Keys:
     """Return the keys an application reply adds: filler and accession number (ORR, ORG, ORI)."""
+    if b"ORC" not in reply:
+        return {}
     found = keys.of_message(parse(reply))
     found.pop("control", None)
     return found
@@ -254,7 +253,7 @@ class Hl7Sender:
     def _record(self, send: Send, began: float, outcome: str, reply: bytes, facts: dict[str, Any]) -> None:
         message = parse(send.body)
         found = keys.of_message(message)
-        if outcome == "AA" and message.type.startswith(_ORDERS):
+        if outcome == "AA":
             found = keys.merge(found, _answered(reply))
         self._bench.record(
             "hl7",

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from stepwedge.wire.hl7 import Message
 
 _HL7 = {
-    # segment: where it carries which key (2.5.1 and 2.3.1, and IHE RAD TF-2 appendix B for ZDS and IPC)
-    "PID": (("3.1", "patient"),),
-    "MRG": (("1.1", "prior"),),
-    "ORC": (("2.1", "placer"), ("3.1", "filler")),
-    "OBR": (("2.1", "placer"), ("3.1", "filler"), ("18", "accession")),
-    "IPC": (("1.1", "accession"), ("3.1", "study")),
-    "ZDS": (("1.1", "study"),),
+    # segment: field, component, kind of key (2.5.1 and 2.3.1, and IHE RAD TF-2 appendix B for ZDS and IPC)
+    "PID": ((3, 1, "patient"),),
+    "MRG": ((1, 1, "prior"),),
+    "ORC": ((2, 1, "placer"), (3, 1, "filler")),
+    "OBR": ((2, 1, "placer"), (3, 1, "filler"), (18, 1, "accession")),
+    "IPC": ((1, 1, "accession"), (3, 1, "study")),
+    "ZDS": ((1, 1, "study"),),
 }
 _OBX_STUDY = "113014"  # DCM "DICOM Study": OBX-5 holds a Study Instance UID (IHE RAD TF-2, 4.28)
 
@@ -74,6 +74,9 @@ def add(keys: Keys, kind: str, value: str) -> None:
 
 def merge(*several: Keys) -> Keys:
     """Return all keys of several exchanges or parts of one."""
+    several = tuple(filter(None, several))
+    if len(several) == 1:
+        return several[0]
     keys: Keys = {}
     for each in several:
         for kind, values in each.items():
@@ -86,10 +89,12 @@ def of_message(message: Message) -> Keys:
     """Return the keys of an HL7 message."""
     keys: Keys = {}
     add(keys, "control", message.control)
+    repeated = message.separators.repetition
     for segment in message:
-        for place, kind in _HL7.get(segment.name, ()):
-            for value in segment.all(place):
-                add(keys, kind, value)
+        for field, component, kind in _HL7.get(segment.name, ()):
+            count = segment.written(field).count(repeated) + 1 if repeated else 1
+            for repetition in range(1, count + 1):
+                add(keys, kind, segment.read(field, repetition, component) or "")
         if segment.name == "OBX" and segment["3.1"] == _OBX_STUDY:
             add(keys, "study", segment["5"].partition("^")[0])
     return keys

@@ -1,10 +1,8 @@
 """The HL7 door: duplicates, refusals, mistakes, all-or-nothing."""
 
-import asyncio
 import json
 import re
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -145,7 +143,7 @@ def test_whatever_comes_is_answered_and_leaves_state_and_door_whole(bench, admis
         odd = whole[:at] + put + whole[at + cut :]
     desk, door = bench
     rows = len(desk.patients)
-    answer = asyncio.run(door.answer(odd, "fuzz:1"))
+    answer = door.answer(odd, "fuzz:1")
     (code,) = re.findall(rb"^MSH\|.*\rMSA\|(AA|AE|AR)[|\r]", answer)
     if code != b"AA":
         assert len(desk.patients) == rows
@@ -165,6 +163,6 @@ def test_an_answer_other_than_aa_undoes_what_the_handler_did(bench, admission):
 
     for handler in (half, raising):
         door = Hl7Door(desk.bench, desk, {"ADT^A04": handler})
-        answer = parse(asyncio.run(door.answer(admission("1"), "x:1")))
+        answer = parse(door.answer(admission("1"), "x:1"))
         assert answer["MSA-1"] == "AE"
         assert "SW9" not in desk.patients
