@@ -6,12 +6,14 @@ Nothing is left out silently: every reason ends in the journal and in the report
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.actors.words import word
 from stepwedge.checks import check as checks
 from stepwedge.errors import BadInput
 from stepwedge.scenario.bindings import Reference, Unbound, references, resolve
+from stepwedge.scenario.load import Unusable, find_flow
 from stepwedge.scenario.schema import Expect, Never
 from stepwedge.scenario.variants import taken
 
@@ -153,12 +155,14 @@ def transaction(planned: Planned, cast: Cast) -> str:
         return ""
 
 
-def plain(planned: Planned, cast: Cast) -> str:
-    """Return a step as a plain clinical sentence without a full stop."""
+def plain(planned: Planned, roles: Mapping[str, str]) -> str:
+    """Return a step as a plain clinical sentence without a full stop; ``roles`` tells what each actor plays."""
     try:
         if isinstance(planned.step, Expect | Never):
             return checks.find(planned.word).says
+        if planned.flow:
+            return find_flow(planned.flow, Path(planned.source.name).parent).model.title
         name, _, verb = planned.word.partition(".")
-        return word(cast[name].role, verb).does
-    except BadInput:
+        return word(roles[name], verb).does
+    except (BadInput, Unusable, KeyError):
         return planned.word

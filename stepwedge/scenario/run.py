@@ -113,6 +113,7 @@ class Run:
     taker: Taker = field(init=False)
     replay: str = field(init=False)
     started: float = field(init=False)
+    roles: dict[str, str] = field(init=False)
     verdicts: list[Verdict] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -126,6 +127,7 @@ class Run:
         self.taker = Taker(setting.cast, self.view, Fence(setting.cast, self.view))
         self.replay = wording.replay(case.file.source.name, case.variant, setting.seed, setting.lab)
         self.started = time.monotonic()
+        self.roles = {player.name: player.role for player in setting.cast}
 
     def begin(self) -> None:
         """Record what the case is, and let what checks ask count as its evidence."""
@@ -350,7 +352,7 @@ class Run:
             line=planned.line,
             kind="given" if arranging else planned.kind,
             word=planned.word,
-            title=_title(planned, scope, leaving.plain(planned, self.setting.cast)),
+            title=_title(planned, scope, leaving.plain(planned, self.roles)),
             flow=around[-1].word if around else "",
             ihe=leaving.transaction(planned, self.setting.cast),
             took=round(took, 4),

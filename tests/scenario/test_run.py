@@ -276,10 +276,7 @@ class TestLeftOut:
 
     def test_a_word_that_needs_a_claim(self, play, hospital):
         ending, _ = play(ORDER + HEARD, cast=hospital.cast(claims=frozenset({"mwl"})))
-        assert (ending.verdict, ending.message) == (
-            "skipped",
-            "ehr.place_order needs orders, which is not claimed",
-        )
+        assert (ending.verdict, ending.message) == ("skipped", "nothing was judged: not claimed: orders")
 
 
 NEVER = """\
