@@ -97,40 +97,47 @@ class Segment:
         """Tell whether the field is MSH-1 or MSH-2, the separators themselves."""
         return number <= 2 and self.line[:3] in _HEADERS  # noqa: PLR2004 - they are two
 
-    def written(self, number: int) -> str:
-        """Return field ``number`` exactly as it stands in the message, with separators and escapes."""
+    @property
+    def fields(self) -> list[str]:
+        """All fields as they stand in the message, with separators and escapes; the segment's name is number 0."""
         fields = self._fields
         if fields is None:
             fields = self._fields = self.line.split(self._separators.field)
             if fields[0] in _HEADERS:  # the field separator itself is field 1
                 fields.insert(1, self._separators.field)
+        return fields
+
+    def written(self, number: int) -> str:
+        """Return field ``number`` exactly as it stands in the message, with separators and escapes."""
+        fields = self.fields
         return fields[number] if 0 < number < len(fields) else ""
 
     def copy(self, number: int) -> Er7:
         """Return field ``number`` ready to be composed into another message, whatever separators this one has."""
         return standard(self.written(number), self._separators)
 
-    def read(self, number: int, repetition: int = 0, component: int = 0, subcomponent: int = 0) -> str | None:
+    def read(self, number: int, repetition: int = 1, component: int = 0, subcomponent: int = 0) -> str | None:
         """Return one value by its numbers; a place above the leaf keeps its separators."""
         text = self.written(number)
-        if not text:
-            return None
+        if not text or self._separates(number):
+            return text or None
         separators = self._separators
-        if self._separates(number):
-            return text
         text = _part(text, separators.repetition, repetition or 1)
         if component:
             text = _part(text, separators.component, component)
-            if subcomponent:
-                text = _part(text, separators.subcomponent, subcomponent)
-        if not text:
-            return None
-        return unescape(text, separators) if separators.escape and separators.escape in text else text
+        if subcomponent:
+            text = _part(text, separators.subcomponent, subcomponent)
+        if separators.escape and separators.escape in text:
+            text = unescape(text, separators)
+        return text or None
 
 
 def _part(text: str, separator: str, number: int) -> str:
+    """Return one of the parts, counted from 1; what is not separated is its own first part."""
     if not separator or separator not in text:
         return text if number == 1 else ""
+    if number == 1:
+        return text.partition(separator)[0]
     parts = text.split(separator, number)
     return parts[number - 1] if number <= len(parts) else ""
 
