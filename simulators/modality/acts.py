@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import BadInput, LinkLost, NoAnswer, Refused
+from stepwedge.errors import BadInput, Refused
 from stepwedge.sim import phantom
 from stepwedge.sim.dimse import calling
 from stepwedge.sim.files import Files, name_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
+    from stepwedge.wire.dimse_asyncio import Association
 
     from .dimse import Console
     from .settings import Settings
@@ -300,9 +301,7 @@ class Acts:
                     f"the request was refused: N-ACTION {result.status:04X} {result.comment}".strip()
                 )
             if event == "same":
-                # An archive may still prefer a new association (PS3.4 J.3.3): then the listener hears it.
-                with contextlib.suppress(NoAnswer, LinkLost, Refused):
-                    await self._hear(association)
+                await self._hear(association, uid)
         done = await self._console.wait(uid, self._settings.commitment)
         return {
             "transaction": uid,
@@ -311,9 +310,16 @@ class Acts:
             "arrived": done.arrived,
         }
 
-    async def _hear(self, association: Any) -> None:
-        reported = await association.next_event(self._settings.same_association)
-        self._console.take(reported.attributes, "same")
+    async def _hear(self, association: Association, transaction: str) -> None:
+        """Keep the association until the result has come, on it or, as an archive may prefer, on a new one (PS3.4 J.3.3)."""
+        here = asyncio.ensure_future(association.next_event(self._settings.commitment))
+        there = asyncio.ensure_future(self._console.wait(transaction, self._settings.commitment))
+        await asyncio.wait({here, there}, return_when=asyncio.FIRST_COMPLETED)
+        if here.done() and here.exception() is None:
+            self._console.take(here.result().attributes, "same")
+        for task in (here, there):
+            task.cancel()
+        await asyncio.gather(here, there, return_exceptions=True)
 
     async def complete_exam(self, args: Args, case: Case) -> Args:
         """End a performed procedure step with everything that was acquired (RAD-7)."""

@@ -17,14 +17,12 @@ class Settings:
     """Whom the scanner talks to, by actor name, and how patient it is.
 
     Attributes:
-        same_association: seconds that a requested commitment result is awaited on the association of the request.
         commitment: seconds until a storage commitment result that never came counts as the archive's failure.
     """
 
     worklist: str = "ris"
     archive: str = "pacs"
     station_name: str = ""
-    same_association: float = 3.0
     commitment: float = 10.0
     protocols: Mapping[str, str] = field(default_factory=lambda: PROTOCOLS)
 

@@ -94,28 +94,25 @@ class Pacs(Provider):
 
     async def on_move(self, peer: PeerInfo, model: str, identifier: Elements, destination: str) -> Retrieval:
         """Say where the instances go; an AE title nobody told us of is A801."""
-        self._level(model, identifier)
+        self._level(model, identifier, retrieval=True)
         if (entity := self._entity(destination)) is None:
             raise Failure(MOVE_DESTINATION_UNKNOWN, f"no address is known for {destination}")
         return Retrieval(entity.host, entity.port, self._held(identifier))
 
     async def on_get(self, peer: PeerInfo, model: str, identifier: Elements) -> list[Held]:
         """Say what is sent back."""
-        self._level(model, identifier)
+        self._level(model, identifier, retrieval=True)
         return self._held(identifier)
 
     def conclude(self, exchange: DimseExchange, response: Command, data: bytes) -> bytes:
-        """Let quirks at the final responses of queries and retrievals."""
-        habits = self._archive.habits
-        if exchange.kind == "C-FIND" and response["Status"] == 0:
-            return habits.final(exchange.answers[-1] if exchange.answers else b"")
+        """Let the count of completed sub-operations pass the habits."""
         if (done := response.get("NumberOfCompletedSuboperations")) is not None:
-            response["NumberOfCompletedSuboperations"] = habits.completed(done)
+            response["NumberOfCompletedSuboperations"] = self._archive.habits.completed(done)
         return data
 
-    def _level(self, model: str, identifier: Elements) -> str:
+    def _level(self, model: str, identifier: Elements, *, retrieval: bool = False) -> str:
         level = str(identifier.get("QueryRetrieveLevel", ""))
-        if problem := query.problem(level, identifier, MODELS[model]):
+        if problem := query.problem(level, identifier, MODELS[model], retrieval=retrieval):
             raise Failure(IDENTIFIER_DOES_NOT_MATCH, problem)
         return level
 
@@ -174,10 +171,13 @@ class Pacs(Provider):
         try:
             if association.lasts:
                 event_type, information = result(promise, self._bench.ae_title)
-                await association.report_event(COMMITMENT, COMMITMENT_INSTANCE, event_type, information)
-                with self._bench.change(self._archive):
-                    self._archive.reported(promise.transaction, "same")
-                return
+                answer = await association.report_event(
+                    COMMITMENT, COMMITMENT_INSTANCE, event_type, information
+                )
+                if answer.category in {"success", "warning"}:
+                    with self._bench.change(self._archive):
+                        self._archive.reported(promise.transaction, "same")
+                    return
         except WireError:
             self._call_back(promise)
             raise

@@ -53,10 +53,6 @@ class PacsHabits:
         """Return Modalities in Study from the Modality of each series."""
         return sorted(set(found))
 
-    def final(self, _last: bytes) -> bytes:
-        """Return the identifier sent with the final C-FIND response: none (PS3.4 C.4.1.1.4), whatever the ``last`` match."""
-        return b""
-
     def delivers(self, instances: list[Instance]) -> list[Instance]:
         """Return what is delivered of the instances that were asked for."""
         return instances

@@ -77,11 +77,13 @@ KEPT: Final = frozenset((*PATIENT_KEYS, *STUDY_KEYS, *SERIES_KEYS, *IMAGE_KEYS, 
 UTF8: Final = "ISO_IR 192"
 
 
-def problem(level: str, identifier: Elements, model: str) -> str:
-    """Say why a hierarchical query is not allowed (PS3.4 C.4.1.2.1), or nothing."""
+def problem(level: str, identifier: Elements, model: str, *, retrieval: bool = False) -> str:
+    """Say why a hierarchical query or retrieval is not allowed (PS3.4 C.4.1.2.1, C.4.2.2.1), or nothing."""
     levels = list(LEVELS)
     if level not in levels or (model == "STUDY" and level == "PATIENT"):
         return f"Query/Retrieve Level {level!r} does not exist in this model"
+    if retrieval and not identifier.get(LEVELS[level]):
+        return f"{LEVELS[level]} must say what to retrieve (PS3.4 C.4.2.2.1)"
     above = levels[1 if model == "STUDY" else 0 : levels.index(level)]
     for key in (LEVELS[one] for one in above if one != "PATIENT"):
         if not identifier.get(key):
@@ -212,8 +214,15 @@ def _series(archive: Archive, identifier: Elements) -> Iterator[Elements]:
         if not instances:
             continue
         study = _study_row(archive, instances)
-        for series in dict.fromkeys(one.series for one in instances):
-            yield study | _series_row(archive.instances.by("series", series))
+        for series in _by_series(instances).values():
+            yield study | _series_row(series)
+
+
+def _by_series(instances: list[Instance]) -> dict[str, list[Instance]]:
+    found: dict[str, list[Instance]] = {}
+    for one in instances:
+        found.setdefault(one.series, []).append(one)
+    return found
 
 
 def _series_row(instances: list[Instance]) -> Elements:
@@ -230,10 +239,9 @@ def _images(archive: Archive, identifier: Elements) -> Iterator[Elements]:
 
 def _instances(archive: Archive, identifier: Elements) -> Iterator[tuple[Instance, Elements]]:
     for uid in _candidates(archive, identifier):
-        instances = archive.instances.by("study", uid)
-        series_rows: dict[str, Elements] = {}
-        study = _study_row(archive, instances) if instances else {}
+        if not (instances := archive.instances.by("study", uid)):
+            continue
+        study = _study_row(archive, instances)
+        rows = {series: study | _series_row(several) for series, several in _by_series(instances).items()}
         for one in instances:
-            if one.series not in series_rows:
-                series_rows[one.series] = study | _series_row(archive.instances.by("series", one.series))
-            yield one, series_rows[one.series] | one.header | _patient_row(archive.person_of(one))
+            yield one, rows[one.series] | one.header | _patient_row(archive.person_of(one))

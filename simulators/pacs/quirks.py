@@ -161,18 +161,6 @@ def wrong_modalities(_: Callable[..., list[str]], _found: Sequence[str]) -> list
 
 
 @quirk(
-    "find.bad_final",
-    defect="DEF-094",
-    severity="S3",
-    overrides=PacsHabits.final,
-    notices="the last study of a list is shown twice",
-)
-def bad_final(_: Callable[[bytes], bytes], last: bytes) -> bytes:
-    """Send the last match again with the final status; seen as a data set after 0000."""
-    return last
-
-
-@quirk(
     "img.missing_slice_ok",
     defect="DEF-126",
     severity="S1",

@@ -169,7 +169,6 @@ class Archive(State):
         self.studies.index("accession", lambda study: [study.accession])
         self.instances = self.table("instances", Instance)
         self.instances.index("study", lambda one: [one.study])
-        self.instances.index("series", lambda one: [one.series])
         self.expected = self.table("expected", Expected)
         self.notes = self.table("notes", Note)
         self.commitments = self.table("commitments", Commitment)
@@ -205,11 +204,13 @@ class Archive(State):
 
         An unknown prior is no error and changes nothing; the caller has registered the survivor already.
         """
-        if prior not in self.people:
+        if (gone := self.people.get(prior)) is None or gone.merged_into == survivor:
             return ""
         into = self.survivor(survivor)
         if into is None or prior in {survivor, into.key}:
             return f"patient {prior} cannot be merged into itself"
+        if gone.merged_into or into.key != survivor:
+            return f"patient {prior if gone.merged_into else survivor} was merged away before"
         if self.habits.merges():
             self.people[prior] = replace(self.people[prior], merged_into=survivor)
         return ""
@@ -246,9 +247,11 @@ class Archive(State):
                 str(header.get("PatientBirthDate", "")),
                 str(header.get("PatientSex", "")),
             )
-        if instance.study not in self.studies:
+        if (study := self.studies.get(instance.study)) is None:
             accession = str(instance.header.get("AccessionNumber", ""))
             self.studies[instance.study] = Study(instance.study, instance.patient, accession, instance.at)
+        elif self.survivor(study.patient) != self.survivor(instance.patient):
+            self.note("two patients", "the study holds images of another patient", instance.at, instance)
         self.instances[instance.sop] = instance
         return Filing()
 

@@ -215,6 +215,25 @@ def test_merging_in_a_circle_is_refused_and_nobody_vanishes(archive):
         with pytest.raises(HL7Error, match="itself"):
             hl7.merge(archive, adt("A40", Patient(survivor, PersonName("A")), prior=prior), NOW)
     assert archive.survivor(patient_key("SW2")).id == "SW1"
+    hl7.merge(
+        archive, adt("A40", Patient("SW1", PersonName("A")), prior="SW2"), NOW
+    )  # said twice is no error
+    for survivor, prior in (("SW3", "SW2"), ("SW2", "SW3")):
+        archive.update("SW3", "STEPWEDGE", {"name": "C"})
+        with pytest.raises(HL7Error, match="merged away"):
+            hl7.merge(archive, adt("A40", Patient(survivor, PersonName("A")), prior=prior), NOW)
+
+
+def test_images_of_another_patient_in_one_study_stand_on_the_exception_list(archive, ct_image):
+    put(archive, ct_image(1))
+    put(archive, ct_image(2, PatientID="SW99999999"))
+    assert "two patients" in [note.kind for note in archive.exceptions()]
+
+
+def test_nothing_named_is_nothing_retrieved():
+    assert query.problem("STUDY", {}, "STUDY", retrieval=True)
+    assert query.problem("PATIENT", {"StudyInstanceUID": "1.2"}, "PATIENT", retrieval=True)
+    assert not query.problem("STUDY", {"StudyInstanceUID": "1.2"}, "STUDY", retrieval=True)
 
 
 def test_commitment_is_honest_about_missing_wrong_and_lost(archive, filed):
