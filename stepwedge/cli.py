@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stepwedge import __version__
-from stepwedge.errors import BadInput, Inconclusive, StepwedgeError
+from stepwedge.errors import BadInput, Inconclusive, Skipped, StepwedgeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-BAD_INPUT, UNSURE = 2, 3
+BAD_INPUT, UNSURE, NOTHING_RAN = 2, 3, 5
 _WIDE = 140
 """Columns where nobody says how many there are: a log is not folded at 80."""
 
@@ -49,7 +49,7 @@ def command(**settings: Any) -> Callable[[Callable[..., int]], Callable[..., int
                 code = BAD_INPUT
             except StepwedgeError as trouble:
                 sys.stderr.write(f"{getattr(trouble, 'verdict', Inconclusive.verdict)}: {trouble}\n")
-                code = UNSURE
+                code = NOTHING_RAN if isinstance(trouble, Skipped) else UNSURE
             raise typer.Exit(code)
 
         app.command(**settings)(coded)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.clock import SystemClock
-from stepwedge.errors import BadInput
+from stepwedge.errors import BadInput, Skipped
 from stepwedge.lab import launch
 from stepwedge.report import closing, progress, run_model, write
 
@@ -77,9 +77,7 @@ def _wind_down(child: Child) -> None:
 def _never_began(child: Child, code: int) -> int:
     """Say why pytest ran nothing."""
     if code == _NOTHING:
-        raise BadInput(
-            "stepwedge run", "at least one matching case", "none", "look at -k and --tag, or at the paths"
-        )
+        raise Skipped("no case matches: look at -k and --tag, or at the paths")
     raise BadInput(
         "stepwedge run", "scenarios that can be run", errors(child.tail()), f"the whole log is {child.log}"
     )
