@@ -276,7 +276,8 @@ class TestLeftOut:
 
     def test_a_word_that_needs_a_claim(self, play, hospital):
         ending, _ = play(ORDER + HEARD, cast=hospital.cast(claims=frozenset({"mwl"})))
-        assert (ending.verdict, ending.message) == ("skipped", "nothing was judged: not claimed: orders")
+        assert ending.verdict == "skipped"
+        assert ending.message.startswith("nothing was judged: not claimed: orders")
 
 
 NEVER = """\
