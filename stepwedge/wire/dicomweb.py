@@ -30,8 +30,11 @@ PAGES: Final = 1000
 _EXCERPT: Final = 300
 _NO_CONTENT: Final = 204
 _PARTIAL: Final = 206
-_STOWED: Final = frozenset({200, 202, 409})
-"""PS3.18 table 10.5.3-1: stored all, stored some, stored none; all three say what became of each instance."""
+_STOWED: Final = frozenset({200, 202, 400, 409})
+"""PS3.18 table 10.5.3-1: stored all, stored some, stored none; all say what became of each instance.
+
+400 is a bad request, but an archive that found one bad part among good ones (Orthanc) answers so, and in full.
+"""
 
 LEVELS: Final = {"studies": "StudyInstanceUID", "series": "SeriesInstanceUID", "instances": "SOPInstanceUID"}
 
@@ -160,8 +163,7 @@ class DicomWeb:
     def _results(self, response: _Response) -> list[Elements]:
         if response.status == _NO_CONTENT:
             return []
-        kind, _ = multipart.parameters(response.content_type)
-        if kind not in {JSON, "application/json"}:
+        if not _is_json(response):
             raise RemoteProtocolError(
                 f"{response.place}: expected {JSON}, found {response.content_type or 'no type'}"
             )
@@ -329,7 +331,7 @@ def _timed_out(cause: httpx.TimeoutException, place: str, allowed: float) -> Wir
 
 def _check(response: _Response, allowed: frozenset[int]) -> None:
     status = response.status
-    if 200 <= status < 300 or status in allowed:  # noqa: PLR2004 - RFC 9110: 2xx is success
+    if 200 <= status < 300 or (status in allowed and _is_json(response)):  # noqa: PLR2004 - RFC 9110: 2xx is success
         return
     if 300 <= status < 400:  # noqa: PLR2004 - RFC 9110: 3xx is redirection
         where = response.headers.get("location", "nowhere")
@@ -340,6 +342,13 @@ def _check(response: _Response, allowed: frozenset[int]) -> None:
         status,
         response.headers.get("retry-after", ""),
     )
+
+
+def _is_json(response: _Response) -> bool:
+    """Tell whether the body says to be JSON; Orthanc sends the outcomes of a STOW with HTTP 400 and no type at all."""
+    if not response.content_type:
+        return response.status in _STOWED and response.status >= 400 and response.body[:1] in {b"{", b"["}  # noqa: PLR2004 - RFC 9110: 4xx is the client's error
+    return multipart.parameters(response.content_type)[0] in {JSON, "application/json"}
 
 
 def _stowed(response: _Response, results: list[Elements]) -> StowResult:

@@ -269,13 +269,13 @@ def told(stored=(), failed=()):
     )
 
 
-def store(status, body, files=FILES, study=""):
+def store(status, body, files=FILES, study="", kind="application/dicom+json"):
     seen = []
 
     def answer(handler):
         parts = multipart.decode(handler.sent, handler.headers["Content-Type"])
         seen.append((handler.path, [part.body for part in parts]))
-        return status, {"Content-Type": "application/dicom+json"}, body
+        return status, {"Content-Type": kind}, body
 
     with service(answer) as root, DicomWeb(root, timeout=5.0) as web:
         result = web.stow(files, study=study)
@@ -290,7 +290,7 @@ def test_store():
     assert (result.status, result.failed) == (200, ())
 
 
-@pytest.mark.parametrize("status", [202, 409])
+@pytest.mark.parametrize("status", [202, 400, 409])
 def test_store_of_some_or_none(status):
     result = store(status, told(["1.2.1"], ["1.2.2"]))
     assert result.failed == (Outcome("1.9", "1.2.2", 0x0110),)
@@ -312,10 +312,10 @@ def test_store_with_an_answer_that_leaves_something_open(status, body, match):
         store(status, body)
 
 
-@pytest.mark.parametrize("status", [400, 413, 415, 500, 503])
+@pytest.mark.parametrize("status", [400, 409, 413, 415, 500, 503])
 def test_store_refused(status):
-    with pytest.raises(HttpRefused, match=f"HTTP {status}"):
-        store(status, b"")
+    with pytest.raises(HttpRefused, match=f"HTTP {status}: no"):
+        store(status, b"no", kind="text/plain")
 
 
 def test_the_same_instance_twice_may_be_stored_and_refused():
