@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 
     from stepwedge.actors.words import Parameter, Word
     from stepwedge.checks.check import Check
+    from stepwedge.scenario.check import Known
     from stepwedge.scenario.load import FlowFile, Planned, ScenarioFile
 
 
-def explain(topic: str, actors: Mapping[str, str]) -> str:
+def explain(topic: str, known: Known) -> str:
     """Return what there is to know about ``topic``: a word, check, rule, transaction, actor, flow, or scenario file.
 
-    ``actors`` maps the actors of the lab to their roles. An unknown topic raises ``BadInput`` with the nearest known.
+    An unknown topic raises ``BadInput`` with the nearest known.
     """
+    actors = known.actors
     path = Path(topic)
     if path.suffix in {".yaml", ".yml"}:
         return "\n".join(_scenario(load_scenario(path), actors))
-    for known, said in _topics(actors):
-        if known.lower() == topic.lower():
+    for name, said in _topics(actors):
+        if name.lower() == topic.lower():
             return "\n".join(said)
-    names = [known for known, _ in _topics(actors)]
+    names = [name for name, _ in _topics(actors)]
     near = did_you_mean(topic, names).strip(" ;") or "say an actor to see its words, or checks, rules, flows"
     raise BadInput(
         "explain", "a word, check, rule, transaction, actor, flow or scenario file", repr(topic), near

@@ -7,9 +7,10 @@ import pytest
 from stepwedge.actors.words import words
 from stepwedge.checks.check import checks
 from stepwedge.errors import BadInput
+from stepwedge.scenario.check import Known
 from stepwedge.scenario.explain import explain
 
-ACTORS = {"ehr": "ehr", "ris": "ris", "pacs": "pacs", "ct": "modality", "reader": "reader"}
+KNOWN = Known({"ehr": "ehr", "ris": "ris", "pacs": "pacs", "ct": "modality", "reader": "reader"})
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ ACTORS = {"ehr": "ehr", "ris": "ris", "pacs": "pacs", "ct": "modality", "reader"
     ],
 )
 def test_topics(topic, said):
-    text = explain(topic, ACTORS)
+    text = explain(topic, KNOWN)
     assert [part for part in said if part not in text] == []
 
 
@@ -45,11 +46,11 @@ def test_topics(topic, said):
 )
 def test_an_unknown_topic_names_the_nearest(topic, near):
     with pytest.raises(BadInput, match=f"did you mean '{near}'"):
-        explain(topic, ACTORS)
+        explain(topic, KNOWN)
 
 
 def test_everything_there_is_can_be_explained():
     for word in words():
-        assert word.does in explain(word.full, ACTORS)
+        assert word.does in explain(word.full, KNOWN)
     for check in checks():
-        assert check.says in explain(check.name, ACTORS)
+        assert check.says in explain(check.name, KNOWN)

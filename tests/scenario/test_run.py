@@ -277,7 +277,9 @@ class TestLeftOut:
     def test_a_word_that_needs_a_claim(self, play, hospital):
         ending, _ = play(ORDER + HEARD, cast=hospital.cast(claims=frozenset({"mwl"})))
         assert ending.verdict == "skipped"
-        assert ending.message.startswith("nothing was judged: not claimed: orders")
+        assert ending.message.startswith(
+            "nothing was judged: not claimed: orders; needs $order, which line 7 left out"
+        )
 
 
 NEVER = """\
