@@ -37,7 +37,7 @@ UNDEFINED = 0xFFFFFFFF
 PIXELS = 0x7FE00008
 """First tag of the group's pixel elements: float, double float and integer pixel data."""
 MAX_DEPTH = 32
-SHORT_LIMIT = 0xFFFE
+SHORT_LIMIT, SIGNED_LIMIT = 0xFFFE, 0x7FFF
 
 LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 """Value representations with a 32-bit length in explicit encoding (PS3.5 table 7.1-1)."""
@@ -46,6 +46,13 @@ CHARACTERS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 """Value representations that SpecificCharacterSet governs (PS3.5 section 6.1.2.3)."""
 PLAIN = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+KINDS = {
+    **dict.fromkeys((*CHARACTERS, *PLAIN), "text"),
+    **dict.fromkeys(NUMBERS, "numbers"),
+    **dict.fromkeys(BYTES, "bytes"),
+    "AT": "tags",
+    "SQ": "items",
+}
 KNOWN = {vr.encode(): vr for vr in (*BYTES, *CHARACTERS, *PLAIN, *NUMBERS, "AT", "SQ")}
 
 _IMPLICIT = struct.Struct("<HHI")
@@ -76,7 +83,7 @@ class _Reader:
         self.data = data
         self.stop = PIXELS if stop_before_pixels else 1 << 32
 
-    def data_set(  # noqa: C901  one element after the other; taken apart it reads worse and runs slower
+    def data_set(  # noqa: C901, PLR0912  one element after the other; taken apart it reads worse and runs slower
         self, at: int, end: int, explicit: bool, charset: str, depth: int
     ) -> tuple[Elements, int]:
         """Read elements until ``end`` or an item delimiter; return them and the offset behind."""
@@ -95,18 +102,21 @@ class _Reader:
             if tag >= self.stop and depth == 0:
                 break
             key, expected = known.get(tag) or describe(tag)
-            if vr == "" or (vr == "UN" and length != UNDEFINED):
-                vr = "SS" if signed and tag in by_sign() else expected
+            inner = explicit
+            if vr != expected:
+                vr, inner = _agreed(key, vr, expected, explicit)
+                if signed and not explicit and tag in by_sign():
+                    vr = "SS"
             if key in elements:
                 raise RemoteProtocolError(f"{key} stands twice in one data set (PS3.5 section 7.1)")
             if length == UNDEFINED:
-                elements[key], at = self._undefined(at, end, tag, vr, explicit, charset, depth)
+                elements[key], at = self._undefined(at, end, tag, vr, inner, charset, depth)
                 continue
             behind = at + length
             if behind > end:
                 raise RemoteProtocolError(f"{key} announces {length} bytes where {end - at} are left")
             if vr == "SQ":
-                elements[key], at = self._items(at, behind, explicit, charset, depth)
+                elements[key], at = self._items(at, behind, inner, charset, depth)
                 continue
             value = elements[key] = _value(data[at:behind], vr, charset)
             at = behind
@@ -179,6 +189,19 @@ def _explicit_header(data: bytes, at: int) -> tuple[int, str, int, int]:
     return tag, vr, length, at + 8
 
 
+def _agreed(key: str, vr: str, expected: str, explicit: bool) -> tuple[str, bool]:
+    """Return how to read an element that does not carry the dictionary's VR, and the encoding of its items."""
+    if vr == "":
+        return expected, explicit
+    if vr == "UN":  # its content is in implicit encoding, PS3.5 section 6.2.2
+        return expected, False
+    if KINDS[vr] == KINDS[expected] or expected == "UN":
+        return vr, explicit
+    if KINDS[expected] == "bytes":  # "US or OW" and its like, PS3.5 annex A
+        return expected, explicit
+    raise RemoteProtocolError(f"{key} is sent as {vr} where PS3.6 says {expected}")
+
+
 def _implicit_header(data: bytes, at: int) -> tuple[int, str, int, int]:
     """Return tag, no VR, length and the offset of the value (PS3.5 section 7.1.3)."""
     group, element, length = _IMPLICIT.unpack_from(data, at)
@@ -220,7 +243,7 @@ def _encode(elements: Elements, explicit: bool, charset: str) -> bytes:
         if isinstance(value, Encapsulated):
             parts += (_header(tag, "OB", UNDEFINED, explicit), value, b"\xfe\xff\xdd\xe0\0\0\0\0")
             continue
-        if signed and tag in by_sign():
+        if signed and tag in by_sign() and not _is_beyond_signed(value):
             vr = "SS"  # noqa: PLW2901  the dictionary's answer was provisional
         elif vr == "UN" and not isinstance(value, bytes):
             vr = _fitting(value)  # noqa: PLW2901  the same
@@ -233,6 +256,12 @@ def _sorted(elements: Elements) -> list[tuple[int, str, str, Any]]:
     rows = [(*find(key), key, value) for key, value in elements.items()]
     rows.sort(key=lambda row: row[0])
     return rows
+
+
+def _is_beyond_signed(value: Any) -> bool:
+    """Tell whether a peer wrote US although its pixels are signed, with a number that SS cannot hold."""
+    numbers = value if isinstance(value, list) else [value]
+    return any(isinstance(number, int) and number > SIGNED_LIMIT for number in numbers)
 
 
 def _fitting(value: Any) -> str:
@@ -255,9 +284,12 @@ def _header(tag: int, vr: str, length: int, explicit: bool) -> bytes:
 
 def _raw(value: Any, vr: str, key: str, explicit: bool, charset: str) -> bytes:
     if vr == "SQ":
+        items = value or []
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise LocalProtocolError(f"{key} is SQ and must be a list of Elements, not {value!r}")
         return b"".join(
-            _IMPLICIT.pack(0xFFFE, 0xE000, len(item)) + item
-            for item in (_encode(each, explicit, charset) for each in value or ())
+            _IMPLICIT.pack(ITEM_GROUP, 0xE000, len(item)) + item
+            for item in (_encode(each, explicit, charset) for each in items)
         )
     if value is None or value in ("", b"", []):
         return b""

@@ -7,6 +7,7 @@ once is remembered, since the same peers propose the same again and again.
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -15,13 +16,15 @@ from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 IMPLEMENTATION_UID: Final = "2.25.184093201773465019386403297655810417063.1"
 IMPLEMENTATION_VERSION: Final = "STEPWEDGE_0_1"
 TITLE: Final = 16
 """Longest AE title (PS3.5 table 6.2-1)."""
+FIXED: Final = 68
+"""Bytes of an A-ASSOCIATE-RQ or -AC before its items (PS3.8 table 9-11)."""
 PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
 """The transfer syntaxes proposed when none are named."""
 
@@ -241,32 +244,33 @@ def read_proposal(body: bytes) -> Proposal:
     """Read an A-ASSOCIATE-RQ from what follows its PDU header."""
     from pynetdicom import pdu
 
-    request, user = _read(pdu.A_ASSOCIATE_RQ(), 1, body)
-    found = tuple(
-        Context(
-            item.presentation_context_id,
-            str(item.abstract_syntax or ""),
-            tuple(map(str, item.transfer_syntax)),
+    with _reading(body):
+        request, user = _decoded(pdu.A_ASSOCIATE_RQ(), 1, body)
+        proposal = Proposal(
+            calling=str(request.calling_ae_title).strip(),
+            called=str(request.called_ae_title).strip(),
+            contexts=tuple(
+                Context(
+                    item.presentation_context_id,
+                    str(item.abstract_syntax or ""),
+                    tuple(str(syntax) for syntax in item.transfer_syntax),
+                )
+                for item in request.presentation_context
+            ),
+            application_context=str(request.application_context_name or ""),
+            protocol=request.protocol_version,
+            **user,
         )
-        for item in request.presentation_context
-    )
-    numbers = [context.id for context in found]
-    if not found or len(numbers) != len(set(numbers)) or any(number % 2 == 0 for number in numbers):
+    numbers = [context.id for context in proposal.contexts]
+    if not numbers or len(numbers) != len(set(numbers)) or any(number % 2 == 0 for number in numbers):
         raise RemoteProtocolError(
             f"presentation context IDs must be odd and unique, not {numbers} (PS3.8 table 9-13)"
         )
-    if any(not context.abstract or not context.transfers for context in found):
+    if any(not context.abstract or not context.transfers for context in proposal.contexts):
         raise RemoteProtocolError(
             "a presentation context lacks its abstract or transfer syntax (PS3.8 table 9-13)"
         )
-    return Proposal(
-        calling=str(request.calling_ae_title).strip(),
-        called=str(request.called_ae_title).strip(),
-        contexts=found,
-        application_context=str(request.application_context_name or ""),
-        protocol=request.protocol_version,
-        **user,
-    )
+    return proposal
 
 
 @lru_cache(maxsize=64)
@@ -274,40 +278,49 @@ def read_acceptance(body: bytes) -> Acceptance:
     """Read an A-ASSOCIATE-AC from what follows its PDU header."""
     from pynetdicom import pdu
 
-    accept, user = _read(pdu.A_ASSOCIATE_AC(), 2, body)
-    answers = tuple(
-        Answer(
-            item.presentation_context_id,
-            item.result,
-            str(item.transfer_syntax or "") if item.result == ACCEPTED else "",
+    with _reading(body):
+        accept, user = _decoded(pdu.A_ASSOCIATE_AC(), 2, body)
+        return Acceptance(
+            calling=body[20:36].decode("ascii", "replace").strip(),
+            called=body[4:20].decode("ascii", "replace").strip(),
+            answers=tuple(
+                Answer(
+                    item.presentation_context_id,
+                    item.result,
+                    str(item.transfer_syntax or "") if item.result == ACCEPTED else "",
+                )
+                for item in accept.presentation_context
+            ),
+            **user,
         )
-        for item in accept.presentation_context
-    )
-    calling = body[20:36].decode("ascii", "replace").strip()
-    called = body[4:20].decode("ascii", "replace").strip()
-    return Acceptance(calling, called, answers, **user)
 
 
-def _read(message: Any, kind: int, body: bytes) -> tuple[Any, dict[str, Any]]:
-    """Let pynetdicom decode; whatever it stumbles over is the peer's fault."""
-    if len(body) < 68:  # noqa: PLR2004  the fixed part, PS3.8 table 9-11
+@contextmanager
+def _reading(body: bytes) -> Iterator[None]:
+    """Blame the peer for whatever pynetdicom's decoder stumbles over, and when."""
+    if len(body) < FIXED:
         raise RemoteProtocolError("the association PDU ends inside its fixed part (PS3.8 table 9-11)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about UIDs: whether they are known is for ``answer`` to say
-            message.decode(bytes((kind, 0)) + len(body).to_bytes(4, "big") + body)
-        user = message.user_information
-        roles = tuple(
-            Role(str(uid), bool(r.scu_role), bool(r.scp_role)) for uid, r in user.role_selection.items()
-        )
-        return message, {
-            "max_pdu": int(user.maximum_length),
-            "roles": roles,
-            "implementation": str(user.implementation_class_uid or ""),
-            "version": str(user.implementation_version_name or ""),
-        }
-    except Exception as error:  # the decoder raises whatever its parsing meets
+            yield
+    except Exception as error:  # the decoder raises whatever its parsing meets, some of it only when asked
         raise RemoteProtocolError(f"the association PDU cannot be read: {error}") from error
+
+
+def _decoded(message: Any, kind: int, body: bytes) -> tuple[Any, dict[str, Any]]:
+    """Let pynetdicom decode; return its PDU and what the user information says."""
+    message.decode(bytes((kind, 0)) + len(body).to_bytes(4, "big") + body)
+    user = message.user_information
+    return message, {
+        "max_pdu": int(user.maximum_length),
+        "roles": tuple(
+            Role(str(uid), bool(role.scu_role), bool(role.scp_role))
+            for uid, role in user.role_selection.items()
+        ),
+        "implementation": str(user.implementation_class_uid or ""),
+        "version": str(user.implementation_version_name or ""),
+    }
 
 
 def read_rejection(body: bytes) -> Rejection:

@@ -194,10 +194,33 @@ BROKEN = {
     "sequence without an end": b"\x08\x00\x10\x11SQ\0\0\xff\xff\xff\xff",
     "item without an end": b"\x08\x00\x10\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff",
     "delimiter with a length": b"\xfe\xff\x0d\xe0\x02\0\0\0AB",
+    "a number where text belongs": b"\x10\x00\x20\x00US\x02\x00AB",
+    "text where a sequence belongs": b"\x08\x00\x10\x11LO\x02\x00AB",
+    "a character set that is a number": b"\x08\x00\x05\x00US\x02\x00AB",
     "twice": b"\x10\x00\x20\x00LO\x02\x00AB" * 2,
     "odd number": b"\x28\x00\x10\x00US\x03\x00\0\0\0",
     "fragments without an end": b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\0\0\0\0",
 }
+
+
+def test_an_unknown_sequence_is_read_as_implicit():
+    item = encode({"PatientID": "SW1"}, explicit=False)
+    sequence = b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item
+    raw = b"\x08\x00\x10\x11UN\0\0" + len(sequence).to_bytes(4, "little") + sequence
+    assert decode(raw, explicit=True) == {"ReferencedStudySequence": [{"PatientID": "SW1"}]}
+    raw = b"\x08\x00\x10\x11UN\0\0\xff\xff\xff\xff" + sequence + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    assert decode(raw, explicit=True) == {"ReferencedStudySequence": [{"PatientID": "SW1"}]}
+
+
+def test_a_lookup_table_may_be_sent_as_numbers():
+    raw = b"\x28\x00\x06\x30US\x04\x00\1\0\2\0"
+    assert decode(raw, explicit=True) == {"LUTData": b"\1\0\2\0"}
+
+
+@pytest.mark.parametrize("value", ["text", 5, ["text"], {"PatientID": "1"}])
+def test_a_sequence_is_a_list_of_elements(value):
+    with pytest.raises(LocalProtocolError, match="ReferencedStudySequence is SQ"):
+        encode({"ReferencedStudySequence": value}, explicit=True)
 
 
 @pytest.mark.parametrize("raw", BROKEN.values(), ids=BROKEN.keys())
@@ -219,6 +242,23 @@ def test_depth_is_bounded():
 def test_any_bytes_are_read_or_refused(raw, explicit):
     with contextlib.suppress(RemoteProtocolError):
         decode(raw, explicit=explicit)
+
+
+@given(st.data(), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_changed_data_sets_are_read_and_written_or_refused(data, explicit):
+    raw = bytearray(encode(WORKLIST_ENTRY, explicit=explicit))
+    at = data.draw(st.integers(0, len(raw) - 4))
+    raw[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    with contextlib.suppress(RemoteProtocolError, LocalProtocolError):
+        found = decode(bytes(raw), explicit=explicit)
+        assert decode(encode(found, explicit=explicit), explicit=explicit)
+
+
+def test_unsigned_numbers_survive_in_a_signed_image():
+    raw = encode({"PixelPaddingValue": 63536}, explicit=True)
+    found = decode(encode({"PixelRepresentation": 1}, explicit=True) + raw, explicit=True)
+    assert decode(encode(found, explicit=True), explicit=True)["PixelPaddingValue"] == 63536
 
 
 @given(st.data())
