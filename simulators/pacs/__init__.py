@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["QUIRKS", "build"]
 
+LARGEST_OBJECT = 1 << 29
+"""Bytes of one data set; a larger one ends the association instead of filling memory."""
+
 
 def build(bench: Bench) -> Simulator:
     """Return an archive standing on ``bench``."""
@@ -36,7 +39,7 @@ def build(bench: Bench) -> Simulator:
         archive,
         doors=[
             Hl7Door(bench, archive, HANDLERS),
-            DimseDoor(bench, pacs, accepted()),
+            DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
         ],
         background=[pacs.resume],

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.files import Files, name_of
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.storage_classes import COMPRESSED
 
 from . import objects
 from .state import Filing, Note
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
 
     from .state import Archive, Instance
 
+SYNTAXES = frozenset({EXPLICIT_LE, IMPLICIT_LE, *COMPRESSED})
 CANNOT_UNDERSTAND = 0xC000
+SYNTAX_NOT_SUPPORTED = 0xC122
+"""PS3.18 table I.2-2; over DIMSE such a presentation context is not accepted in the first place."""
+PROCESSING_FAILURE = 0x0110
 NOT_AUTHORIZED = 0x0124
 COMMENT_LIMIT = 64
 """Error Comment (0000,0902) is LO."""
@@ -31,12 +37,21 @@ class Vault:
         self._bench = bench
         self._files = Files(bench.folder / "objects")
 
-    def take(self, sop_class: str, sop: str, transfer_syntax: str, data: bytes, sender: str) -> Filing:
-        """Keep one received data set; when this returns status 0, file and index row are there whatever happens next."""
+    def take(
+        self, sop_class: str, sop: str, transfer_syntax: str, data: bytes, sender: str, *, study: str = ""
+    ) -> Filing:
+        """Keep one received data set; when this returns status 0, file and index row are there whatever happens next.
+
+        ``study`` is the only study it may belong to, when the sender named one.
+        """
+        if transfer_syntax not in SYNTAXES:
+            return _refused(SYNTAX_NOT_SUPPORTED, f"transfer syntax {transfer_syntax} is not kept")
         try:
             instance = objects.read(sop_class, sop, transfer_syntax, data)
         except RemoteProtocolError as error:
-            return Filing(CANNOT_UNDERSTAND, str(error)[:COMMENT_LIMIT], "refused")
+            return _refused(CANNOT_UNDERSTAND, str(error))
+        if study and instance.study != study:
+            return _refused(PROCESSING_FAILURE, "the object belongs to another study than the request")
         at = self._bench.clock.now().isoformat()
         instance = replace(instance, file=name_of(data), sender=sender, at=at)
         with self._bench.change(self.archive):
@@ -46,7 +61,7 @@ class Vault:
             )
             if why := refusal(self._bench.identity, patients=[patient], uids=uids):
                 self.archive.notes[str(self.archive.next("note"))] = Note("not synthetic", why, at)
-                return Filing(NOT_AUTHORIZED, why[:COMMENT_LIMIT], "refused")
+                return _refused(NOT_AUTHORIZED, why)
             filing = self.archive.file(instance, at)
             if filing.fate == "stored":
                 self._files.keep(instance.file, data)
@@ -64,3 +79,7 @@ class Vault:
         """Return those of the instances whose file is not there."""
         known = [one for sop in sops if (one := self.archive.instances.get(sop)) is not None]
         return frozenset(one.sop for one in known if not self._files.has(one.file))
+
+
+def _refused(status: int, comment: str) -> Filing:
+    return Filing(status, comment[:COMMENT_LIMIT], "refused")

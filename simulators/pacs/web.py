@@ -17,6 +17,7 @@ from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, recode
 from stepwedge.wire.results import Instance as StoredInstance
 
 from . import query
+from .vault import CANNOT_UNDERSTAND, COMMENT_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +76,6 @@ ALWAYS: Final = {
 }
 LEVEL: Final = {"studies": "STUDY", "series": "SERIES", "instances": "IMAGE"}
 PATH_KEYS: Final = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}
-PROCESSING_FAILURE: Final = 0x0110
 
 
 class BadQuery(Exception):
@@ -221,8 +221,9 @@ class Web:
                 return PlainTextResponse(
                     "multipart/related; type=application/dicom is what can be stored", 415
                 )
-            body = await _bounded_body(request)
-            parts = multipart.decode(body, request.headers["content-type"])
+            if (received := await _bounded_body(request)) is None:
+                return PlainTextResponse(f"at most {LARGEST_BODY} bytes can be stored at once", 413)
+            parts = multipart.decode(received, request.headers["content-type"])
         except RemoteProtocolError as error:
             return PlainTextResponse(str(error), 400)
         stored: list[Elements] = []
@@ -238,26 +239,26 @@ class Web:
         if failed:
             answer["FailedSOPSequence"] = failed
         status = 200 if not failed and stored else 202 if stored else 409
-        return Response(
-            json.dumps(dicomjson.encode(answer)), status, media_type=JSON
-        )  # one object, PS3.18 annex I
+        body = json.dumps(dicomjson.encode(answer))  # one object, not an array (PS3.18 annex I)
+        return Response(body, status, media_type=JSON)
 
     def _take(self, raw: bytes, request: Request) -> tuple[bool, Elements]:
         try:
             part = part10.read(raw)
         except RemoteProtocolError as error:
-            return False, {"FailureReason": 0xC000, "ErrorComment": str(error)[:64]}
+            return False, {"FailureReason": CANNOT_UNDERSTAND, "ErrorComment": str(error)[:COMMENT_LIMIT]}
         reference = {"ReferencedSOPClassUID": part.sop_class, "ReferencedSOPInstanceUID": part.sop_instance}
-        if (study := request.path_params.get("study")) and decode(
-            part.data, explicit=part.transfer_syntax != IMPLICIT_LE, stop_before_pixels=True
-        ).get("StudyInstanceUID") != study:
-            return False, {**reference, "FailureReason": PROCESSING_FAILURE}
         filing = self._vault.take(
-            part.sop_class, part.sop_instance, part.transfer_syntax, part.data, "STOW-RS"
+            part.sop_class,
+            part.sop_instance,
+            part.transfer_syntax,
+            part.data,
+            "STOW-RS",
+            study=request.path_params.get("study", ""),
         )
         note(request.scope).keys.setdefault("sop", []).append(part.sop_instance)
         if filing.status:
-            return False, {**reference, "FailureReason": filing.status}
+            return False, {**reference, "FailureReason": filing.status, "ErrorComment": filing.comment}
         instance = self._vault.archive.instances.get(part.sop_instance)
         where = (
             f"{_root(request)}/studies/{instance.study}/series/{instance.series}/instances/{instance.sop}"
@@ -267,12 +268,13 @@ class Web:
         return True, {**reference, "RetrieveURL": where}
 
 
-async def _bounded_body(request: Request) -> bytes:
+async def _bounded_body(request: Request) -> bytes | None:
+    """Return the body, or None as soon as it is too large."""
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
         if size > LARGEST_BODY:
-            raise RemoteProtocolError(f"the body is larger than {LARGEST_BODY} bytes")
+            return None
         pieces.append(piece)
     return b"".join(pieces)
 

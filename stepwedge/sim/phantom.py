@@ -1,4 +1,4 @@
-"""A synthetic CT phantom: a water cylinder holding a step wedge, the same pixels for the same seed, everywhere.
+"""A synthetic CT phantom: a water cylinder holding a step wedge, the same pixels for the same seed.
 
 Nothing here comes from a patient. Each slice differs from every other one (the wedge turns, the noise is seeded), so a
 swapped, doubled or altered image changes its hash.

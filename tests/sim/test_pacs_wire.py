@@ -72,7 +72,13 @@ async def archive(state, scanner_port=1, quirks=()):
 def calling(host, *contexts, scp_of=()):
     entity = host.directory["pacs"].dicom
     return dimse_asyncio.open(
-        entity.host, entity.port, calling=SCANNER, called=entity.ae, contexts=contexts, timeout=5, scp_of=scp_of
+        entity.host,
+        entity.port,
+        calling=SCANNER,
+        called=entity.ae,
+        contexts=contexts,
+        timeout=5,
+        scp_of=scp_of,
     )
 
 
@@ -92,7 +98,9 @@ async def find(host, keys, level="STUDY", model=STUDY_FIND):
 
 
 def commitment(*sops, transaction="1.2.3"):
-    references = [{"ReferencedSOPClassUID": CT_IMAGE_STORAGE, "ReferencedSOPInstanceUID": sop} for sop in sops]
+    references = [
+        {"ReferencedSOPClassUID": CT_IMAGE_STORAGE, "ReferencedSOPInstanceUID": sop} for sop in sops
+    ]
     return {"TransactionUID": transaction, "ReferencedSOPSequence": references}
 
 
@@ -102,7 +110,9 @@ def test_echo_store_find(tmp_path, ct_image):
             async with await calling(host, VERIFICATION) as association:
                 assert (await association.echo()).status == 0
             assert [one.status for one in await store(host, ct_image(1), ct_image(2))] == [0, 0]
-            answers = await find(host, {"StudyInstanceUID": "", "NumberOfStudyRelatedInstances": "", "PatientName": ""})
+            answers = await find(
+                host, {"StudyInstanceUID": "", "NumberOfStudyRelatedInstances": "", "PatientName": ""}
+            )
             assert answers.status == 0
             (study,) = answers
             assert study["StudyInstanceUID"] == STUDY
@@ -241,7 +251,9 @@ def test_commitment_on_the_same_association_while_the_requester_waits(tmp_path, 
                 assert result.status == 0
                 event = await association.next_event(5)
             assert event.type == 2
-            assert [item["ReferencedSOPInstanceUID"] for item in event.attributes["ReferencedSOPSequence"]] == [sop]
+            assert [
+                item["ReferencedSOPInstanceUID"] for item in event.attributes["ReferencedSOPSequence"]
+            ] == [sop]
             (failed,) = event.attributes["FailedSOPSequence"]
             assert (failed["ReferencedSOPInstanceUID"], failed["FailureReason"]) == ("9.9", 0x0112)
             assert listener.events.empty()
@@ -252,7 +264,9 @@ def test_commitment_on_the_same_association_while_the_requester_waits(tmp_path, 
     asyncio.run(talk())
 
 
-def test_commitment_calls_back_when_the_requester_hangs_up_even_much_later_and_after_a_restart(tmp_path, ct_image):
+def test_commitment_calls_back_when_the_requester_hangs_up_even_much_later_and_after_a_restart(
+    tmp_path, ct_image
+):
     async def talk():
         listener = Listener()
         async with listening(listener) as server:
@@ -275,7 +289,12 @@ def test_commitment_for_nobody_is_refused(tmp_path, ct_image):
         async with archive(tmp_path) as host:
             entity = host.directory["pacs"].dicom
             async with await dimse_asyncio.open(
-                entity.host, entity.port, calling="STRANGER", called=entity.ae, contexts=[COMMITMENT], timeout=5
+                entity.host,
+                entity.port,
+                calling="STRANGER",
+                called=entity.ae,
+                contexts=[COMMITMENT],
+                timeout=5,
             ) as association:
                 result = await association.action(COMMITMENT, COMMITMENT_INSTANCE, 1, commitment("1.2"))
                 assert result.status == 0x0110
@@ -291,10 +310,16 @@ def test_everything_is_there_after_a_restart(tmp_path, ct_image):
         async with archive(tmp_path) as host:
             await store(host, ct_image(1), ct_image(2))
         async with archive(tmp_path) as host:
-            (study,) = await find(host, {"NumberOfStudyRelatedInstances": "", "AccessionNumber": "SW00012345"})
+            (study,) = await find(
+                host, {"NumberOfStudyRelatedInstances": "", "AccessionNumber": "SW00012345"}
+            )
             assert study["NumberOfStudyRelatedInstances"] == "2"
-            async with await calling(host, STUDY_GET, CT_IMAGE_STORAGE, scp_of=[CT_IMAGE_STORAGE]) as association:
-                done = await association.get(STUDY_GET, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": STUDY})
+            async with await calling(
+                host, STUDY_GET, CT_IMAGE_STORAGE, scp_of=[CT_IMAGE_STORAGE]
+            ) as association:
+                done = await association.get(
+                    STUDY_GET, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": STUDY}
+                )
             pixels = [decode(one.data, explicit=True)["PixelData"] for one in done.instances]
             assert [hashlib.sha256(one).digest() for one in pixels] == [
                 hashlib.sha256(ct_image(number)["PixelData"]).digest() for number in (1, 2)
