@@ -104,6 +104,12 @@ NAMES: Final[dict[str, tuple[str, Callable[[hl7.Group], str | None]]]] = {
     "reason": ("reason for the study (OBR-31)", _first("OBR-31.2", "OBR-31.1")),
     "text": ("report text (OBX-5)", _text),
 }
+TWINS: Final = {
+    # Fields that carry the same number: who reads the one must find what the other says.
+    "placer": ("ORC-2.1", "OBR-2.1"),
+    "filler": ("ORC-3.1", "OBR-3.1"),
+    "accession": ("IPC-1.1", "OBR-18.1"),
+}
 _SHARED: Final = frozenset({"patient", "prior", "name", "birth_date", "sex", "study"})
 ENVELOPE: Final = {
     "type": "message type and trigger (MSH-9)",
@@ -156,6 +162,11 @@ class MessageView(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"<{self.message.type} {self.message.control}>"
+
+    def twins(self, name: str) -> list[str]:
+        """Return every different value that the fields of one number carry."""
+        values = (self._group.get(place) for place in TWINS.get(name, ()))
+        return list(dict.fromkeys(value for value in values if value is not None))
 
     def steps(self) -> list[MessageView]:
         """Return one view for each scheduled step: for each ORC group, and for each IPC in it."""

@@ -157,7 +157,9 @@ def test_what_can_never_be_compared_is_said_when_the_file_is_checked(spec, words
     assert any(words in text for _, text in problems(spec))
 
 
-@pytest.mark.parametrize("spec", [{"one_of": "$codes"}, {"between": ["$low", 3]}, {"approx": "$x"}, {"PatientID": "$p.id"}])
+@pytest.mark.parametrize(
+    "spec", [{"one_of": "$codes"}, {"between": ["$low", 3]}, {"approx": "$x"}, {"PatientID": "$p.id"}]
+)
 def test_values_bound_later_are_not_judged_early(spec):
     assert list(problems(spec)) == []
 
@@ -177,7 +179,13 @@ def test_never_raises_on_what_a_peer_may_send(spec, value):
 
 @given(value=VALUES)
 def test_nothing_never_satisfies_a_matcher_but_absent(value):
-    for spec in ({"not": value}, {"one_of": [value]}, {"same_as": value}, {"kind": "text"}, {"matches": ".*"}):
+    for spec in (
+        {"not": value},
+        {"one_of": [value]},
+        {"same_as": value},
+        {"kind": "text"},
+        {"matches": ".*"},
+    ):
         if not (isinstance(value, dict) and set(value) & {"absent", "not"}):
             for nothing in (None, "", [], {}):
                 assert compare("x", spec, nothing)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.checks.difference import Difference
+from stepwedge.checks.message_view import MessageView
 from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
 from stepwedge.checks.rules.sightings import between, labelled, once
 from stepwedge.wire.hl7 import HL7Error, parse
@@ -174,7 +175,7 @@ def _reports(facts: CaseFacts) -> Iterator[Difference]:
 
 
 def _gist(message: Message) -> tuple[str, str, str]:
-    from stepwedge.checks.message_view import MessageView
-
+    """Return accession number, result status (OBR-25 and, where they differ, OBX-11) and text."""
     view = MessageView(message)
-    return str(view.get("accession") or ""), str(view.get("status") or ""), str(view.get("text") or "")
+    status = "/".join(dict.fromkeys([str(view.get("status") or ""), *message.all("OBX-11")]))
+    return str(view.get("accession") or ""), status, str(view.get("text") or "")

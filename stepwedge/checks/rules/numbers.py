@@ -33,8 +33,9 @@ def _everywhere(facts: CaseFacts, *names: str) -> Finding:
             if not wanted or not (sighting[name] or must):
                 continue
             reached += 1
-            if sighting[name] != wanted:
-                found = show(sighting.values.get(name))
+            strange = [value for value in sighting.twins.get(name, ()) if value != wanted]
+            if sighting[name] != wanted or strange:
+                found = strange[0] if strange else show(sighting.values.get(name))
                 differences.append(
                     Difference(f"{sighting.label}: {_NAMED[name]}", f"{wanted} of {order}", found)
                 )

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.checks.message_view import NAMES, MessageView
+from stepwedge.checks.message_view import NAMES, TWINS, MessageView
 from stepwedge.model.patient import PersonName
 from stepwedge.wire.hl7 import HL7Error, parse
 
@@ -83,6 +83,8 @@ class Sighting:
         final: it was read back at the end, so it must say what holds then.
         steps: (Requested Procedure ID, Scheduled Procedure Step ID) pairs an image or performed step refers to.
         uid: MPPS or image SOP Instance UID, or the message control ID.
+        twins: where one message writes a number in two fields, what they say.
+        raw: the data set, where it is one.
     """
 
     label: str
@@ -93,6 +95,7 @@ class Sighting:
     final: bool = False
     steps: tuple[tuple[str, str], ...] = ()
     uid: str = ""
+    twins: Mapping[str, list[str]] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> str:
@@ -156,9 +159,8 @@ def _of_hl7(exchange: Exchange) -> Iterator[Sighting]:
         return
     kind = _message_kind(message.type, MessageView(message))
     for view in MessageView(message).steps() or [MessageView(message)]:
-        yield Sighting(
-            label, exchange.at, asker, kind, _values(view), uid=message.control, raw={"type": message.type}
-        )
+        twins = {name: view.twins(name) for name in TWINS}
+        yield Sighting(label, exchange.at, asker, kind, _values(view), uid=message.control, twins=twins)
     if kind != "order" or not exchange.response.size:
         return
     try:
