@@ -10,21 +10,25 @@ from stepwedge.wire.hl7 import control_of, parse
 from stepwedge.wire.mllp import CLOSED, MESSAGE_LIMIT, NEED_DATA, Frame, Framer, frame
 
 _REMEMBERED: Final = 1000
+"""Control ids of questions that are over."""
+_KEPT: Final = 32
+"""Late answers; each may be as large as the message limit."""
 
 
 class Asking:
     """The asking side of one connection.
 
-    An acknowledgement that comes after its question was given up is recognised by MSA-2 and kept in ``late``; an
-    answer to something that was never asked is the peer's protocol error.
+    An answer that comes after its question was given up, or a further one (an application acknowledgement after CA, or
+    the same one twice), is recognised by MSA-2 and kept in ``late``; an answer to what was never asked is the peer's
+    protocol error.
     """
 
     def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
         """Start with nothing asked."""
         self._framer = Framer(limit)
         self._open: str | None = None
-        self._given_up: deque[str] = deque(maxlen=_REMEMBERED)
-        self.late: deque[bytes] = deque(maxlen=_REMEMBERED)
+        self._over: deque[str] = deque(maxlen=_REMEMBERED)
+        self.late: deque[bytes] = deque(maxlen=_KEPT)
 
     def ask(self, raw: bytes) -> bytes:
         """Return the bytes to send for one message."""
@@ -37,8 +41,8 @@ class Asking:
     def give_up(self) -> None:
         """Stop waiting for the open question."""
         if self._open is not None:
-            self._given_up.append(self._open)
-        self._open = None
+            self._over.append(self._open)
+            self._open = None
 
     def receive_data(self, data: bytes) -> bytes | None:
         """Take what came (``b""``: the peer closed) and return the answer, as soon as it is whole."""
@@ -53,10 +57,10 @@ class Asking:
 
     def _match(self, payload: bytes) -> bytes | None:
         answered = _answered(payload)
-        if self._open is not None and answered == self._open:
-            self._open = None
+        if answered == self._open:
+            self.give_up()
             return payload
-        if answered in self._given_up:
+        if answered in self._over:
             self.late.append(payload)
             return None
         asked = "nothing" if self._open is None else f"MSH-10 = {self._open!r}"

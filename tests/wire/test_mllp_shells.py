@@ -167,6 +167,29 @@ def test_a_late_answer_is_recognised_by_asyncio():
         asyncio.run(run(port))
 
 
+@both
+def test_a_second_answer_is_not_taken_for_the_next_questions(ask):
+    with scripted(frame(ack(ONE, "CA")) + frame(ack(ONE)), frame(ack(TWO))) as port:
+        assert ask(port, ONE, TWO) == [ack(ONE, "CA"), ack(TWO)]
+
+
+def test_an_application_answer_after_the_commit_answer_is_kept():
+    asking = Asking()
+    asking.ask(ONE)
+    assert asking.receive_data(frame(ack(ONE, "CA"))) == ack(ONE, "CA")
+    assert asking.receive_data(frame(ack(ONE))) is None
+    assert list(asking.late) == [ack(ONE)]
+
+
+def test_a_retry_with_the_same_control_id_takes_whichever_answer_comes():
+    asking = Asking()
+    asking.ask(ONE)
+    asking.give_up()
+    asking.ask(ONE)
+    assert asking.receive_data(frame(ack(ONE))) == ack(ONE)
+    assert asking.receive_data(frame(ack(ONE))) is None
+
+
 def test_one_question_at_a_time():
     asking = Asking()
     asking.ask(ONE)
