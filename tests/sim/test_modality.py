@@ -146,6 +146,19 @@ def test_commitment_arrives_where_it_is_awaited_and_tells_what_is_missing(tmp_pa
     asyncio.run(talk())
 
 
+def test_a_result_that_crosses_the_release_comes_again_on_a_new_association(tmp_path):
+    async def talk():
+        async with hospital(tmp_path, pacs={"event_pause": 0.0}) as host:
+            _, _, images = await exam(host)
+            await act(host, "ct", "store_images", images=images)
+            for _ in range(5):  # the archive reports at once, just when the scanner hangs up
+                result = await act(host, "ct", "commit", images=images, event="new")
+                assert result["arrived"] == "new"
+                assert len(result["committed"]) == 2
+
+    asyncio.run(talk())
+
+
 def test_a_result_that_never_comes_is_the_archives_failure(tmp_path):
     async def talk():
         async with hospital(tmp_path, ["stgcmt.same_assoc_only"], ct={"commitment": 0.3}) as host:
