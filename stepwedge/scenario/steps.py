@@ -99,8 +99,6 @@ class Taker:
         """Tell an actor to do what the step says."""
         step = planned.step
         name, _, verb = planned.word.partition(".")
-        player = self.cast[name]
-        spoken = word(player.role, verb)
         args = arguments(step.with_, scope)
         if step.to:
             args["to"] = resolve(step.to, scope)
@@ -110,42 +108,45 @@ class Taker:
         trouble: StepwedgeError | None = None
         try:
             with self.case.watch.outside():
-                outcome.result = player.act(verb, args, {"id": self.case.id, "seed": self.case.seed})
+                outcome.result = self.cast[name].act(verb, args, {"id": self.case.id, "seed": self.case.seed})
         except StepwedgeError as raised:
             trouble = raised
         self.case.pull()
         made = self.case.exchanges[before:]
         outcome.evidence = [one.number for one in made]
         if reply is not None and (trouble is None or blame(trouble) is Verdict.FAILED):
-            answer = {**(outcome.result or {}), "text": str(trouble or "")}
             sent = [one.outcome for one in made if one.actor == name and one.direction == "out"]
-            answer["outcome"] = sent[-1] if sent else ""
-            outcome.differences = matchers.compare("", reply, answer)
+            said = {"text": str(trouble or ""), "outcome": sent[-1] if sent else ""}
+            outcome.differences = matchers.compare("", reply, {**(outcome.result or {}), **said})
             outcome.verdict = Verdict.FAILED if outcome.differences else Verdict.PASSED
         elif trouble is not None:
             outcome.verdict = blame(trouble)
         if outcome.verdict is not Verdict.PASSED:
             outcome.verdict = place.judged(outcome.verdict)
-            lines = [
-                ("inside", place.around),
-                ("actor", f"{name} ({player.played})"),
-                ("expected", wording.spec(reply) if reply is not None else "success"),
-                ("found", " · ".join(str(one) for one in outcome.differences)),
-                ("answer", str(trouble or "")),
-                ("standard", cited(step.ihe or spoken.ihe)),
-                ("evidence", wording.evidence_of_act(self.case.files[one.number] for one in made)),
-                ("replay", place.replay),
-            ]
-            what = f"{planned.kind} {planned.word}"
-            outcome.message = wording.text(outcome.verdict, place.line, what, "", lines)
+            outcome.message = self._acted(planned, place, outcome, reply, str(trouble or ""))
         return outcome
+
+    def _acted(self, planned: Planned, place: Place, outcome: Outcome, reply: Any, trouble: str) -> str:
+        """Write the text of an act that did not go as it should."""
+        name, _, verb = planned.word.partition(".")
+        player = self.cast[name]
+        lines = [
+            ("inside", place.around),
+            ("actor", f"{name} ({player.played})"),
+            ("expected", wording.spec(reply) if reply is not None else "success"),
+            ("found", " · ".join(str(one) for one in outcome.differences)),
+            ("answer", trouble),
+            ("standard", cited(planned.step.ihe or word(player.role, verb).ihe)),
+            ("evidence", wording.evidence_of_act(self.case.files[number] for number in outcome.evidence)),
+            ("replay", place.replay),
+        ]
+        return wording.text(outcome.verdict, place.line, f"{planned.kind} {planned.word}", "", lines)
 
     def watch(
         self, planned: Planned, scope: Mapping[str, Any], place: Place, doors: tuple[str, ...]
     ) -> Outcome:
         """Look for what the step expects, or watch that it does not happen."""
         step = planned.step
-        assert isinstance(step, Expect | Never)  # noqa: S101 - told to the type checker
         check = checks.find(planned.word)
         question = Question(
             self.cast,
@@ -153,8 +154,8 @@ class Taker:
             at=str(resolve(step.at, scope) or ""),
             from_=str(resolve(step.from_, scope) or ""),
             through=doors,
-            where=resolve(step.where, scope),
-            is_=resolve(step.is_, scope),
+            where=resolve(getattr(step, "where", {}), scope),
+            is_=resolve(getattr(step, "is_", None), scope),
             args=arguments(step.with_, scope),
         )
         outcome = Outcome()
@@ -162,39 +163,50 @@ class Taker:
             if isinstance(step, Expect):
                 outcome.within = step.within * self.cast.patience
                 seen = self._expect(check, question, outcome.within, outcome)
-                how = wording.gave_up(seen.took, seen.looks)
-                expected = wording.differences(seen.look) or wording.spec(question.is_)
-            else:
+            elif isinstance(step, Never):
                 outcome.within = step.for_ * self.cast.patience
                 seen = self._never(check, question, outcome.within, outcome)
-                how = "it happened" if seen.look.matched else "nobody can tell"
-                expected = "never" + (f": {wording.spec(question.is_)}" if question.is_ is not None else "")
+            else:
+                raise TypeError(planned.kind)
         except Inconclusive as trouble:
-            look = Look(unsure=str(trouble))
-            seen, how, expected = Watched(look, 0, 0.0), "nobody can tell", "never"
+            seen = Watched(Look(unsure=str(trouble)), 0, 0.0)
             outcome.verdict = Verdict.INCONCLUSIVE
         outcome.looks = seen.looks
         outcome.differences, outcome.closest = list(seen.look.differences), seen.look.closest
         outcome.evidence = list(seen.look.evidence)
         if outcome.verdict is not Verdict.PASSED:
             outcome.verdict = place.judged(outcome.verdict)
-            actor = self._actor_line(check, question)
-            what = f"{planned.kind} {planned.word}"
-            outcome.message = wording.watched(
-                outcome.verdict,
-                place.line,
-                what,
-                how,
-                seen.look,
-                self.case,
-                actor=actor,
-                where=question.where,
-                expected=expected,
-                ihe=step.ihe or check.ihe,
-                around=place.around,
-                replay=place.replay,
-            )
+            outcome.message = self._watched(planned, place, outcome.verdict, check, question, seen)
         return outcome
+
+    def _watched(
+        self,
+        planned: Planned,
+        place: Place,
+        verdict: Verdict,
+        check: Check,
+        question: Question,
+        seen: Watched,
+    ) -> str:
+        """Write the text of an ``expect`` or ``never`` that did not pass."""
+        look, asked = seen.look, wording.spec(question.is_)
+        if planned.kind == "expect":
+            how, expected = wording.gave_up(seen.took, seen.looks), wording.differences(look) or asked
+        else:
+            how = "it happened" if look.matched else "nobody can tell"
+            expected = f"never: {asked}" if asked else "never"
+        lines = [
+            ("inside", place.around),
+            self._actor_line(check, question),
+            ("where", wording.spec(question.where)),
+            ("expected", expected),
+            ("closest", wording.closest(look, self.case)),
+            ("answer" if look.peer_fault else "unsure", look.unsure),
+            ("standard", cited(planned.step.ihe or check.ihe)),
+            ("evidence", wording.evidence(look, self.case)),
+            ("replay", place.replay),
+        ]
+        return wording.text(verdict, place.line, f"{planned.kind} {planned.word}", how, lines)
 
     def _expect(self, check: Check, question: Question, within: float, outcome: Outcome) -> Watched:
         if check.observes == "value":

@@ -6,10 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.checks import matchers
-from stepwedge.scenario.transactions import cited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from stepwedge.actors.cast import Player
     from stepwedge.checks.check import Check, Look
@@ -101,37 +100,6 @@ def _plain(expected: str) -> str:
     """Put an equals sign before a plain value, none before the words of a matcher."""
     words = ("one of ", "not ", "text like ", "a ", "about ", "exactly ", "nothing", "any value", "an ")
     return expected if expected.startswith(words) else f"= {expected}"
-
-
-def watched(
-    verdict: Verdict,
-    place: str,
-    what: str,
-    how: str,
-    look: Look,
-    case: CaseView,
-    *,
-    actor: Line,
-    where: Mapping[str, Any],
-    expected: str,
-    ihe: str,
-    around: str,
-    replay: str,
-) -> str:
-    """Write the text of an ``expect`` or ``never`` that did not pass."""
-    lines = [
-        ("inside", around),
-        actor,
-        ("where", spec(where)),
-        ("expected", expected),
-        ("closest", closest(look, case)),
-        ("unsure", look.unsure if not look.peer_fault else ""),
-        ("answer", look.unsure if look.peer_fault else ""),
-        ("standard", cited(ihe)),
-        ("evidence", evidence(look, case)),
-        ("replay", replay),
-    ]
-    return text(verdict, place, what, how, lines)
 
 
 def replay(file: str, variant: str, seed: int, lab: str | None) -> str:
