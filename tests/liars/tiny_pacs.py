@@ -6,6 +6,7 @@ did not write. ``honest`` is the positive control: the same scenarios must pass 
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -126,9 +127,7 @@ class TinyPacs:
     def leaving(self, event: Any) -> list[Dataset]:
         chosen = self.select(event.identifier)
         if self.lie == "alters-one-pixel" and chosen:
-            altered = Dataset()
-            altered.update(chosen[0])
-            altered.file_meta = chosen[0].file_meta
+            altered = copy.deepcopy(chosen[0])
             altered.PixelData = bytes([chosen[0].PixelData[0] ^ 1]) + chosen[0].PixelData[1:]
             chosen = [altered, *chosen[1:]]
         return chosen
