@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import BadInput, Refused
+from stepwedge.errors import BadInput, LocalProtocolError, Refused
 from stepwedge.sim import phantom
 from stepwedge.sim.dimse import calling
 from stepwedge.sim.files import Files, name_of
@@ -84,7 +84,10 @@ def worklist_query(keys: Mapping[str, Any], station: str, today: str) -> Element
         "ScheduledProcedureStepStartDate": today,
     }
     for key in given:
-        tag_of(key)
+        try:
+            tag_of(key)
+        except LocalProtocolError as error:
+            raise BadInput("fetch_worklist", "DICOM keywords (PS3.6)", key, str(error)) from error
     step = STEP_KEYS | {key: value for key, value in given.items() if key in STEP_KEYS}
     return RETURN_KEYS | {key: value for key, value in given.items() if key not in STEP_KEYS} | {STEP: [step]}
 

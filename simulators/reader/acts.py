@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import BadInput, Failed, Refused
+from stepwedge.errors import BadInput, Failed, LocalProtocolError, Refused
 from stepwedge.sim.dimse import calling
 from stepwedge.sim.messages import Envelope, report_message
 from stepwedge.sim.store import Send
@@ -69,7 +69,10 @@ class Acts:
         """Look studies up in the archive (RAD-14)."""
         keys = {key: value for key, value in args.items() if key not in {"accession", "study", "door"}}
         for key in keys:
-            tag_of(key)
+            try:
+                tag_of(key)
+            except LocalProtocolError as error:
+                raise BadInput("find_study", "DICOM keywords (PS3.6)", key, str(error)) from error
         if args.get("accession"):
             keys["AccessionNumber"] = args["accession"]
         if args.get("study"):

@@ -68,7 +68,10 @@ define(
             Parameter("report", "report", required=True, says="what sign_report gave"),
             Parameter("text", required=True, says="what is added below the signed text"),
             Parameter(
-                "status", says="A adds to the signed text, C corrects the whole text", default="A", choices=("A", "C")
+                "status",
+                says="A adds to the signed text, C corrects the whole text",
+                default="A",
+                choices=("A", "C"),
             ),
         ),
         {

@@ -13,6 +13,7 @@ import pytest
 
 from stepwedge import kit
 from stepwedge.errors import BadInput, Failed, LinkLost, Refused
+from stepwedge.model.lifecycles import IllegalTransition
 from stepwedge.sim.host import Host, Part, Plan
 from stepwedge.sim.simulator import Case
 
@@ -198,7 +199,7 @@ def test_a_discontinued_exam_tells_why_and_cannot_go_on(tmp_path):
             ended = next(e for e in host.journal.after(0) if e.kind == "N-SET")
             (code,) = ended.facts["identifier"]["PerformedProcedureStepDiscontinuationReasonCodeSequence"]
             assert (code["CodeValue"], code["CodingSchemeDesignator"]) == ("110514", "DCM")
-            with pytest.raises(Exception, match="not allowed in state 'DISCONTINUED'"):
+            with pytest.raises(IllegalTransition, match="not allowed in state 'DISCONTINUED'"):
                 await act(host, "ct", "discontinue_exam", mpps=mpps)
 
     asyncio.run(talk())
@@ -229,9 +230,8 @@ def test_disk_and_exam_survive_a_restart(tmp_path):
 def test_what_makes_no_sense_is_said(tmp_path, word, args):
     async def talk():
         async with hospital(tmp_path) as host:
-            with pytest.raises((BadInput, Exception)) as error:
+            with pytest.raises(BadInput):
                 await act(host, "ct", word, **args)
-            assert str(error.value)
 
     asyncio.run(talk())
 
