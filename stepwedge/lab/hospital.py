@@ -173,7 +173,12 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
     door = "web" if told.ready == "http" else told.ready
     if not preflight.trouble(real.address, door, lab.text.probe.ae_title, timeout=1.0):
         where = getattr(real.address, door) or real.address.dicom
-        raise BadInput(f"{lab.file} (actors.{name}.start)", f"nobody at {where} yet", "a system that answers", "end it, or take start: out")
+        raise BadInput(
+            f"{lab.file} (actors.{name}.start)",
+            f"nobody at {where} yet",
+            "a system that answers",
+            "end it, or take start: out",
+        )
     own = state / name
     own.mkdir(parents=True, exist_ok=True)
     env = {"STEPWEDGE_STATE": str(own.resolve()), **told.env}

@@ -6,10 +6,13 @@ acceptance run starts. ``pytest`` itself, with any plug-in, collects the same sc
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from stepwedge import kit
+from stepwedge.errors import BadInput
+from stepwedge.lab import quirks
 from stepwedge.lab.child import Child, python
 
 if TYPE_CHECKING:
@@ -40,6 +43,16 @@ class Wish:
     tags: Sequence[str] = ()
     workers: int = 0
     more: Sequence[str] = field(default=())
+
+    def refuse(self) -> None:
+        """Raise ``BadInput`` for what can be seen to be wrong before anything starts."""
+        for path in self.paths:
+            if not path.exists():
+                raise BadInput(str(path), "a scenario file or a folder of them", "nothing", "check the name")
+        if self.patience and not re.fullmatch(r"\d+(\.\d+)?x?", self.patience):
+            raise BadInput("--patience", "a factor such as 2x", self.patience)
+        if self.quirks:
+            quirks.chosen(self.quirks)
 
     def arguments(self) -> list[str]:
         """Return pytest's arguments."""

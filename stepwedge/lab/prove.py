@@ -7,9 +7,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from stepwedge import kit
-from stepwedge.actors.words import did_you_mean
-from stepwedge.errors import BadInput
 from stepwedge.lab import hospital, launch
 
 if TYPE_CHECKING:
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stepwedge.lab.child import Child
-    from stepwedge.sim.quirks import Quirk
 
 LOOK: Final = 0.1
 CLEAN: Final = "clean"
@@ -81,25 +77,6 @@ class Bench:
             self.wish.patience,
         )
         self._running[trial.name] = (trial, launch.start(wish, folder.absolute()), time.monotonic())
-
-
-def quirks() -> dict[str, tuple[str, Quirk]]:
-    """Return every quirk of every simulated system: name to (role, quirk)."""
-    known: dict[str, tuple[str, Quirk]] = {}
-    for role in kit.simulators():
-        for name, quirk in getattr(kit.load_simulator(role), "QUIRKS", {}).items():
-            known[name] = (role, quirk)
-    return known
-
-
-def chosen(names: Sequence[str]) -> dict[str, tuple[str, Quirk]]:
-    """Return the quirks of these names; of all when there are none."""
-    known = quirks()
-    for name in names:
-        if name not in known:
-            near = did_you_mean(name, known).strip(" ;")
-            raise BadInput(f"--quirk {name}", f"one of {', '.join(known)}", name, near)
-    return {name: known[name] for name in names} if names else known
 
 
 def acted(folder: Path, quirk: str) -> int:

@@ -8,6 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stepwedge.lab import launch
 from stepwedge.lab import prove as trials
+from stepwedge.lab import quirks as systems
+from stepwedge.lab import prove as trials
 from stepwedge.report import matrix as proof
 from stepwedge.report.session import new_folder
 
@@ -32,7 +34,7 @@ def prove(
     folder: Path | None,
 ) -> int:
     """Run every trial; return 0 only when each quirk was caught and nothing was red without one."""
-    quirks = {} if clean else trials.chosen(names)
+    quirks = {} if clean else systems.chosen(names)
     folder = folder or new_folder("prove-")
     runs = [trials.Trial(f"{trials.CLEAN}-{seed + at}", "", seed + at) for at in range(clean or 1)]
     runs += [trials.Trial(name, name, seed) for name in quirks]

@@ -22,6 +22,7 @@ Record = dict[str, Any]
 VERDICTS: Final = tuple(str(word) for word in Verdict)
 """All verdict words, the one that decides first."""
 
+_INTERRUPTED: Final = 2
 NOT_RUN = "not run: the run ended before this case did"
 
 
@@ -135,8 +136,9 @@ class Run:
 
     @property
     def aborted(self) -> bool:
-        """Whether the run was stopped before its end."""
-        return self.end is None
+        """Whether the run was stopped before its end, from outside or by Ctrl-C."""
+        interrupted = self.end is None or self.end.get("exit") == _INTERRUPTED
+        return interrupted or any(case.end is None for case in self.cases)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import secrets
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.clock import SystemClock
-from stepwedge.errors import BadInput, Skipped
-from stepwedge.lab import launch
+from stepwedge.errors import BadInput, Broken, Skipped
+from stepwedge.lab import checking, launch
 from stepwedge.report import closing, progress, run_model, write
 
 if TYPE_CHECKING:
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from stepwedge.lab.child import Child
 
 RUNS: Final = Path("runs")
-_USAGE, _NOTHING = 4, 5
-_BAD_INPUT, _UNSURE = 2, 3
+_BAD_INPUT, _NOTHING = 2, 5
 
 
 def new_folder(prefix: str = "") -> Path:
@@ -37,6 +35,7 @@ def new_folder(prefix: str = "") -> Path:
 
 def run(console: Console, wish: launch.Wish, folder: Path | None, *, quiet: bool) -> int:
     """Run what is wished for; return the exit code."""
+    wish.refuse()
     folder = folder or new_folder()
     if any(folder.glob("journal*.jsonl")):
         raise BadInput(
@@ -56,13 +55,13 @@ def run(console: Console, wish: launch.Wish, folder: Path | None, *, quiet: bool
         child.stop()
     code = child.process.returncode
     if not follower.journals:
-        return _never_began(child, code)
+        return _never_began(console, child, wish)
     read = run_model.read(folder)
     if read.aborted or not (folder / "summary.json").is_file():
         write(folder)  # whoever should have, did not live to do it
     closing.say(console, read, folder)
     if code == _BAD_INPUT and not read.aborted and not read.cases:
-        return _never_began(child, code)
+        return _never_began(console, child, wish)
     return read.exit
 
 
@@ -74,19 +73,12 @@ def _wind_down(child: Child) -> None:
             child.process.wait(20)
 
 
-def _never_began(child: Child, code: int) -> int:
+def _never_began(console: Console, child: Child, wish: launch.Wish) -> int:
     """Say why pytest ran nothing."""
-    if code == _NOTHING:
+    if child.process.returncode == _NOTHING:
         raise Skipped("no case matches: look at -k and --tag, or at the paths")
-    raise BadInput(
-        "stepwedge run", "scenarios that can be run", errors(child.tail()), f"the whole log is {child.log}"
-    )
-
-
-def errors(log: str) -> str:
-    """Return the lines of pytest's log that say what is wrong, without its decoration."""
-    lines = [re.sub(r"^E\s{2,}", "", line) for line in log.splitlines()]
-    return (
-        "\n  ".join(line for line in lines if line.strip() and not re.fullmatch(r"[=_ ].*[=_ ]", line))
-        or "nothing"
-    )
+    if wrong := [problem for problem in checking.check(wish.paths, wish.lab) if not problem.warning]:
+        for problem in wrong:
+            console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+        return _BAD_INPUT
+    raise Broken(f"pytest ran nothing; its log {child.log} ends:\n{child.tail()}")

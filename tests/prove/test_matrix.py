@@ -6,7 +6,7 @@ import pytest
 
 from stepwedge import kit
 from stepwedge.errors import BadInput
-from stepwedge.lab import hospital, prove
+from stepwedge.lab import hospital, quirks
 from stepwedge.report import matrix
 from stepwedge.sim.quirks import Quirk
 
@@ -129,10 +129,10 @@ def test_the_matrix_is_written_and_leaves_nothing_out(tmp_path):
 
 
 def test_every_quirk_names_a_defect_of_its_own_and_who_would_notice():
-    quirks = prove.quirks()
-    assert len(quirks) >= 20
-    assert {role for role, _ in quirks.values()} >= {"ris", "pacs", "modality"}
-    for name, (_, quirk) in quirks.items():
+    every = quirks.known()
+    assert len(every) >= 20
+    assert {role for role, _ in every.values()} >= {"ris", "pacs", "modality"}
+    for name, (_, quirk) in every.items():
         assert name == quirk.name
         assert quirk.defect.startswith("DEF-")
         assert quirk.notices
@@ -140,7 +140,7 @@ def test_every_quirk_names_a_defect_of_its_own_and_who_would_notice():
 
 def test_an_unknown_quirk_is_answered_with_the_nearest():
     with pytest.raises(BadInput, match=r"did you mean .mwl\.keep_cancelled."):
-        prove.chosen(["mwl.keep_canceled"])
+        quirks.chosen(["mwl.keep_canceled"])
 
 
 def test_one_quirk_is_proven_from_the_command_line(tmp_path):

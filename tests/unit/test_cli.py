@@ -127,14 +127,38 @@ def test_nothing_that_matches_is_nothing_run(command, pretended):
     assert "no case matches" in err
 
 
-def test_scenarios_that_cannot_be_read_are_bad_input(command, pretended):
-    pretended(
-        code=2, log="==== ERRORS ====\nx.yaml:3: expected a word, found 'x'\n  remedy: did you mean 'y'?\n"
-    )
-    code, _, err = command("run")
+def test_scenarios_that_cannot_be_read_are_bad_input(command, pretended, tmp_path):
+    pretended(code=2)
+    bad = tmp_path / "bad.yaml"
+    text = kit.find("scenarios/cancel/after-worklist.yaml").read_text()
+    bad.write_text(text.replace("expect: message.received", "expect: mesage.received"))
+    code, out, _ = command("run", str(bad))
     assert code == 2
-    assert "x.yaml:3: expected a word" in err
-    assert "====" not in err
+    assert "did you mean 'message.received'" in out
+    assert "bad.yaml:" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["no-such.yaml"], "a scenario file or a folder"),
+        (["--patience", "soon"], "a factor such as 2x"),
+        (["--quirk", "mwl.keep_canceled"], "did you mean 'mwl.keep_cancelled'"),
+        (["--lab", "no-such.yaml"], "a readable file"),
+    ],
+)
+def test_what_is_plainly_wrong_is_refused_before_anything_starts(command, arguments, says):
+    code, _, err = command("run", *arguments)
+    assert code == 2
+    assert says in err
+    assert not Path("runs").exists()
+
+
+def test_a_run_that_dies_at_once_is_our_fault(command, pretended):
+    pretended(code=1, log="Segmentation fault")
+    code, _, err = command("run")
+    assert code == 3
+    assert "Segmentation fault" in err
 
 
 def test_more_processes_than_lanes_are_refused(command, tmp_path):

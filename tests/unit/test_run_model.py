@@ -26,6 +26,7 @@ def test_a_whole_run_is_read(tmp_path, sample_run):
         (("skipped",), True, "skipped", 5),
         ((), True, "skipped", 5),
         (("passed",), False, "inconclusive", 3),
+        (("passed", None), True, "inconclusive", 3),
         (("passed", None), False, "inconclusive", 3),
         (("failed", None), False, "failed", 1),
         ((), False, "inconclusive", 3),
@@ -37,6 +38,15 @@ def test_one_case_decides_and_nothing_unknown_becomes_passed(
 ):
     run = run_model.read(sample_run.write(tmp_path, verdicts=verdicts, ended=ended))
     assert (run.verdict, run.exit) == (verdict, exit_code)
+
+
+def test_a_run_ended_by_ctrl_c_is_aborted(sample_run, tmp_path):
+    folder = sample_run.write(tmp_path, verdicts=("passed",), ended=False)
+    with (folder / "journal.jsonl").open("a") as journal:
+        journal.write('{"record": "end", "exit": 2}\n')
+    run = run_model.read(folder)
+    assert run.aborted
+    assert run.exit == 3
 
 
 def test_a_run_killed_anywhere_is_aborted_and_never_passes(tmp_path, sample_run):
