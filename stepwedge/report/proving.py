@@ -9,7 +9,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stepwedge.lab import launch
 from stepwedge.lab import prove as trials
 from stepwedge.lab import quirks as systems
-from stepwedge.lab import prove as trials
 from stepwedge.report import matrix as proof
 from stepwedge.report.session import new_folder
 
