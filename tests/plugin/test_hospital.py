@@ -43,8 +43,13 @@ def said(records):
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("first") / "run", 4171)
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("first") / "run"
+
+
+@pytest.fixture(scope="module")
+def first(folder):
+    return run(folder, 4171)
 
 
 def test_the_same_seed_says_the_same_whoever_shares_the_work(first, tmp_path):
@@ -69,8 +74,7 @@ def test_our_own_time_per_step_is_small(first):
     assert own / steps < 0.015
 
 
-def test_every_payload_named_in_the_journal_is_there(first, tmp_path_factory):
-    (folder,) = tmp_path_factory.getbasetemp().glob("first*/run")
+def test_every_payload_named_in_the_journal_is_there(first, folder):
     named = [
         one["exchange"][part]["file"]
         for one in first if one["record"] == "exchange"
