@@ -151,8 +151,9 @@ def row(name: str, role: str, quirk: Quirk, folder: Path) -> Row:
         return said
     said.verdicts = {case.id: case.verdict for case in run.cases}
     said.catches = [_catch(case) for case in run.cases if case.verdict == "failed"]
-    if run.aborted and not said.catches:
-        said.trouble = "the run was aborted"
+    broken = next((case for case in run.cases if case.verdict == "broken"), None)
+    if not said.catches and (run.aborted or broken):
+        said.trouble = broken.message.splitlines()[0] if broken and broken.message else "the run was aborted"
     return said
 
 

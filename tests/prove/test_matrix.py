@@ -73,9 +73,14 @@ def test_a_standing_rule_alone_catches(tmp_path):
     assert said.catches[0].sign == "state: expected CANCELED, found SCHEDULED"
 
 
-@pytest.mark.parametrize("verdict", ["passed", "broken", "inconclusive", "skipped"])
+@pytest.mark.parametrize("verdict", ["passed", "inconclusive", "skipped"])
 def test_only_a_failed_case_catches(tmp_path, verdict):
     assert row(run(tmp_path / "a", 3, verdict)).outcome == "missed"
+
+
+def test_a_broken_run_says_why_nobody_can_tell(tmp_path):
+    said = row(run(tmp_path / "a", 3, "broken"))
+    assert (said.outcome, said.why) == ("inconclusive", "it said so")
 
 
 @pytest.mark.parametrize("acted", [0, None])
