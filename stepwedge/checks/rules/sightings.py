@@ -246,9 +246,8 @@ def of_image(label: str, at: float, source: str, header: Elements, *, final: boo
     """Return what the header of an image says."""
     values = _read(header, {**_PATIENT, **_NUMBERS})
     steps = _pairs(header.get("RequestAttributesSequence") or [])
-    return Sighting(
-        label, at, source, "image", values, final, steps, str(header.get("SOPInstanceUID") or ""), header
-    )
+    uid = str(header.get("SOPInstanceUID") or "")
+    return Sighting(label, at, source, "image", values, final, steps=steps, uid=uid, raw=header)
 
 
 def _pairs(items: Iterable[Elements]) -> tuple[tuple[str, str], ...]:
