@@ -240,9 +240,9 @@ class Hl7Sender:
             reply = await client.ask(send.body, self._timeout)
             outcome, delivery = _decision(reply)
         except WireError as trouble:
-            self._record(send, began, trouble_word(trouble), reply, {"error": str(trouble)})
+            self._record(send, began, trouble_word(trouble), reply, {"error": str(trouble)} | _late(client))
             raise
-        self._record(send, began, outcome, reply, {})
+        self._record(send, began, outcome, reply, _late(client))
         return delivery
 
     async def close(self) -> None:
@@ -268,6 +268,12 @@ class Hl7Sender:
             response=reply,
             case=send.case,
         )
+
+
+def _late(client: mllp_asyncio.Client) -> dict[str, Any]:
+    """Return the control IDs to which further answers came meanwhile: after a time-out, or a second one."""
+    late = client.take_late()
+    return {"late": [parse(answer)["MSA-2"] for answer in late]} if late else {}
 
 
 def _decision(reply: bytes) -> tuple[str, Delivery]:

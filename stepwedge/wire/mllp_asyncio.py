@@ -283,6 +283,13 @@ class Client:
         """Answers that came after their question was given up, on the present connection."""
         return list(self._link.asking.late) if self._link else []
 
+    def take_late(self) -> list[bytes]:
+        """Return the late answers and forget them."""
+        found = self.late
+        if self._link:
+            self._link.asking.late.clear()
+        return found
+
     async def close(self) -> None:
         """Close the connection."""
         if self._link is not None:

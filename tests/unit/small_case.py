@@ -33,7 +33,9 @@ ROLES = {"ehr": "ehr", "ris": "ris", "pacs": "pacs", "ct": "modality", "reader":
 
 
 def cast(**changes):
-    address = Address.parse({"dicom": "dicom://X@127.0.0.1:1", "web": "http://127.0.0.1:1"})
+    address = Address.parse(
+        {"hl7": "mllp://127.0.0.1:1", "dicom": "dicom://X@127.0.0.1:1", "web": "http://127.0.0.1:1"}
+    )
     return Cast(
         {name: Player(name, role, simulated=True, address=address) for name, role in ROLES.items()}, **changes
     )
@@ -48,6 +50,7 @@ class Shown:
     studies_: list = field(default_factory=list)
     images: list = field(default_factory=list)
     order_: dict = field(default_factory=lambda: {"status": "completed"})
+    report_: dict = field(default_factory=lambda: {"status": "final", "text": "No nodule."})
 
     def player(self, role):
         return next((one for one in self.cast if one.role == role), None)
@@ -71,7 +74,7 @@ class Shown:
         return self.order_
 
     def report(self, accession):
-        return None
+        return self.report_
 
 
 @dataclass

@@ -88,6 +88,23 @@ def same_control(case):
     case.exchanges.append(replace(one, number=99, at=99, request=replace(one.request, data=other)))
 
 
+def second_answer(case):
+    one = case.find("OMG^O19")
+    late = one.keys["control"]
+    case.exchanges[-1] = replace(case.exchanges[-1], facts={"late": late})
+
+
+def told_twice(case):
+    one = case.find("OMI^O23")
+    case.hl7("ris", "pacs", one.request.data.replace(b"|C4|", b"|C77|"))
+
+
+def asked_for_one(case):
+    case.find("C-FIND").facts["identifier"] = {
+        "ScheduledProcedureStepSequence": [{"ScheduledStationAETitle": "SW_CT2"}]
+    }
+
+
 DEFECTS = {
     # name: (what is wrong, the rules that must say so)
     "worklist under another number": (lambda c: entry_seen(c).update(PatientID="SW00000009"), {"INV-1"}),
@@ -172,6 +189,13 @@ DEFECTS = {
         lambda c: c.rewrite(c.find("ADT^A04", 1), "|C2|", "|C1|"),
         {"INV-9"},
     ),
+    "two answers to one message": (second_answer, {"INV-9"}),
+    "archive never told of the order": (lambda c: c.exchanges.remove(c.find("OMI^O23")), {"INV-12"}),
+    "archive told twice": (told_twice, {"INV-12"}),
+    "report not readable on the ward": (lambda c: c.shown.report_.clear(), {"INV-12"}),
+    "report cut on the ward": (lambda c: c.shown.report_.update(text="No nod"), {"INV-12"}),
+    "series counted wrongly": (lambda c: c.shown.studies_[0].update(NumberOfStudyRelatedSeries=2), {"INV-6"}),
+    "worklist of another scanner": (asked_for_one, {"INV-11"}),
     "study of nobody": (
         lambda c: c.shown.studies_.append(
             {**c.shown.studies_[0], "StudyInstanceUID": "2.25.8", "AccessionNumber": ""}

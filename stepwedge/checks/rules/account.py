@@ -21,6 +21,7 @@ class Account:
 
     Attributes:
         pixels: SHA-256 of the pixels as acquired, by SOP Instance UID; ``acquired`` are its keys.
+        series: Series Instance UID of each image.
         by_step: SOP Instance UIDs by the performed step under which they were acquired.
         sent: every image that was sent at least once; ``taken`` those the archive accepted at least once.
         moved: each successful C-MOVE or C-GET of the whole study, and how many images the archive had taken by then.
@@ -30,6 +31,7 @@ class Account:
 
     study: str
     pixels: dict[str, str] = field(default_factory=dict)
+    series: dict[str, str] = field(default_factory=dict)
     by_step: dict[str, set[str]] = field(default_factory=dict)
     sent: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
@@ -92,6 +94,7 @@ class _Books:
         account = self.accounts.setdefault(study, Account(study))
         for image in result.get("instances") or []:
             account.pixels[image["sop"]] = image["pixels"]
+            account.series[image["sop"]] = str(result.get("series") or "")
             account.by_step.setdefault(str(result.get("mpps") or ""), set()).add(image["sop"])
             self.owners[image["sop"]] = account
 

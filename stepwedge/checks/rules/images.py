@@ -88,14 +88,16 @@ def _stored(facts: CaseFacts, account: Account) -> Iterator[Difference]:
     for door in facts.readback.doors():
         shown = [str(each.get("SOPInstanceUID")) for each in facts.readback.instances(door, account.study)]
         yield from _sets(f"{door}: instances of study {account.study}", account.taken, shown)
+        counts = {
+            "NumberOfStudyRelatedInstances": len(account.taken),
+            "NumberOfStudyRelatedSeries": len({account.series[sop] for sop in account.taken}),
+        }
         for answer in facts.readback.studies(door, "StudyInstanceUID", account.study):
-            counted = answer.get("NumberOfStudyRelatedInstances", "")
-            if counted != "" and str(counted) != str(len(account.taken)):
-                yield Difference(
-                    f"{door}: NumberOfStudyRelatedInstances of study {account.study}",
-                    str(len(account.taken)),
-                    show(counted),
-                )
+            for name, wanted in counts.items():
+                if str(answer.get(name, "")) not in {"", str(wanted)}:
+                    yield Difference(
+                        f"{door}: {name} of study {account.study}", str(wanted), show(answer[name])
+                    )
     if (back := facts.readback.retrieved(account.study)) is not None:
         yield from _sets(f"study {account.study} as retrieved", account.taken, [image.sop for image in back])
 

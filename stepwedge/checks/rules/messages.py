@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.checks.difference import Difference
 from stepwedge.checks.message_view import MessageView
+from stepwedge.checks.rules.ledger import linked
 from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
 from stepwedge.checks.rules.sightings import between, labelled, once
 from stepwedge.wire.hl7 import HL7Error, parse
@@ -60,7 +61,25 @@ def answered(facts: CaseFacts) -> Finding:
                     f"{labelled(exchange)}: MSH-10", f"not {control}, used by {labelled(before)}", control
                 )
             )
+    differences += _doubled(facts)
     return Finding(differences, reached)
+
+
+def _doubled(facts: CaseFacts) -> Iterator[Difference]:
+    """Yield the messages that got more answers than times they were sent."""
+    sent: Counter[str] = Counter()
+    answers: Counter[str] = Counter()
+    labels: dict[str, str] = {}
+    for exchange in _hl7(facts):
+        control = "".join(exchange.keys.get("control", ()))
+        labels.setdefault(control, labelled(exchange))
+        sent[control] += 1
+        answers[control] += exchange.response.size > 0
+        answers.update(exchange.facts.get("late") or ())
+    for control in sent:
+        if answers[control] > sent[control]:
+            wanted = f"{sent[control]}, as often as it was sent"
+            yield Difference(f"{labels[control]}: answers", wanted, str(answers[control]))
 
 
 def _answer(exchange: Exchange) -> Iterator[Difference]:
@@ -96,11 +115,11 @@ class _Fate:
 
 @rule(
     "INV-12",
-    says="no message is dropped in silence: each is taken, or refused with a reason, and each report is passed on once",
-    source="HL7 2.5.1 section 2.9; IHE RAD TF-2 RAD-128; ITI TF-2 C.2.3",
+    says="no message is dropped in silence and none takes effect twice: orders reach the archive, reports the ward, once",
+    source="HL7 2.5.1 section 2.9; IHE RAD TF-2 RAD-4, RAD-128; ITI TF-2 C.2.3",
 )
 def none_dropped(facts: CaseFacts) -> Finding:
-    """Follow each message to its end, and each report through the report manager."""
+    """Follow each message to its end, each report to the ward, and each order to the archive."""
     differences: list[Difference] = []
     unsure: list[str] = []
     fates = _fates(facts)
@@ -112,7 +131,7 @@ def none_dropped(facts: CaseFacts) -> Finding:
                 differences.append(Difference(f"{fate.label}: refusal", "a reason in MSA-3 or ERR", "none"))
         elif fate.lost:
             unsure.append(f"{fate.label}: {fate.lost}, and it was not sent again")
-    differences += _reports(facts)
+    differences += [*_reports(facts), *_readable(facts), *_schedules(facts)]
     return Finding(differences, len(fates), "; ".join(unsure))
 
 
@@ -172,6 +191,52 @@ def _reports(facts: CaseFacts) -> Iterator[Difference]:
         elif passed[gist] and not taken[gist] and taken:
             label = f"report for {accession}, status {status}, “{text[:40]}”"
             yield Difference(f"{label}: passed on to {ward.name}", "only what was received", "never received")
+
+
+def _readable(facts: CaseFacts) -> Iterator[Difference]:
+    """Compare what the ward can read with the last report it took for each order; a late preliminary changes nothing."""
+    ward = facts.readback.player("ehr")
+    if ward is None or not ward.simulated:
+        return
+    last: dict[str, MessageView] = {}
+    for exchange in _hl7(facts):
+        if (
+            exchange.kind.startswith("ORU")
+            and exchange.outcome in _ACCEPTED
+            and between(exchange)[1] == ward.name
+        ):
+            view = MessageView(parse(exchange.request.read()))
+            accession = str(view.get("accession") or "")
+            if view.get("status") != "P" or accession not in last or last[accession].get("status") == "P":
+                last[accession] = view
+    for accession, view in last.items():
+        shown = str((facts.readback.report(accession) or {}).get("text") or "")
+        lines = [] if view.get("status") == "X" else str(view.get("text") or "").splitlines()
+        if missing := [line for line in lines if line not in shown]:
+            yield Difference(
+                f"report for {accession} on the ward", f"“{missing[0]}”", shown or "nothing to read"
+            )
+
+
+def _schedules(facts: CaseFacts) -> Iterator[Difference]:
+    """Compare the orders the filler took with what it told the archive: each step once (RAD-4)."""
+    pacs = facts.readback.player("pacs")
+    if pacs is None or not pacs.simulated or not pacs.address.hl7:
+        return
+    told: dict[str, Counter[str]] = {}
+    controls: set[tuple[str, str]] = set()
+    for sighting, order in linked(facts.ledger, facts.seen):
+        if sighting.kind == "schedule" and (sighting.uid, sighting["step"]) not in controls:
+            controls.add((sighting.uid, sighting["step"]))
+            told.setdefault(order.placer, Counter())[sighting["step"]] += sighting["control"] == "NW"
+    for order in facts.ledger.orders:
+        if not order.numbers.get("accession"):
+            continue
+        if order.placer not in told:
+            yield Difference(f"{order}: told to {pacs.name}", "once it is scheduled", "never")
+        for step, times in told.get(order.placer, {}).items():
+            if times > 1:
+                yield Difference(f"{order}: step {step} told to {pacs.name} as new", "once", f"{times} times")
 
 
 def _gist(message: Message) -> tuple[str, str, str]:

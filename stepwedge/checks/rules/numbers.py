@@ -8,13 +8,32 @@ from stepwedge.checks.difference import Difference
 from stepwedge.checks.matchers import show
 from stepwedge.checks.rules.ledger import NUMBERS, linked
 from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
-from stepwedge.checks.rules.sightings import REQUIRED
+from stepwedge.checks.rules.sightings import REQUIRED, labelled, once
+from stepwedge.wire.dictionary import vr_of
+from stepwedge.wire.matching import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stepwedge.checks.rules.sightings import Sighting
+    from stepwedge.wire.elements import Elements
 
+_EXACT = frozenset(
+    # Keys whose matching leaves no room: identifiers, dates, codes. Names may be matched more loosely.
+    [
+        "PatientID",
+        "AccessionNumber",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "RequestedProcedureID",
+        "ScheduledProcedureStepID",
+        "ScheduledStationAETitle",
+        "ScheduledProcedureStepStartDate",
+        "Modality",
+        "PlacerOrderNumberImagingServiceRequest",
+        "FillerOrderNumberImagingServiceRequest",
+    ]
+)
 _NAMED = {
     "accession": "accession number",
     "study": "Study Instance UID",
@@ -87,13 +106,33 @@ def no_orphan(facts: CaseFacts) -> Finding:
             mixed = " and ".join(str(order) for order in owners)
             differences.append(Difference(sighting.label, "numbers of one order", f"{numbers}: of {mixed}"))
     if reached:
-        differences += _strange_studies(facts)
+        differences += [*_strange_studies(facts), *_unasked(facts)]
     return Finding(differences, reached)
 
 
 def _about_us(facts: CaseFacts, sighting: Sighting) -> bool:
     """Tell whether a sighting without a known number speaks of one of our patients; others are not our business."""
     return sighting["patient"] in facts.people.records or sighting.kind == "image"
+
+
+def _unasked(facts: CaseFacts) -> Iterator[Difference]:
+    """Yield the answers to worklist and study queries that do not have the key they were asked by (PS3.4 C.2.2.2)."""
+    for exchange in once(facts.exchanges):
+        if exchange.kind != "C-FIND":
+            continue
+        asked = _flat(exchange.facts.get("identifier") or {})
+        for number, answer in enumerate(exchange.facts.get("answers") or [], 1):
+            found = _flat(answer)
+            for key in _EXACT & asked.keys():
+                if asked[key] and not matches(vr_of(key), asked[key], found.get(key)):
+                    label = f"{labelled(exchange)}, answer {number}: {key}"
+                    yield Difference(label, f"{asked[key]}, as it was asked for", show(found.get(key)))
+
+
+def _flat(elements: Elements) -> Elements:
+    """Return a data set with the attributes of its one scheduled step beside its own."""
+    steps = elements.get("ScheduledProcedureStepSequence") or []
+    return {**elements, **(steps[0] if len(steps) == 1 else {})}
 
 
 def _strange_studies(facts: CaseFacts) -> Iterator[Difference]:
