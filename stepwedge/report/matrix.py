@@ -173,7 +173,8 @@ def _catch(case: Case) -> Catch:
 def _sign(record: Record, case: Case) -> str:
     if differences := record.get("differences"):
         first = differences[0]
-        return f"{first['path']}: expected {first['expected']}, found {first['found']}"
+        where = f"{first['path']}: " if first["path"] else ""
+        return f"{where}expected {first['expected']}, found {first['found']}"
     lines = str(record.get("message") or case.message).strip().splitlines()
     return lines[0] if lines else ""
 
@@ -221,7 +222,8 @@ def say(console: Console, matrix: Matrix, folder: Path) -> None:
         console.print(escape(text), style="red", highlight=False, soft_wrap=True)
     spotless = "spotless" if matrix.clean_runs and not matrix.stains else "NOT spotless"
     runs = f"{matrix.clean_runs} clean {'run' if matrix.clean_runs == 1 else 'runs'} {spotless}"
-    console.print(f"\n{matrix.caught} of {len(matrix.rows)} quirks caught; {runs}", highlight=False)
+    quirks = f"{matrix.caught} of {len(matrix.rows)} quirks caught; " if matrix.rows else ""
+    console.print(f"\n{quirks}{runs}", highlight=False)
     if matrix.rows:
         console.print(f"  matrix {folder / 'matrix.html'}", highlight=False, soft_wrap=True)
 
