@@ -188,6 +188,24 @@ def prove(
 
 
 @command()
+def load(
+    lab: LabFile = None,
+    users: Annotated[int, typer.Option(min=2, max=200, help="Wards and scanners together.")] = 4,
+    seconds: Annotated[float, typer.Option(min=2, max=3600, help="How long to drive.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tasks a second for each user.")] = 5.0,
+    seed: Seed = None,
+    evidence: Evidence = None,
+) -> int:
+    """Drive orders and worklist queries at the simulated RIS with Locust, then reconcile every acknowledged order.
+
+    Exit code 0 when nothing failed and nothing was lost, 1 when something did or was, 3 when nobody can tell.
+    """
+    from stepwedge.load import run as driving
+
+    return driving.command(_console(), lab, evidence, users=users, seconds=seconds, rate=rate, seed=seed)
+
+
+@command()
 def up(lab: LabFile = None, seed: Seed = None, quirk: Quirks = None) -> int:
     """Start the simulated hospital in the background, and say where everybody is."""
     from stepwedge.lab import background

@@ -6,21 +6,24 @@ acknowledged is found exactly once on the worklist afterwards.
 
 from __future__ import annotations
 
-import csv
+import json
 import os
+import secrets
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stepwedge import kit
-from stepwedge.errors import WireError
-from stepwedge.lab import hospital
+from stepwedge.errors import BadInput, WireError
+from stepwedge.lab import hospital, labfile
 from stepwedge.load.ledger import Account
 from stepwedge.wire.dimse_blocking import Association
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from rich.console import Console
 
     from stepwedge.lab.labfile import Lab
     from stepwedge.sim.address import Address
@@ -52,6 +55,42 @@ class Outcome:
         if self.problems:
             return 1
         return 3 if self.unsure else 0
+
+
+def command(
+    console: Console,
+    file: Path | None,
+    evidence: Path | None,
+    *,
+    users: int,
+    seconds: float,
+    rate: float,
+    seed: int | None,
+) -> int:
+    """Run a load and print what came of it; return the exit code."""
+    lab = labfile.load(file)
+    if "ris" in lab.real:
+        raise BadInput(
+            str(lab.file),
+            "a lab whose RIS is simulated",
+            "a real one",
+            "load against real systems needs their consent",
+        )
+    chosen = secrets.randbelow(9000) + 1000 if seed is None else seed
+    folder = evidence or Path("runs") / f"load-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    console.print(f"{users} users for {seconds:g} s, seed {chosen}", highlight=False)
+    outcome = run(lab, folder, users=users, seconds=seconds, rate=rate, seed=chosen)
+    for name, count in outcome.requests.items():
+        console.print(f"  {count:6d} {name}, {outcome.failures[name]} failed", highlight=False)
+    for line in (*outcome.problems, *outcome.unsure):
+        console.print(f"  – {line}", markup=False, highlight=False)
+    word = {0: "met", 1: "missed", 3: "nobody can tell"}[outcome.exit_code]
+    console.print(
+        f"{word}: {outcome.orders} orders acknowledged and looked for; see {folder}",
+        markup=False,
+        highlight=False,
+    )
+    return outcome.exit_code
 
 
 def run(lab: Lab, folder: Path, *, users: int, seconds: float, rate: float, seed: int) -> Outcome:
@@ -88,7 +127,7 @@ def _locust(folder: Path, told: Path, *, users: int, seconds: float, rate: float
         "--stop-timeout",
         "10",
     ]
-    command += ["--csv", str(folder / "locust"), "--html", str(folder / "locust.html")]
+    command += ["--json-file", str(folder / "locust"), "--html", str(folder / "locust.html")]
     variables = {
         "STEPWEDGE_HOSPITAL": str(told.resolve()),
         "STEPWEDGE_LEDGER": str((folder / "ledger").resolve()),
@@ -109,11 +148,9 @@ def _locust(folder: Path, told: Path, *, users: int, seconds: float, rate: float
 def read(folder: Path) -> Outcome:
     """Read what Locust counted; a kind of request that was never made is not met."""
     outcome = Outcome()
-    with (folder / "locust_stats.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["Name"] != "Aggregated":
-                outcome.requests[row["Name"]] = int(row["Request Count"])
-                outcome.failures[row["Name"]] = int(row["Failure Count"])
+    for row in json.loads((folder / "locust.json").read_text(encoding="utf-8")):
+        outcome.requests[row["name"]] = row["num_requests"]
+        outcome.failures[row["name"]] = row["num_failures"]
     for name in KINDS:
         if not outcome.requests.get(name):
             outcome.unsure.append(f"no {name} was made")

@@ -52,7 +52,7 @@ class Ward(User):  # type: ignore[misc]  # Locust is untyped
         self.ledger = Ledger(Path(os.environ["STEPWEDGE_LEDGER"]))
         self.address = ris()
 
-    @task
+    @task  # type: ignore[untyped-decorator]
     def place_order(self) -> None:
         """Register, order, and hand the accession number to the scanners."""
         patient = Patient(self.mint.patient_id(), PersonName("LOAD", "TEST"), "19700101", "O")
@@ -99,16 +99,17 @@ class Scanner(User):  # type: ignore[misc]  # Locust is untyped
 
     def on_start(self) -> None:
         """Find the worklist."""
-        address = ris()
-        self.worklist = address.worklist or address.dicom
+        self.worklist = ris().worklist
 
-    @task
+    @task  # type: ignore[untyped-decorator]
     def fetch_worklist(self) -> None:
         """Associate, ask for one accession number, and expect exactly one entry."""
         try:
             accession = _scheduled.get_nowait()
         except queue.Empty:
             return
+        if self.worklist is None:
+            raise Failed("the RIS has no worklist")
         ae, host, port = self.worklist
         with (
             self.environment.events.request.measure("DIMSE", "C-FIND worklist") as measured,
