@@ -43,7 +43,9 @@ def find(relative: str) -> Path:
         if (candidate := root / relative).exists():
             return candidate
     places = " or ".join(str(root) for root in roots())
-    raise BadInput(relative, f"a file or folder below {places}", "nothing", "check the name, or set STEPWEDGE_LAB")
+    raise BadInput(
+        relative, f"a file or folder below {places}", "nothing", "check the name, or set STEPWEDGE_LAB"
+    )
 
 
 def simulators() -> list[str]:

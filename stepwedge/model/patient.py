@@ -34,7 +34,7 @@ class PersonName:
 
     def dicom(self) -> str:
         """Return the PN value without trailing empty components."""
-        return "^".join((self.family, self.given, self.middle, self.prefix, self.suffix)).rstrip("^")
+        return f"{self.family}^{self.given}^{self.middle}^{self.prefix}^{self.suffix}".rstrip("^")
 
     def hl7(self) -> list[str]:
         """Return XPN components, not yet escaped, without trailing empty ones."""
