@@ -161,6 +161,8 @@ def test_a_late_answer_is_recognised_by_asyncio():
             await client.ask(ONE, 0.05)
         assert await client.ask(TWO) == ack(TWO)
         assert client.late == [ack(ONE)]
+        assert client.take_late() == [ack(ONE)]
+        assert client.late == []
         await client.close()
 
     with scripted(b"", frame(ack(ONE)) + frame(ack(TWO))) as port:
