@@ -52,4 +52,4 @@ def test_every_example_of_the_tutorial_works(tmp_path: Path) -> None:
             expected = int(block["exit"] or 0) if number == 0 else 0
             assert done.returncode == expected, f"{line}\n{done.stdout}\n{done.stderr}"
             commands += 1
-    assert (commands, files) == (11, 3)
+    assert (commands, files) == (10, 3)
