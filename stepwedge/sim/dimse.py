@@ -75,7 +75,7 @@ def record(bench: Bench, exchange: DimseExchange, *, peer: str = "", case: str =
         "in" if inward else "out",
         exchange.kind,
         began=time.time() - exchange.took,
-        peer=peer or bench.directory.by_ae(exchange.peer.calling if inward else exchange.peer.called),
+        peer=peer or bench.directory.by_ae(_other(bench, exchange)),
         outcome=_OUTCOMES.get(exchange.outcome, exchange.outcome) if status is None else f"{status:04X}",
         keys=found,
         facts=facts,
@@ -131,6 +131,12 @@ def _decoded(exchange: DimseExchange, facts: dict[str, Any]) -> list[Elements]:
         facts["attributes"] = exchange.elements(exchange.response_data)
         datasets.append(facts["attributes"])
     return datasets
+
+
+def _other(bench: Bench, exchange: DimseExchange) -> str:
+    """Return the AE title at the other end: either side of an association can make requests (C-GET, events)."""
+    ours = exchange.peer.calling == bench.ae_title
+    return exchange.peer.called if ours else exchange.peer.calling
 
 
 def observer(bench: Bench, *, peer: str = "", case: str = "") -> Observer:
