@@ -117,6 +117,7 @@ class Look:
         unsure: why nothing can be concluded; empty when something can.
         peer_fault: with ``unsure``: the system under test answered and the answer was a refusal or against the
             protocol, so that a lasting ``expect`` is *failed*, not *inconclusive*.
+        final: no later look can make it good: a system that showed a changed image once has shown it.
     """
 
     matched: list[Candidate] = field(default_factory=list)
@@ -126,6 +127,7 @@ class Look:
     evidence: list[int] = field(default_factory=list)
     unsure: str = ""
     peer_fault: bool = False
+    final: bool = False
 
     @property
     def holds(self) -> bool:

@@ -37,17 +37,20 @@ def intact(question: Question) -> Look:
         return Look(unsure="the images say no Study Instance UID, so nothing can be opened")
     reader = workstation(question.cast)
     differences: list[Difference] = []
-    seen = 0
+    seen, changed = 0, False
     for door in question.through or ("c-move",):
         result = reader.act(
             "retrieve", {"study": study, "door": door}, {"id": question.case.id, "seed": question.case.seed}
         )
         back = result.get("instances") or []
         seen += len(back)
+        changed = changed or any(
+            source.get(str(one["sop"]), "") not in {"", one.get("pixels")} for one in back
+        )
         differences += [found.below(door) for found in altered(source, back)]
     label = f"{seen} images of {len(source)} acquired, through {', '.join(question.through or ('c-move',))}"
     found = Candidate(label, {"study": study, "count": seen})
-    return Look([] if differences else [found], differences, label, seen)
+    return Look([] if differences else [found], differences, label, seen, final=changed)
 
 
 def workstation(cast: Cast) -> Player:

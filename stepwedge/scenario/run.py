@@ -33,6 +33,10 @@ _SETTLE: Final = 3.0
 _BAD: Final = frozenset({Verdict.FAILED, Verdict.BROKEN, Verdict.INCONCLUSIVE})
 
 
+Judged = tuple["Rule", "Finding | None", Verdict, str]
+"""A standing rule, what it found, the verdict and why nothing can be said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What cases run in.
@@ -282,7 +286,7 @@ class Run:
         deadline = time.monotonic() + _SETTLE * self.setting.cast.patience
         self._settle(deadline)
         found = self._judge()
-        while any(verdict in _BAD for _, _, verdict, _ in found) and whole and time.monotonic() < deadline:
+        while _may_heal(found) and whole and time.monotonic() < deadline:
             if self.view.pull(min(0.25, max(0.0, deadline - time.monotonic()))):
                 self._settle(deadline)
             found = self._judge()
@@ -300,8 +304,8 @@ class Run:
         while quiet < 2 and time.monotonic() < deadline:  # noqa: PLR2004 - two equal reads
             quiet = 0 if self.view.pull(_QUIET) else quiet + 1
 
-    def _judge(self) -> list[tuple[Rule, Finding | None, Verdict, str]]:
-        found: list[tuple[Rule, Finding | None, Verdict, str]] = []
+    def _judge(self) -> list[Judged]:
+        found: list[Judged] = []
         with self.view.watch.outside():
             facts = CaseFacts.of(tuple(self.view.exchanges), self.setting.cast)
             for rule in rules():
@@ -358,6 +362,12 @@ class Run:
             took=round(took, 4),
             **outcome.record(),
         )
+
+
+def _may_heal(found: list[Judged]) -> bool:
+    """Tell whether judging again can make a difference: a rule is red, and none for good."""
+    red = [finding for _, finding, verdict, _ in found if verdict in _BAD]
+    return bool(red) and not any(finding is not None and finding.final for finding in red)
 
 
 def _record_case(case: Case, recorder: Recorder) -> None:

@@ -213,7 +213,10 @@ class Taker:
             seen = Watched(self._look(check, question), 1, 0.0)  # what is bound no longer changes
         else:
             seen = until(
-                lambda: self._look(check, question), lambda look: look.holds, within, self._pauses(check)
+                lambda: self._look(check, question),
+                lambda look: look.holds or look.final,
+                within,
+                self._pauses(check),
             )
         if seen.look.holds:
             outcome.result = seen.look.matched[0].value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.wire.hl7_build import null
@@ -65,16 +66,33 @@ def moment(text: str, place: str = "") -> datetime:
         raise HL7Error(102, place, f"{text!r} is no time: {error}") from None
 
 
+@lru_cache(maxsize=4096)
+def _is_known_moment(text: str) -> bool:
+    """Read a time once; messages of one day repeat theirs, and only times that can be read are remembered."""
+    moment(text)
+    return True
+
+
 def check(message: Message) -> None:
     """Refuse a message whose own values cannot be right; the error names table 0357 code and place."""
     for name, numbers in _TIMESTAMPS.items():
         for occurrence, segment in enumerate(message.each(name), 1):
+            fields = segment.fields
             for number in numbers:
-                if segment.written(number) and (text := segment.read(number, 1, 1)) and text != null:
-                    moment(text, f"{name}[{occurrence}]-{number}")
+                if number < len(fields) and fields[number]:
+                    _check_moment(segment, number, f"{name}[{occurrence}]-{number}")
     for occurrence, segment in enumerate(message.each("OBX"), 1):
         _check_observation(segment, f"OBX[{occurrence}]")
     _check_identity(message)
+
+
+def _check_moment(segment: Segment, number: int, place: str) -> None:
+    text = segment.read(number, 1, 1)
+    if text and text != null:
+        try:
+            _is_known_moment(text)
+        except HL7Error:
+            moment(text, place)
 
 
 def _check_identity(message: Message) -> None:

@@ -102,6 +102,7 @@ def test_the_honest_archive_passes(tmp_path: Path) -> None:
         ("acks-and-drops", {"failed"}, "stud"),
         ("stores-twice", {"failed"}, "NumberOfStudyRelatedInstances"),
         ("alters-one-pixel", {"failed"}, "pixel"),
+        ("alters-a-pixel-once", {"failed"}, "pixel"),
         ("answers-empty", {"failed"}, "study"),
         ("loses-the-last-response", {"failed"}, "aborted by the peer"),
     ],

@@ -26,6 +26,7 @@ LIES = (
     "acks-and-drops",
     "stores-twice",
     "alters-one-pixel",
+    "alters-a-pixel-once",
     "answers-empty",
     "loses-the-last-response",
 )
@@ -46,7 +47,7 @@ class TinyPacs:
         self.lie = lie
         self.destinations = destinations or {}
         self.kept: dict[str, Dataset] = {}
-        self.told = 0
+        self.told: set[str] = set()
 
     def start(self) -> int:
         ae = AE("TINYPACS")
@@ -79,7 +80,6 @@ class TinyPacs:
         dataset.file_meta = event.file_meta
         known = self.kept.get(dataset.SOPInstanceUID)
         if self.lie == "acks-and-drops":
-            self.told += 1
             return 0x0000
         if known is not None:
             return 0x0000 if known.PixelData == dataset.PixelData else 0xC111
@@ -126,7 +126,9 @@ class TinyPacs:
 
     def leaving(self, event: Any) -> list[Dataset]:
         chosen = self.select(event.identifier)
-        if self.lie == "alters-one-pixel" and chosen:
+        told = self.lie == "alters-a-pixel-once" and chosen and chosen[0].SOPInstanceUID in self.told
+        if self.lie.startswith("alters") and chosen and not told:
+            self.told.add(chosen[0].SOPInstanceUID)
             altered = copy.deepcopy(chosen[0])
             altered.PixelData = bytes([chosen[0].PixelData[0] ^ 1]) + chosen[0].PixelData[1:]
             chosen = [altered, *chosen[1:]]

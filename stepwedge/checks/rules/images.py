@@ -129,7 +129,7 @@ def _answered_for(account: Account) -> Iterator[Difference]:
 def pixels_unchanged(facts: CaseFacts) -> Finding:
     """Compare SHA-256 of the pixels with the source, and the header with what was first accepted."""
     differences: list[Difference] = []
-    reached = 0
+    reached, changed = 0, False
     unseen: list[str] = []
     for account in accounts(facts.exchanges):
         if not account.taken:
@@ -140,11 +140,12 @@ def pixels_unchanged(facts: CaseFacts) -> Finding:
             continue
         reached += len(back)
         source = {sop: digest for sop, digest in account.pixels.items() if sop in account.taken}
+        changed = changed or any(source.get(image.sop, image.pixels) != image.pixels for image in back)
         differences += altered(source, [{"sop": image.sop, "pixels": image.pixels} for image in back])
         for image in back:
             if (sent := account.headers.get(image.sop)) is not None:
                 differences += _rewritten(f"image {image.sop}", sent, image.header)
-    return Finding(differences, reached, unseen=unseen)
+    return Finding(differences, reached, unseen=unseen, final=changed)
 
 
 def _rewritten(label: str, sent: Elements, back: Elements) -> Iterator[Difference]:

@@ -99,12 +99,14 @@ class Finding:
         reached: how many things were compared; 0 means that the rule was not reached.
         unsure: why nothing can be concluded; empty when something can.
         unseen: what could not be seen here and was left out of the comparison.
+        final: judging again cannot make it good: what was shown once was shown.
     """
 
     differences: list[Difference] = field(default_factory=list)
     reached: int = 0
     unsure: str = ""
     unseen: list[str] = field(default_factory=list)
+    final: bool = False
 
     @property
     def verdict(self) -> str:
