@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from stepwedge.model.identifiers import uid
 from stepwedge.sim import phantom
 from stepwedge.wire import dimse_asyncio, elements, services
 from stepwedge.wire.provider import Failure, Held, Provider, Reply, Retrieval
+
+# Two shared cores: an example may be slow through no fault of the code. Continuous integration repeats what it tried.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("shared"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "shared")
 
 AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
