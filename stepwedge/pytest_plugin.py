@@ -164,7 +164,7 @@ class ScenarioItem(pytest.Function):
 
             shared = self.config.stash[_RUN]
             self.user_properties.append(("verdict", str(Verdict.BROKEN)))
-            record_broken(self.case, shared.recorder, shared.seed, shared.option("lab"), str(trouble))
+            record_broken(self.case, shared.recorder, shared.seed, shared.replay, str(trouble))
             raise trouble.with_traceback(None) from None
 
     def reportinfo(self) -> tuple[os.PathLike[str], int, str]:

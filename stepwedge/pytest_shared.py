@@ -127,7 +127,13 @@ class Shared:
             raise
         cast = running.cast()
         cast.patience *= self.option("patience")
-        return Setting(cast, self.recorder, Feed(cast.host), self.seed, self.option("lab"))
+        return Setting(cast, self.recorder, Feed(cast.host), self.seed, self.replay)
+
+    @property
+    def replay(self) -> tuple[str, ...]:
+        """What the replay line says besides file, variant and seed."""
+        lab = [f"--lab {self.option('lab')}"] if self.option("lab") else []
+        return (*lab, *(f"--quirk {one}" for one in self.option("quirk")))
 
     @property
     def state(self) -> Path:

@@ -42,14 +42,14 @@ class Setting:
     """What cases run in.
 
     Attributes:
-        lab: the lab file as the replay line names it; ``None`` for the default one.
+        options: what the replay line says besides file, variant and seed: lab and quirks.
     """
 
     cast: Cast
     recorder: Recorder
     feed: Feed
     seed: int
-    lab: str | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ def run_case(case: Case, setting: Setting) -> Ending:
     return run.finish(scope, whole=whole)
 
 
-def record_broken(case: Case, recorder: Recorder, seed: int, lab: str | None, trouble: str) -> None:
+def record_broken(case: Case, recorder: Recorder, seed: int, options: tuple[str, ...], trouble: str) -> None:
     """Record that a case could not even begin, because the lab does not stand."""
     _record_case(case, recorder)
-    replay = wording.replay(case.file.source.name, case.variant, seed, lab)
+    replay = wording.replay(case.file.source.name, case.variant, seed, options)
     recorder.write(
         "verdict",
         case=case.id,
@@ -129,7 +129,7 @@ class Run:
         setting, case = self.setting, self.case
         self.view = CaseView(case.id, setting.seed, setting.feed, setting.recorder, Stopwatch())
         self.taker = Taker(setting.cast, self.view, Fence(setting.cast, self.view))
-        self.replay = wording.replay(case.file.source.name, case.variant, setting.seed, setting.lab)
+        self.replay = wording.replay(case.file.source.name, case.variant, setting.seed, setting.options)
         self.started = time.monotonic()
         self.roles = {player.name: player.role for player in setting.cast}
 

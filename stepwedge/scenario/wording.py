@@ -102,15 +102,12 @@ def _plain(expected: str) -> str:
     return expected if expected.startswith(words) else f"= {expected}"
 
 
-def replay(file: str, variant: str, seed: int, lab: str | None) -> str:
+def replay(file: str, variant: str, seed: int, options: Iterable[str]) -> str:
     """Return the one command that runs a case again as it was."""
     parts = ["stepwedge run", file]
     if variant:
         parts.append(f"-k {variant}")
-    parts.append(f"--seed {seed}")
-    if lab:
-        parts.append(f"--lab {lab}")
-    return " ".join(parts)
+    return " ".join([*parts, f"--seed {seed}", *options])
 
 
 def evidence_of_act(files: Iterable[str]) -> str:
