@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge import kit
 from stepwedge.errors import BadInput, WireError
@@ -163,7 +163,7 @@ def reconcile(outcome: Outcome, account: Account, ris: Address) -> None:
     outcome.orders = len(account.accessions)
     if not account.accessions:
         outcome.unsure.append("no order was acknowledged")
-    outcome.unsure += [f"nobody knows what became of order {placer}" for placer in sorted(account.unknown)]
+    outcome.problems += [f"order {placer} was refused" for placer in sorted(account.refused)]
     outcome.problems += [
         f"accession {number} was given to more than one order" for number in account.shared()
     ]
@@ -175,14 +175,18 @@ def reconcile(outcome: Outcome, account: Account, ris: Address) -> None:
         ae, host, port = entity
         with Association.open(host, port, calling="SW_PROBE", called=ae, contexts=[_WORKLIST]) as link:
             for placer, accession in account.accessions.items():
-                found = list(
-                    link.find(
-                        _WORKLIST, {"AccessionNumber": accession, "ScheduledProcedureStepSequence": [{}]}
-                    )
-                )
-                if len(found) != 1:
+                if (count := _entries(link, {"AccessionNumber": accession})) != 1:
                     outcome.problems.append(
-                        f"order {placer} was acknowledged, and has {len(found)} worklist entries"
+                        f"order {placer} was acknowledged, and has {count} worklist entries"
+                    )
+            for placer in sorted(account.unknown):  # whoever was interrupted cannot say: none or one is right
+                if (count := _entries(link, {"PlacerOrderNumberImagingServiceRequest": placer})) > 1:
+                    outcome.problems.append(
+                        f"order {placer} was never answered, and has {count} worklist entries"
                     )
     except WireError as trouble:
         outcome.unsure.append(f"the worklist could not be asked: {trouble}")
+
+
+def _entries(link: Association, keys: dict[str, Any]) -> int:
+    return len(list(link.find(_WORKLIST, {**keys, "ScheduledProcedureStepSequence": [{}]})))

@@ -22,7 +22,7 @@ from stepwedge.model.identifiers import Mint
 from stepwedge.model.order import Order
 from stepwedge.model.patient import Patient, PersonName
 from stepwedge.sim.address import Address
-from stepwedge.sim.messages import Envelope, order_message, patient_message, read_answer
+from stepwedge.sim.messages import Answer, Envelope, order_message, patient_message, read_answer
 from stepwedge.wire.dimse_blocking import Association
 from stepwedge.wire.mllp_blocking import Link
 
@@ -57,9 +57,13 @@ class Ward(User):  # type: ignore[misc]  # Locust is untyped
         """Register, order, and hand the accession number to the scanners."""
         patient = Patient(self.mint.patient_id(), PersonName("LOAD", "TEST"), "19700101", "O")
         order = Order(self.mint.number("placer", "LP", 10), patient.id, "CTCHEST", "CT chest")
-        self._ask("ADT^A04", patient_message("A04", patient, self._envelope()))
+        registered = self._ask("ADT^A04", patient_message("A04", patient, self._envelope()))
+        if registered is None or registered.code != "AA":
+            return
         self.ledger.write("attempted", order.placer)
-        answer = read_answer(self._ask("OMG^O19", order_message("NW", order, patient, self._envelope())))
+        answer = self._ask("OMG^O19", order_message("NW", order, patient, self._envelope()))
+        if answer is None:
+            return  # unknown: the ledger still says attempted
         accession = next((item.accession for item in answer.items if item.accession), "")
         if answer.code != "AA" or not accession:
             self.ledger.write("refused", order.placer)
@@ -71,20 +75,23 @@ class Ward(User):  # type: ignore[misc]  # Locust is untyped
         control = self.mint.number("control", "L", 15)
         return Envelope("SW_EHR", "SW_RIS", control, datetime.now().astimezone(), "2.5.1")
 
-    def _ask(self, name: str, raw: bytes) -> bytes:
+    def _ask(self, name: str, raw: bytes) -> Answer | None:
+        """Return the answer, whatever it says, or None when there was none; Locust counts, and keeps the exception."""
+        answer = None
         with self.environment.events.request.measure("HL7", name) as measured:
             if self.link is None:
                 assert self.address.hl7 is not None  # noqa: S101  # the RIS has an HL7 door
                 self.link = Link.open(*self.address.hl7, _TIMEOUT)
             try:
-                answer = self.link.ask(raw)
+                reply = self.link.ask(raw)
             except LinkLost:
                 self.link = None
                 raise
-            measured["response_length"] = len(answer)
-            if read_answer(answer).code != "AA":
-                raise Failed(f"{name} was answered {read_answer(answer).code}")
-            return answer
+            measured["response_length"] = len(reply)
+            answer = read_answer(reply)
+            if answer.code != "AA":
+                raise Failed(f"{name} was answered {answer.code}")
+        return answer
 
     def on_stop(self) -> None:
         """Hang up."""

@@ -31,7 +31,7 @@ def test_a_short_load_is_met(tmp_path: Path) -> None:
     assert "met: " in done.stdout
     account = Account.read(tmp_path / "load" / "ledger")
     assert len(account.accessions) >= 5
-    assert not account.unknown
+    assert not account.refused
 
 
 def counted(folder: Path, rows: list[tuple[str, int, int]]) -> Outcome:
