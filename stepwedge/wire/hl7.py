@@ -112,9 +112,25 @@ class Segment:
         fields = self.fields
         return fields[number] if 0 < number < len(fields) else ""
 
+    def heads(self, number: int) -> list[str]:
+        """Return the first component of every repetition of a field, "" where it is not valued."""
+        text = self.written(number)
+        _, component, repetition, escape, *_ = self._separators
+        each = text.split(repetition) if repetition and repetition in text else (text,)
+        found = [one.partition(component)[0] for one in each]
+        if escape and escape in text:
+            return [unescape(one, self._separators) for one in found]
+        return found
+
     def copy(self, number: int) -> Er7:
         """Return field ``number`` ready to be composed into another message, whatever separators this one has."""
-        return standard(self.written(number), self._separators)
+        return self.copies(number)[0]
+
+    def copies(self, *numbers: int) -> list[Er7]:
+        """Return several fields as :meth:`copy` does."""
+        fields, separators = self.fields, self._separators
+        count = len(fields)
+        return [standard(fields[number], separators) if number < count else Er7() for number in numbers]
 
     def read(self, number: int, repetition: int = 1, component: int = 0, subcomponent: int = 0) -> str | None:
         """Return one value by its numbers; a place above the leaf keeps its separators."""
@@ -227,7 +243,8 @@ class Message(Group):
         )
         self.raw = raw
         msh = self.segments[0]
-        self.type = "^".join(msh.written(9).split(separators.component)[:2]).rstrip("^")
+        code, *event = msh.written(9).split(separators.component, 2)[:2]
+        self.type = f"{code}^{event[0]}".rstrip("^") if event else code
         self.control = msh.read(10) or ""
         self.version = msh.read(12, 1, 1) or ""
         self.charset = msh.written(18)
@@ -244,9 +261,7 @@ def parse(raw: bytes) -> Message:
         _check_header(message)
         _check_segments(message)
     except HL7Error as error:
-        head = (
-            raw.partition(b"\r")[0].partition(b"\n")[0].translate(None, _FORBIDDEN)
-        )  # so that it can be echoed
+        head = _header_line(raw).translate(None, _FORBIDDEN)  # so that it can be echoed
         error.about = Message(raw, head.decode("latin-1"), separators)
         raise
     return message
@@ -281,15 +296,22 @@ def _may_separate(sign: str) -> bool:
     return "!" <= sign <= "~" and not sign.isalnum() and sign != '"'
 
 
+def _header_line(raw: bytes) -> bytes:
+    """Return the first line, which copies no more of the message than that."""
+    end = raw.find(b"\r")
+    line = raw if end < 0 else raw[:end]
+    return line if b"\n" not in line else line.partition(b"\n")[0]
+
+
 def control_of(raw: bytes) -> str:
     """Return MSH-10 without opening the message, "" when there is none."""
-    head = raw.partition(b"\r")[0].partition(b"\n")[0].split(raw[3:4] or b"|", 10)
+    head = _header_line(raw).split(raw[3:4] or b"|", 10)
     return head[9].decode("latin-1") if len(head) > 9 else ""  # noqa: PLR2004 - MSH-10, counted with the segment's name
 
 
 def _decoded(raw: bytes, separators: Separators) -> tuple[str, Separators]:
     """Return the text, and the separators with the codec that MSH-18 names."""
-    head = raw.partition(b"\r")[0].partition(b"\n")[0].decode("latin-1").split(separators.field, 18)
+    head = _header_line(raw).decode("latin-1").split(separators.field, 18)
     charset = head[17] if len(head) > 17 else ""  # noqa: PLR2004 - MSH-18 is the eighteenth, counted with its name
     encoding = codec(charset.replace(separators.repetition or "~", "~"))
     if encoding is None:
@@ -314,13 +336,14 @@ def _read_in(separators: Separators, encoding: str) -> Separators:
 
 
 def _check_segments(message: Message) -> None:
-    ends = {message.separators.field, ""}
+    field = message.separators.field
     for segment in message.segments:
-        name = segment.line[:3]
-        if not (_is_name(name) and segment.line[3:4] in ends):
+        if not _starts_segment(segment.line[:4], field):
             raise HL7Error(100, "", f"line {segment.number} is no segment: {segment.line[:20]!r}")
-        if name == "MSH" and segment.number > 1:
-            raise HL7Error(100, "MSH[2]", f"a second MSH at line {segment.number}: two messages in one frame")
+    headers = message.each("MSH")
+    if len(headers) > 1:
+        number = headers[1].number
+        raise HL7Error(100, "MSH[2]", f"a second MSH at line {number}: two messages in one frame")
 
 
 def _check_header(message: Message) -> None:
@@ -330,7 +353,7 @@ def _check_header(message: Message) -> None:
             raise HL7Error(101, f"MSH-{number}", "required, and empty")
     if message.version not in VERSIONS:
         raise HL7Error(203, "MSH-12", f"version {message.version!r} is not an HL7 v2 version")
-    processing = message["MSH-11.1"]
+    processing = message.segments[0].read(11, 1, 1)
     if not processing:
         raise HL7Error(101, "MSH-11", "required, and empty")
     if processing not in PROCESSING:
@@ -352,6 +375,12 @@ def _place(raw: bytes, offset: int, separators: Separators) -> str:
     if not (_is_name(name) and fields):
         return ""
     return f"{name}[{sum(line.startswith(name) for line in lines)}]-{fields}"
+
+
+@lru_cache(maxsize=1024)
+def _starts_segment(start: str, field: str) -> bool:
+    """Tell whether a line that starts with these four characters is a segment."""
+    return _is_name(start[:3]) and start[3:] in {field, ""}
 
 
 @lru_cache(maxsize=1024)
