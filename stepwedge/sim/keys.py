@@ -67,8 +67,10 @@ ANSWERS_READ = 500
 def add(keys: Keys, kind: str, value: str) -> None:
     """Put one value under a kind, once; empty values and wildcards identify nothing."""
     if value and value != '""' and "*" not in value and "?" not in value:
-        values = keys.setdefault(kind, [])
-        if value not in values:
+        values = keys.get(kind)
+        if values is None:
+            keys[kind] = [value]
+        elif value not in values:
             values.append(value)
 
 
@@ -89,8 +91,8 @@ def of_message(message: Message) -> Keys:
     """Return the keys of an HL7 message."""
     keys: Keys = {}
     add(keys, "control", message.control)
-    for segment in message:
-        name = segment.name
+    for segment in message.segments:
+        name = segment.line[:3]
         for field, kind in _HL7.get(name, ()):
             if segment.written(field):
                 for value in segment.heads(field):

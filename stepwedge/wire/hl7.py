@@ -109,28 +109,31 @@ class Segment:
 
     def written(self, number: int) -> str:
         """Return field ``number`` exactly as it stands in the message, with separators and escapes."""
-        fields = self.fields
+        fields = self._fields or self.fields
         return fields[number] if 0 < number < len(fields) else ""
 
     def heads(self, number: int) -> list[str]:
         """Return the first component of every repetition of a field, "" where it is not valued."""
         text = self.written(number)
-        _, component, repetition, escape, *_ = self._separators
-        each = text.split(repetition) if repetition and repetition in text else (text,)
-        found = [one.partition(component)[0] for one in each]
-        if escape and escape in text:
-            return [unescape(one, self._separators) for one in found]
-        return found
+        _, component, repetition, escape, _, _ = self._separators
+        escaped = escape and escape in text
+        if not escaped and (not repetition or repetition not in text):
+            return [text.partition(component)[0]]
+        found = [one.partition(component)[0] for one in (text.split(repetition) if repetition else [text])]
+        return [unescape(one, self._separators) for one in found] if escaped else found
 
     def copy(self, number: int) -> Er7:
         """Return field ``number`` ready to be composed into another message, whatever separators this one has."""
-        return self.copies(number)[0]
+        return standard(self.written(number), self._separators)
 
-    def copies(self, *numbers: int) -> list[Er7]:
+    def copies(self, numbers: Sequence[int]) -> list[Er7]:
         """Return several fields as :meth:`copy` does."""
         fields, separators = self.fields, self._separators
         count = len(fields)
-        return [standard(fields[number], separators) if number < count else Er7() for number in numbers]
+        texts = [fields[number] if number < count else "" for number in numbers]
+        if separators[:5] == STANDARD[:5]:
+            return [Er7(text) for text in texts]
+        return [standard(text, separators) for text in texts]
 
     def read(self, number: int, repetition: int = 1, component: int = 0, subcomponent: int = 0) -> str | None:
         """Return one value by its numbers; a place above the leaf keeps its separators."""
@@ -243,11 +246,15 @@ class Message(Group):
         )
         self.raw = raw
         msh = self.segments[0]
-        code, *event = msh.written(9).split(separators.component, 2)[:2]
-        self.type = f"{code}^{event[0]}".rstrip("^") if event else code
+        self.type = "^".join(msh.written(9).split(separators.component, 2)[:2]).rstrip("^")
         self.control = msh.read(10) or ""
         self.version = msh.read(12, 1, 1) or ""
         self.charset = msh.written(18)
+
+    @property
+    def header(self) -> Segment:
+        """MSH."""
+        return self.segments[0]
 
     def __repr__(self) -> str:
         return f"<HL7 {self.version} {self.type} {self.control}>"
@@ -311,8 +318,8 @@ def control_of(raw: bytes) -> str:
 
 def _decoded(raw: bytes, separators: Separators) -> tuple[str, Separators]:
     """Return the text, and the separators with the codec that MSH-18 names."""
-    head = _header_line(raw).decode("latin-1").split(separators.field, 18)
-    charset = head[17] if len(head) > 17 else ""  # noqa: PLR2004 - MSH-18 is the eighteenth, counted with its name
+    head = _header_line(raw).split(separators.field.encode(), 18)
+    charset = head[17].decode("latin-1") if len(head) > 17 else ""  # noqa: PLR2004 - MSH-18 is the eighteenth, counted with its name
     encoding = codec(charset.replace(separators.repetition or "~", "~"))
     if encoding is None:
         raise HL7Error(103, "MSH-18", f"character set {charset!r} is not in HL7 table 0211 or not supported")
@@ -353,7 +360,7 @@ def _check_header(message: Message) -> None:
             raise HL7Error(101, f"MSH-{number}", "required, and empty")
     if message.version not in VERSIONS:
         raise HL7Error(203, "MSH-12", f"version {message.version!r} is not an HL7 v2 version")
-    processing = message.segments[0].read(11, 1, 1)
+    processing = message.header.read(11, 1, 1)
     if not processing:
         raise HL7Error(101, "MSH-11", "required, and empty")
     if processing not in PROCESSING:

@@ -76,7 +76,7 @@ def _is_known_moment(text: str) -> bool:
 def check(message: Message) -> None:
     """Refuse a message whose own values cannot be right; the error names table 0357 code and place."""
     for segment in message.segments:
-        if numbers := _TIMESTAMPS.get(segment.name):
+        if numbers := _TIMESTAMPS.get(segment.line[:3]):
             _check_moments(message, segment, numbers)
     for occurrence, segment in enumerate(message.each("OBX"), 1):
         _check_observation(segment, f"OBX[{occurrence}]")
