@@ -42,7 +42,9 @@ class _Changing:
 
     def __enter__(self) -> Change:
         state = self._state
-        if state.log and not state.settled():  # numbers given before are given for good, whatever becomes of this change
+        if (
+            state.log and not state.settled()
+        ):  # numbers given before are given for good, whatever becomes of this change
             self._bench.store.commit(state, self._change)
             state.keep()
         return self._change

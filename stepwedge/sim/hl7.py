@@ -105,7 +105,7 @@ class Hl7Door:
             foreign = {"refused": "identifiers that are not synthetic"}
             self._record(message.type, began, peer, "AE", {}, foreign, b"", b"")
             return reply
-        application, facility = (message.header.heads(number)[0] for number in (3, 4))
+        application, facility = message.header.heads(3)[0], message.header.heads(4)[0]
         reply, code = self._decide(message, f"{application}|{facility}", content, now, facts)
         found = keys.merge(found, _answered(reply))
         sender = self._bench.directory.by_application(application)

@@ -138,16 +138,17 @@ class Segment:
     def read(self, number: int, repetition: int = 1, component: int = 0, subcomponent: int = 0) -> str | None:
         """Return one value by its numbers; a place above the leaf keeps its separators."""
         text = self.written(number)
-        if not text or self._separates(number):
+        if not text or (number <= 2 and self._separates(number)):  # noqa: PLR2004 - MSH-1 and MSH-2
             return text or None
-        separators = self._separators
-        text = _part(text, separators.repetition, repetition or 1)
-        if component:
-            text = _part(text, separators.component, component)
-        if subcomponent:
-            text = _part(text, separators.subcomponent, subcomponent)
-        if separators.escape and separators.escape in text:
-            text = unescape(text, separators)
+        _, between, repeated, escape, below, _ = self._separators
+        if repetition > 1 or repeated in text:
+            text = _part(text, repeated, repetition or 1)
+        if component > 1 or (component and between in text):
+            text = _part(text, between, component)
+        if subcomponent > 1 or (subcomponent and below in text):
+            text = _part(text, below, subcomponent)
+        if escape and escape in text:
+            text = unescape(text, self._separators)
         return text or None
 
 
@@ -190,11 +191,10 @@ class Group:
     def get(self, place: str) -> str | None:
         """Return the text at ``place``, ``None`` when it is not valued, ``'""'`` for HL7's null."""
         name, occurrence, number, repetition, component, subcomponent = path(place)
-        found = self._index().get(name, ())
-        nth = occurrence or 1
-        if nth > len(found):
+        found = (self._by_name or self._index()).get(name)
+        if found is None or occurrence > len(found):
             return None
-        return found[nth - 1].read(number, repetition, component, subcomponent)
+        return found[(occurrence or 1) - 1].read(number, repetition, component, subcomponent)
 
     def all(self, place: str) -> list[str]:
         """Return every valued repetition at ``place`` in every segment of that name."""
