@@ -154,10 +154,11 @@ async def serve_wire():
 
 async def serve_hospital(role, folder):
     """One simulated system with its journal and its SQLite state."""
-    from stepwedge.sim.host import Host, Part, Plan
+    from stepwedge.sim.host import Host, Part, Plan, settle
 
     host = Host(Plan({role: Part(role)}), folder, 1)
     await host.start()
+    settle()
     return host, host.directory[role].hl7.port
 
 

@@ -17,7 +17,7 @@ from stepwedge.model.patient import Patient
 from stepwedge.model.procedure import PerformedStep, RequestedProcedure, ScheduledStep
 from stepwedge.model.report import Report
 from stepwedge.sim.tables import State
-from stepwedge.wire.hl7 import HL7Error
+from stepwedge.wire.hl7 import HL7Error, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .habits import RisHabits
 
 STAMP: Final = "%Y%m%d%H%M%S"
+_STAMPED: Final = len("YYYYMMDDHHMMSS")
 _STEP_MINUTES: Final = 20
 _ACCESSION_DIGITS: Final = 12
 """With the prefix 14 characters; (0008,0050) is SH and holds 16."""
@@ -186,7 +187,7 @@ class Ris(State):
             alerts=item.alerts or "",
             provider=item.provider or "",
             version=version,
-            placed=now.strftime(STAMP),
+            placed=timestamp(now)[:_STAMPED],
         )
         self.orders[order.placer] = order
         return order, True
@@ -290,7 +291,7 @@ class Ris(State):
                 text=step.text,
                 modality=step.modality,
                 station=station or step.station,
-                start=begins.strftime(STAMP),
+                start=timestamp(begins)[:_STAMPED],
             )
             self.steps[row.id] = row
         return [*self._archive("NW", "SC", order), ToPlacer("SC", STATUS_TO_HL7[status], order)]

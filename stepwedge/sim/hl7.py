@@ -69,17 +69,15 @@ class Hl7Door:
         self._state = state
         self._handlers = handlers
         self._codes = {kind.partition("^")[0] for kind in handlers}
+        self._salt = bench.ae_title.encode()
         self._server: mllp_asyncio.Server | None = None
-        self._endpoint = ""
 
     async def start(self) -> Address:
         """Listen on the bench's ``hl7`` port."""
         self._server, port = await self._bench.listen(
             "hl7", lambda host, port: mllp_asyncio.serve(host, port, self.answer, trouble=self._trouble)
         )
-        host = self._bench.ports.host
-        self._endpoint = f"{host}:{port}"
-        return Address(hl7=Endpoint(host, port))
+        return Address(hl7=Endpoint(self._bench.ports.host, port))
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -89,32 +87,35 @@ class Hl7Door:
     def answer(self, raw: bytes, peer: str) -> bytes:
         """Handle one message: everything it causes is durable and in the journal when the answer is returned."""
         began = time.time()
+        now = self._bench.clock.now()
+        content = digest(raw)
         facts: dict[str, Any] = {}
         try:
             message = parse(raw)
         except HL7Error as error:
             facts["error"] = str(error)
-            reply = self._acknowledge(error.about, Reply(error.answer, error=error), raw)
+            reply = self._acknowledge(error.about, Reply(error.answer, error=error), content, now)
             kind = error.about.type if error.about else "unreadable"
             self._record(kind, began, peer, error.answer, {}, facts, raw, reply)
             return reply
         found = keys.of_message(message)
         if refused := self._refusal(found):
-            reply = self._acknowledge(message, Reply("AE", error=HL7Error(UNKNOWN_KEY, *refused)), raw)
+            no = Reply("AE", error=HL7Error(UNKNOWN_KEY, *refused))
+            reply = self._acknowledge(message, no, content, now)
             foreign = {"refused": "identifiers that are not synthetic"}
             self._record(message.type, began, peer, "AE", {}, foreign, b"", b"")
             return reply
-        application = message["MSH-3.1"]
-        reply, code = self._decide(message, application, facts)
+        application, facility = message.header.heads(3)[0], message.header.heads(4)[0]
+        reply, code = self._decide(message, f"{application}|{facility}", content, now, facts)
         found = keys.merge(found, _answered(reply))
         sender = self._bench.directory.by_application(application)
         self._record(message.type, began, sender, code, found, facts, raw, reply)
         return reply
 
-    def _decide(self, message: Message, application: str, facts: dict[str, Any]) -> tuple[bytes, str]:
+    def _decide(
+        self, message: Message, sender: str, content: bytes, now: datetime, facts: dict[str, Any]
+    ) -> tuple[bytes, str]:
         """Return the answer and its code, from memory or from the handler, committed."""
-        sender = f"{application}|{message['MSH-4.1']}"
-        content = digest(message.raw)
         before = self._bench.store.replied(sender, message.control)
         if before is not None and before.digest == content:
             facts["repeated"] = True
@@ -122,8 +123,8 @@ class Hl7Door:
         try:
             _check(message, before)
             with self._bench.change(self._state) as change:
-                reply = self._handle(message)
-                answer = self._acknowledge(message, reply, message.raw)
+                reply = self._handle(message, now)
+                answer = self._acknowledge(message, reply, content, now)
                 if reply.code == "AA":
                     change.sends.extend(reply.sends)
                     change.reply = StoredReply(sender, message.control, content, answer)
@@ -131,21 +132,21 @@ class Hl7Door:
                     self._state.rollback()
         except HL7Error as error:
             facts["error"] = str(error)
-            return self._acknowledge(message, Reply(error.answer, error=error), message.raw), error.answer
+            return self._acknowledge(message, Reply(error.answer, error=error), content, now), error.answer
         except Exception as trouble:  # noqa: BLE001 - whatever fails in a handler is answered, and the door stays open
             facts["error"] = f"{type(trouble).__name__}: {trouble}"
             internal = HL7Error(INTERNAL_ERROR, "", facts["error"])
-            return self._acknowledge(message, Reply("AE", error=internal), message.raw), "AE"
+            return self._acknowledge(message, Reply("AE", error=internal), content, now), "AE"
         return answer, reply.code
 
     def _refusal(self, found: Keys) -> tuple[str, str] | None:
         """Return place and reason when a patient is not synthetic."""
         for place, kind in (("PID-3", "patient"), ("MRG-1", "prior")):
-            if why := refusal(self._bench.identity, patients=found.get(kind, ())):
+            if kind in found and (why := refusal(self._bench.identity, patients=found[kind])):
                 return place, why
         return None
 
-    def _handle(self, message: Message) -> Reply:
+    def _handle(self, message: Message, now: datetime) -> Reply:
         code = message.type.partition("^")[0]
         handler = self._handlers.get(message.type) or self._handlers.get(code)
         if handler is None:
@@ -154,15 +155,15 @@ class Hl7Door:
             raise HL7Error(
                 number, place, f"{message.type} is not supported; {', '.join(sorted(self._handlers))} are"
             )
-        return handler(self._state, message, self._bench.clock.now())
+        return handler(self._state, message, now)
 
-    def _acknowledge(self, message: Message | None, reply: Reply, raw: bytes) -> bytes:
+    def _acknowledge(self, message: Message | None, reply: Reply, content: bytes, now: datetime) -> bytes:
         """Compose the answer; its own control ID depends on what is answered, so that a run can be replayed."""
         return acknowledgement(
             message,
             reply.code,
-            control="SW" + digest(raw + self._bench.ae_title.encode()).hex()[:14],
-            now=self._bench.clock.now(),
+            control="SW" + digest(content + self._salt).hex()[:14],
+            now=now,
             text=reply.text,
             error=reply.error,
             segments=reply.segments,

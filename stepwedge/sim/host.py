@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -146,6 +147,12 @@ def _check(quirks: Sequence[str], known: Iterable[dict[str, Quirk]]) -> None:
             raise unknown(name, everybody)
 
 
+def settle() -> None:
+    """Let the garbage collector pass over what stays as long as the process: modules, catalogues, the doors."""
+    gc.collect()
+    gc.freeze()
+
+
 async def serve(host: Host, parent: int | None = None) -> None:
     """Run until SIGTERM or SIGINT, or until the process ``parent`` is gone."""
     loop = asyncio.get_running_loop()
@@ -154,6 +161,7 @@ async def serve(host: Host, parent: int | None = None) -> None:
         with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
             loop.add_signal_handler(number, over.set)
     await host.start()
+    settle()
     watch = loop.create_task(_watch(parent, over)) if parent else None
     try:
         await over.wait()

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from stepwedge.wire.hl7 import Message
 
 _HL7 = {
-    # segment: field, component, kind of key (2.5.1 and 2.3.1, and IHE RAD TF-2 appendix B for ZDS and IPC)
-    "PID": ((3, 1, "patient"),),
-    "MRG": ((1, 1, "prior"),),
-    "ORC": ((2, 1, "placer"), (3, 1, "filler")),
-    "OBR": ((2, 1, "placer"), (3, 1, "filler"), (18, 1, "accession")),
-    "IPC": ((1, 1, "accession"), (3, 1, "study")),
-    "ZDS": ((1, 1, "study"),),
+    # segment: field and kind of key, always its first component (2.5.1 and 2.3.1; IHE RAD TF-2 appendix B for ZDS and IPC)
+    "PID": ((3, "patient"),),
+    "MRG": ((1, "prior"),),
+    "ORC": ((2, "placer"), (3, "filler")),
+    "OBR": ((2, "placer"), (3, "filler"), (18, "accession")),
+    "IPC": ((1, "accession"), (3, "study")),
+    "ZDS": ((1, "study"),),
 }
 _OBX_STUDY = "113014"  # DCM "DICOM Study": OBX-5 holds a Study Instance UID (IHE RAD TF-2, 4.28)
 
@@ -67,8 +67,10 @@ ANSWERS_READ = 500
 def add(keys: Keys, kind: str, value: str) -> None:
     """Put one value under a kind, once; empty values and wildcards identify nothing."""
     if value and value != '""' and "*" not in value and "?" not in value:
-        values = keys.setdefault(kind, [])
-        if value not in values:
+        values = keys.get(kind)
+        if values is None:
+            keys[kind] = [value]
+        elif value not in values:
             values.append(value)
 
 
@@ -89,13 +91,13 @@ def of_message(message: Message) -> Keys:
     """Return the keys of an HL7 message."""
     keys: Keys = {}
     add(keys, "control", message.control)
-    repeated = message.separators.repetition
-    for segment in message:
-        for field, component, kind in _HL7.get(segment.name, ()):
-            count = segment.written(field).count(repeated) + 1 if repeated else 1
-            for repetition in range(1, count + 1):
-                add(keys, kind, segment.read(field, repetition, component) or "")
-        if segment.name == "OBX" and segment["3.1"] == _OBX_STUDY:
+    for segment in message.segments:
+        name = segment.line[:3]
+        for field, kind in _HL7.get(name, ()):
+            if segment.written(field):
+                for value in segment.heads(field):
+                    add(keys, kind, value)
+        if name == "OBX" and segment["3.1"] == _OBX_STUDY:
             add(keys, "study", segment["5"].partition("^")[0])
     return keys
 
@@ -189,5 +191,5 @@ def _walk_object(value: dict[str, Any], name: str, keys: Keys) -> None:
     for key, item in value.items():
         if referenced is None or key != "ReferencedSOPInstanceUID":
             _walk(item, key, keys)
-        elif referenced:
+        elif referenced and isinstance(item, str):
             add(keys, referenced, item)

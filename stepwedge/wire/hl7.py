@@ -109,26 +109,46 @@ class Segment:
 
     def written(self, number: int) -> str:
         """Return field ``number`` exactly as it stands in the message, with separators and escapes."""
-        fields = self.fields
+        fields = self._fields or self.fields
         return fields[number] if 0 < number < len(fields) else ""
+
+    def heads(self, number: int) -> list[str]:
+        """Return the first component of every repetition of a field, "" where it is not valued."""
+        text = self.written(number)
+        _, component, repetition, escape, _, _ = self._separators
+        escaped = escape and escape in text
+        if not escaped and (not repetition or repetition not in text):
+            return [text.partition(component)[0]]
+        found = [one.partition(component)[0] for one in (text.split(repetition) if repetition else [text])]
+        return [unescape(one, self._separators) for one in found] if escaped else found
 
     def copy(self, number: int) -> Er7:
         """Return field ``number`` ready to be composed into another message, whatever separators this one has."""
         return standard(self.written(number), self._separators)
 
+    def copies(self, numbers: Sequence[int]) -> list[Er7]:
+        """Return several fields as :meth:`copy` does."""
+        fields, separators = self.fields, self._separators
+        count = len(fields)
+        texts = [fields[number] if number < count else "" for number in numbers]
+        if separators[:5] == STANDARD[:5]:
+            return [Er7(text) for text in texts]
+        return [standard(text, separators) for text in texts]
+
     def read(self, number: int, repetition: int = 1, component: int = 0, subcomponent: int = 0) -> str | None:
         """Return one value by its numbers; a place above the leaf keeps its separators."""
         text = self.written(number)
-        if not text or self._separates(number):
+        if not text or (number <= 2 and self._separates(number)):  # noqa: PLR2004 - MSH-1 and MSH-2
             return text or None
-        separators = self._separators
-        text = _part(text, separators.repetition, repetition or 1)
-        if component:
-            text = _part(text, separators.component, component)
-        if subcomponent:
-            text = _part(text, separators.subcomponent, subcomponent)
-        if separators.escape and separators.escape in text:
-            text = unescape(text, separators)
+        _, between, repeated, escape, below, _ = self._separators
+        if repetition > 1 or repeated in text:
+            text = _part(text, repeated, repetition or 1)
+        if component > 1 or (component and between in text):
+            text = _part(text, between, component)
+        if subcomponent > 1 or (subcomponent and below in text):
+            text = _part(text, below, subcomponent)
+        if escape and escape in text:
+            text = unescape(text, self._separators)
         return text or None
 
 
@@ -171,11 +191,10 @@ class Group:
     def get(self, place: str) -> str | None:
         """Return the text at ``place``, ``None`` when it is not valued, ``'""'`` for HL7's null."""
         name, occurrence, number, repetition, component, subcomponent = path(place)
-        found = self._index().get(name, ())
-        nth = occurrence or 1
-        if nth > len(found):
+        found = (self._by_name or self._index()).get(name)
+        if found is None or occurrence > len(found):
             return None
-        return found[nth - 1].read(number, repetition, component, subcomponent)
+        return found[(occurrence or 1) - 1].read(number, repetition, component, subcomponent)
 
     def all(self, place: str) -> list[str]:
         """Return every valued repetition at ``place`` in every segment of that name."""
@@ -227,10 +246,15 @@ class Message(Group):
         )
         self.raw = raw
         msh = self.segments[0]
-        self.type = "^".join(msh.written(9).split(separators.component)[:2]).rstrip("^")
+        self.type = "^".join(msh.written(9).split(separators.component, 2)[:2]).rstrip("^")
         self.control = msh.read(10) or ""
         self.version = msh.read(12, 1, 1) or ""
         self.charset = msh.written(18)
+
+    @property
+    def header(self) -> Segment:
+        """MSH."""
+        return self.segments[0]
 
     def __repr__(self) -> str:
         return f"<HL7 {self.version} {self.type} {self.control}>"
@@ -244,9 +268,7 @@ def parse(raw: bytes) -> Message:
         _check_header(message)
         _check_segments(message)
     except HL7Error as error:
-        head = (
-            raw.partition(b"\r")[0].partition(b"\n")[0].translate(None, _FORBIDDEN)
-        )  # so that it can be echoed
+        head = _header_line(raw).translate(None, _FORBIDDEN)  # so that it can be echoed
         error.about = Message(raw, head.decode("latin-1"), separators)
         raise
     return message
@@ -281,16 +303,23 @@ def _may_separate(sign: str) -> bool:
     return "!" <= sign <= "~" and not sign.isalnum() and sign != '"'
 
 
+def _header_line(raw: bytes) -> bytes:
+    """Return the first line, which copies no more of the message than that."""
+    end = raw.find(b"\r")
+    line = raw if end < 0 else raw[:end]
+    return line if b"\n" not in line else line.partition(b"\n")[0]
+
+
 def control_of(raw: bytes) -> str:
     """Return MSH-10 without opening the message, "" when there is none."""
-    head = raw.partition(b"\r")[0].partition(b"\n")[0].split(raw[3:4] or b"|", 10)
+    head = _header_line(raw).split(raw[3:4] or b"|", 10)
     return head[9].decode("latin-1") if len(head) > 9 else ""  # noqa: PLR2004 - MSH-10, counted with the segment's name
 
 
 def _decoded(raw: bytes, separators: Separators) -> tuple[str, Separators]:
     """Return the text, and the separators with the codec that MSH-18 names."""
-    head = raw.partition(b"\r")[0].partition(b"\n")[0].decode("latin-1").split(separators.field, 18)
-    charset = head[17] if len(head) > 17 else ""  # noqa: PLR2004 - MSH-18 is the eighteenth, counted with its name
+    head = _header_line(raw).split(separators.field.encode(), 18)
+    charset = head[17].decode("latin-1") if len(head) > 17 else ""  # noqa: PLR2004 - MSH-18 is the eighteenth, counted with its name
     encoding = codec(charset.replace(separators.repetition or "~", "~"))
     if encoding is None:
         raise HL7Error(103, "MSH-18", f"character set {charset!r} is not in HL7 table 0211 or not supported")
@@ -314,13 +343,14 @@ def _read_in(separators: Separators, encoding: str) -> Separators:
 
 
 def _check_segments(message: Message) -> None:
-    ends = {message.separators.field, ""}
+    field = message.separators.field
     for segment in message.segments:
-        name = segment.line[:3]
-        if not (_is_name(name) and segment.line[3:4] in ends):
+        if not _starts_segment(segment.line[:4], field):
             raise HL7Error(100, "", f"line {segment.number} is no segment: {segment.line[:20]!r}")
-        if name == "MSH" and segment.number > 1:
-            raise HL7Error(100, "MSH[2]", f"a second MSH at line {segment.number}: two messages in one frame")
+    headers = message.each("MSH")
+    if len(headers) > 1:
+        number = headers[1].number
+        raise HL7Error(100, "MSH[2]", f"a second MSH at line {number}: two messages in one frame")
 
 
 def _check_header(message: Message) -> None:
@@ -330,7 +360,7 @@ def _check_header(message: Message) -> None:
             raise HL7Error(101, f"MSH-{number}", "required, and empty")
     if message.version not in VERSIONS:
         raise HL7Error(203, "MSH-12", f"version {message.version!r} is not an HL7 v2 version")
-    processing = message["MSH-11.1"]
+    processing = message.header.read(11, 1, 1)
     if not processing:
         raise HL7Error(101, "MSH-11", "required, and empty")
     if processing not in PROCESSING:
@@ -352,6 +382,12 @@ def _place(raw: bytes, offset: int, separators: Separators) -> str:
     if not (_is_name(name) and fields):
         return ""
     return f"{name}[{sum(line.startswith(name) for line in lines)}]-{fields}"
+
+
+@lru_cache(maxsize=1024)
+def _starts_segment(start: str, field: str) -> bool:
+    """Tell whether a line that starts with these four characters is a segment."""
+    return _is_name(start[:3]) and start[3:] in {field, ""}
 
 
 @lru_cache(maxsize=1024)

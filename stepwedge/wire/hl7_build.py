@@ -186,8 +186,7 @@ def acknowledgement(
     else:
         version = message.version if message.version in VERSIONS else "2.5.1"
         charset = message.charset if codec(message.charset) else ""
-        msh = message.segments[0]
-        asked = [msh.copy(number) for number in (3, 4, 5, 6, 10, 11)]
+        asked = message.header.copies((3, 4, 5, 6, 10, 11))
         if kind == "ACK" and "^" in message.type:
             kind = f"ACK^{message.type.partition('^')[2]}"
     application, facility, us, here, answered, processing = asked

@@ -19,6 +19,7 @@ _TIMESTAMP: Final = re.compile(
     r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,4}))?)?)?)?)?)?(?:([+-])(\d{2})(\d{2}))?",
     re.ASCII,
 )
+_LONGEST_TIMESTAMP: Final = len("YYYYMMDDHHMMSS.SSSS+ZZZZ")
 _TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,4})?)?)?([+-]\d{4})?", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
@@ -68,37 +69,38 @@ def moment(text: str, place: str = "") -> datetime:
 
 @lru_cache(maxsize=4096)
 def _is_known_moment(text: str) -> bool:
-    """Read a time once; messages of one day repeat theirs, and only times that can be read are remembered."""
-    moment(text)
-    return True
+    """Tell whether a text is a time and nothing else; messages of one day repeat theirs."""
+    return _is_moment(text)
 
 
 def check(message: Message) -> None:
     """Refuse a message whose own values cannot be right; the error names table 0357 code and place."""
-    for name, numbers in _TIMESTAMPS.items():
-        for occurrence, segment in enumerate(message.each(name), 1):
-            fields = segment.fields
-            for number in numbers:
-                if number < len(fields) and fields[number]:
-                    _check_moment(segment, number, f"{name}[{occurrence}]-{number}")
+    for segment in message.segments:
+        if numbers := _TIMESTAMPS.get(segment.line[:3]):
+            _check_moments(message, segment, numbers)
     for occurrence, segment in enumerate(message.each("OBX"), 1):
         _check_observation(segment, f"OBX[{occurrence}]")
     _check_identity(message)
 
 
-def _check_moment(segment: Segment, number: int, place: str) -> None:
-    text = segment.read(number, 1, 1)
-    if text and text != null:
-        try:
-            _is_known_moment(text)
-        except HL7Error:
-            moment(text, place)
+def _check_moments(message: Message, segment: Segment, numbers: tuple[int, ...]) -> None:
+    fields = segment.fields
+    for number in numbers:
+        if number >= len(fields):
+            return
+        # most fields hold nothing but the time, and most times of a message were in it, or in another, before
+        written = fields[number]
+        if written and not (len(written) <= _LONGEST_TIMESTAMP and _is_known_moment(written)):
+            text = segment.read(number, 1, 1)
+            if text and text != null:
+                occurrence = message.each(segment.name).index(segment) + 1
+                moment(text, f"{segment.name}[{occurrence}]-{number}")
 
 
 def _check_identity(message: Message) -> None:
     patients = message.each("PID")
     for occurrence, segment in enumerate(patients, 1):
-        if not segment.read(3, 1, 1):
+        if not segment.heads(3)[0]:
             raise HL7Error(101, f"PID[{occurrence}]-3", "no patient identifier")
     if len(patients) > 1 and message.type.startswith(_ONE_PATIENT) and message.type not in _MERGES:
         raise HL7Error(100, "PID[2]", f"a second PID; {message.type} is about one patient")

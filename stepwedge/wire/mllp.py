@@ -67,8 +67,8 @@ class Framer:
         self._ended = False
         self._error: RemoteProtocolError | None = None
 
-    def receive_data(self, data: bytes) -> None:
-        """Take what the peer sent; ``b""`` says that the peer closed."""
+    def receive_data(self, data: bytes | memoryview) -> None:
+        """Take what the peer sent, by copying it; ``b""`` says that the peer closed."""
         if data:
             self._buffer += data
         else:

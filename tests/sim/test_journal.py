@@ -95,3 +95,30 @@ def test_a_waiting_reader_is_woken_by_the_next_exchange(journal):
 def test_bytes_in_facts_are_written_as_the_dicom_json_model_writes_them(journal):
     journal.append(exchange(header={"00091010": b"\x01\x02"}))
     assert journal.after(0)[0].facts == {"header": {"00091010": {"InlineBinary": "AQI="}}}
+
+
+@pytest.mark.parametrize("payload", [Payload(), Payload.of(b'M\xc3\xb6ller "\\\r'), Payload.of(b"\x00\xff")])
+@pytest.mark.parametrize("text", ["", 'a "quoted" \\ text\x01', "Ärzte\u2028", "\ud800"])
+def test_a_line_says_what_the_exchange_says(journal, tmp_path, text, payload):
+    stored = Payload.in_file(tmp_path / "blob", "ab", 2)
+    keys = {"patient": [text, "SW1"], "control": []}
+    said = Exchange(
+        0,
+        1e9 / 3,
+        1e-7,
+        text,
+        "out",
+        "act",
+        text,
+        text,
+        text,
+        keys,
+        {text: [None, 1.5]},
+        payload,
+        stored,
+        text,
+    )
+    assert journal.append(said) == 1
+    (line,) = journal.lines(0)
+    wanted = json.dumps(said.to_json() | {"number": 1}, ensure_ascii=False)
+    assert line == wanted.encode("utf-8", "backslashreplace")

@@ -46,6 +46,15 @@ def test_rows_messages_and_reply_come_back_together(path):
     assert store.replied("S|F", "8") is None
 
 
+def test_a_reply_alone_comes_back(path):
+    store, state = Store(path), Orders()
+    reply = StoredReply("S|F", "9", b"d", b"reply")
+    store.commit(state, Change(reply=reply))
+    assert store.replied("S|F", "9") == reply
+    store.close()
+    assert Store(path).replied("S|F", "9") == reply
+
+
 def test_a_removed_row_stays_removed_and_an_updated_one_is_the_newest(path):
     store, state = Store(path), Orders()
     state.orders["a"] = Order("a")

@@ -84,6 +84,17 @@ def test_repetitions_and_occurrences(order):
     assert order.each("PID")[0].all("3.4.1") == ["STEPWEDGE", "CITY"]
 
 
+@given(st.text("~^&\\FSa", max_size=12), st.sampled_from(["^~\\&", "^~", "^", "~^"]))
+def test_heads_are_the_first_components_of_every_repetition(text, encoding):
+    raw = f"MSH|{encoding}|A|B|||20261124||ADT^A04|1|P|2.5.1\rPID|||{text}\r".replace(
+        "^A04", encoding[0] + "A04"
+    )
+    (segment,) = hl7.parse(raw.encode()).each("PID")
+    repeated = encoding[1:2]
+    count = text.count(repeated) + 1 if repeated else 1
+    assert segment.heads(3) == [segment.read(3, each, 1) or "" for each in range(1, count + 1)]
+
+
 def test_groups(order):
     first, second = order.groups("ORC")
     assert (first["OBR-4.1"], first["NTE-3"], first.get("ZDS-1")) == ("CTCHEST", '""', None)
