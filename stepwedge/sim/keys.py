@@ -23,6 +23,7 @@ _HL7 = {
     "OBR": ((2, 1, "placer"), (3, 1, "filler"), (18, 1, "accession")),
     "IPC": ((1, 1, "accession"), (3, 1, "study")),
     "ZDS": ((1, 1, "study"),),
+    "SCH": ((1, 1, "placer"), (26, 1, "placer"), (27, 1, "filler")),
 }
 _OBX_STUDY = "113014"  # DCM "DICOM Study": OBX-5 holds a Study Instance UID (IHE RAD TF-2, 4.28)
 
