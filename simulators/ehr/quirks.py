@@ -10,8 +10,10 @@ from stepwedge.sim.quirks import collect, quirk
 from .habits import EhrHabits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from stepwedge.model.appointment import Appointment
+    from stepwedge.model.encounter import Encounter
     from stepwedge.model.report import Report
 
 
@@ -25,6 +27,32 @@ if TYPE_CHECKING:
 def final_overwritten(_: Callable[[Report], Report], report: Report) -> Report:
     """Keep the newest version only."""
     return replace(report, versions=report.versions[-1:])
+
+
+@quirk(
+    "encounter.wrong_link",
+    defect="DEF-216",
+    severity="S2",
+    overrides=EhrHabits.linked,
+    notices="an exam is booked on another stay than the one it was ordered in (PV1-19 of the order, (0038,0010))",
+)
+def wrong_link(
+    _: Callable[..., Encounter | None], named: Encounter | None, all_of_patient: Sequence[Encounter]
+) -> Encounter | None:
+    """Link an order to the patient's newest encounter."""
+    return all_of_patient[-1] if named else None
+
+
+@quirk(
+    "siu.second_appointment",
+    defect="DEF-235",
+    severity="S2",
+    overrides=EhrHabits.appointment_key,
+    notices="the ward's calendar shows a moved exam at the old time and at the new one (two appointments for one order)",
+)
+def second_appointment(original: Callable[[Appointment], str], told: Appointment) -> str:
+    """Take every time for an appointment of its own."""
+    return f"{original(told)} {told.start}" if told.why == "move" else original(told)
 
 
 QUIRKS = collect(globals())

@@ -38,6 +38,18 @@ class RisHabits:
         """Keep a patient ID to the letter."""
         return given
 
+    def refuses_taken(self, patient: str) -> bool:
+        """Refuse to give a patient an identifier that another record has (ITI-30 section 3.30.6.5.4)."""
+        return bool(patient)
+
+    def notifies(self, trigger: str) -> bool:
+        """Tell the ward of every appointment (RAD-48)."""
+        return bool(trigger)
+
+    def visit(self, number: str) -> str:
+        """Show the visit number of an exam on the worklist (PV1-19, (0038,0010))."""
+        return number
+
     def keeps(self, order: Order) -> bool:
         """Keep every order that is acknowledged."""
         return bool(order.placer)

@@ -236,4 +236,40 @@ def no_unescape(_: Callable[[str], str], text: str) -> str:
     return "\n".join(escape(line) for line in text.split("\n"))
 
 
+@quirk(
+    "id.change_joins",
+    defect="PAT-05",
+    severity="S1",
+    overrides=RisHabits.refuses_taken,
+    notices="two patients became one by a change of number (ADT^A47 onto another patient answered AA)",
+)
+def change_joins(_: Callable[[str], bool], patient: str) -> bool:
+    """Take a change of identifier onto another patient for a merge."""
+    return not patient
+
+
+@quirk(
+    "siu.lost",
+    defect="SCH-01",
+    severity="S2",
+    overrides=RisHabits.notifies,
+    notices="the ward never hears when the exam is, or that it moved (no SIU at the EHR)",
+)
+def siu_lost(_: Callable[[str], bool], trigger: str) -> bool:
+    """Tell the ward of nothing but new appointments."""
+    return trigger == "S12"
+
+
+@quirk(
+    "mwl.visit_lost",
+    defect="RTN-11",
+    severity="S2",
+    overrides=RisHabits.visit,
+    notices="images cannot be charged to a stay ((0038,0010) empty on the worklist)",
+)
+def visit_lost(_: Callable[[str], str], number: str) -> str:
+    """Show no visit number."""
+    return number[:0]
+
+
 QUIRKS = collect(globals())
