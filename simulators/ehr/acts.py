@@ -213,7 +213,6 @@ class Ward:
         if priority not in PRIORITY_TO_DICOM:
             raise BadInput("ehr.place_order: priority", f"one of {', '.join(PRIORITY_TO_DICOM)}", priority)
         encounter = self.ehr.encounter(args["visit"]) if args.get("visit") else None
-        linked = self.ehr.habits.linked(encounter, self.ehr.encounters.by("patient", patient.id))
         with self.bench.change(self.ehr) as change:
             order = Order(
                 placer=self.ehr.mint(case.id, case.seed).number("placer", "P", 10),
@@ -225,7 +224,7 @@ class Ward:
                 alerts=args.get("alerts") or "",
                 provider=self.settings.provider,
                 version=_version(args),
-                visit=linked.visit if linked else "",
+                visit=encounter.visit if encounter else "",
                 placed=f"{self.bench.clock.now():%Y%m%d%H%M%S}",
             )
             self.ehr.orders[order.placer] = order

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from stepwedge.model.appointment import Appointment
-    from stepwedge.model.encounter import Encounter
     from stepwedge.model.report import Report
 
 
@@ -18,11 +15,6 @@ class EhrHabits:
     def filed(self, report: Report) -> Report:
         """File a report with every version it ever had."""
         return report
-
-    def linked(self, named: Encounter | None, all_of_patient: Sequence[Encounter]) -> Encounter | None:
-        """Link an order to the encounter in which it was placed (ITI-31, PV1-19)."""
-        del all_of_patient
-        return named
 
     def appointment_key(self, told: Appointment) -> str:
         """File an appointment under its filler appointment ID (SCH-2)."""

@@ -10,10 +10,9 @@ from stepwedge.sim.quirks import collect, quirk
 from .habits import EhrHabits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from stepwedge.model.appointment import Appointment
-    from stepwedge.model.encounter import Encounter
     from stepwedge.model.report import Report
 
 
@@ -27,20 +26,6 @@ if TYPE_CHECKING:
 def final_overwritten(_: Callable[[Report], Report], report: Report) -> Report:
     """Keep the newest version only."""
     return replace(report, versions=report.versions[-1:])
-
-
-@quirk(
-    "encounter.wrong_link",
-    defect="DEF-216",
-    severity="S2",
-    overrides=EhrHabits.linked,
-    notices="an exam is booked on another stay than the one it was ordered in (PV1-19 of the order, (0038,0010))",
-)
-def wrong_link(
-    _: Callable[..., Encounter | None], named: Encounter | None, all_of_patient: Sequence[Encounter]
-) -> Encounter | None:
-    """Link an order to the patient's newest encounter."""
-    return all_of_patient[-1] if named else None
 
 
 @quirk(

@@ -46,9 +46,10 @@ class RisHabits:
         """Tell the ward of every appointment (RAD-48)."""
         return bool(trigger)
 
-    def visit(self, number: str) -> str:
-        """Show the visit number of an exam on the worklist (PV1-19, (0038,0010))."""
-        return number
+    def visit(self, ordered_in: str, newest: str) -> str:
+        """Show the visit number of the encounter in which an exam was ordered (PV1-19, (0038,0010))."""
+        del newest
+        return ordered_in
 
     def keeps(self, order: Order) -> bool:
         """Keep every order that is acknowledged."""

@@ -238,7 +238,7 @@ def no_unescape(_: Callable[[str], str], text: str) -> str:
 
 @quirk(
     "id.change_joins",
-    defect="PAT-05",
+    defect="DEF-075",
     severity="S1",
     overrides=RisHabits.refuses_taken,
     notices="two patients became one by a change of number (ADT^A47 onto another patient answered AA)",
@@ -250,7 +250,7 @@ def change_joins(_: Callable[[str], bool], patient: str) -> bool:
 
 @quirk(
     "siu.lost",
-    defect="SCH-01",
+    defect="DEF-SCH-01",
     severity="S2",
     overrides=RisHabits.notifies,
     notices="the ward never hears when the exam is, or that it moved (no SIU at the EHR)",
@@ -261,15 +261,15 @@ def siu_lost(_: Callable[[str], bool], trigger: str) -> bool:
 
 
 @quirk(
-    "mwl.visit_lost",
-    defect="RTN-11",
+    "encounter.wrong_link",
+    defect="DEF-216",
     severity="S2",
     overrides=RisHabits.visit,
-    notices="images cannot be charged to a stay ((0038,0010) empty on the worklist)",
+    notices="images belong to another stay than the one they were ordered in ((0038,0010) is not PV1-19 of the order)",
 )
-def visit_lost(_: Callable[[str], str], number: str) -> str:
-    """Show no visit number."""
-    return number[:0]
+def wrong_link(_: Callable[[str, str], str], ordered_in: str, newest: str) -> str:
+    """Look the encounter up by the patient alone."""
+    return newest or ordered_in
 
 
 QUIRKS = collect(globals())
