@@ -155,6 +155,7 @@ class Ward:
         return {**patient_object(patient), "answers": codes}
 
     def patient(self, value: Any) -> Patient:
+        """Return the patient that a patient object or an ID names; one merged away is none any more."""
         number = patient_number(value)
         patient = self.ehr.patients.get(number)
         if patient is None or patient.merged_into:
@@ -294,7 +295,6 @@ class Ward:
         order = self.ehr.find(**numbers) if numbers else None
         report = self.ehr.reports.get(order.filler) if order else None
         return {**pack(report), "text": report.text} if report else {}
-
 
     def _appointment_seen(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return the newest appointment of an order, and how many it has: never more than one."""

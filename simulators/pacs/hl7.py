@@ -30,7 +30,22 @@ if TYPE_CHECKING:
 
     from .state import Archive
 
-REGISTERS: Final = tuple("A01 A02 A03 A04 A05 A06 A07 A08 A11 A12 A13 A23 A28 A31".split())
+REGISTERS: Final = (
+    "A01",
+    "A02",
+    "A03",
+    "A04",
+    "A05",
+    "A06",
+    "A07",
+    "A08",
+    "A11",
+    "A12",
+    "A13",
+    "A23",
+    "A28",
+    "A31",
+)
 """ADT events that say who a patient is; the archive keeps no encounters, (0038,0010) comes with the images."""
 EVENTS: Final = {
     # ORC-1 of RAD-4 and RAD-13 (HL7 table 0119) to the event of ``lifecycles.ORDER``; XO and SC follow ORC-5.

@@ -213,7 +213,7 @@ def counters(_: Callable[[int], int], done: int) -> int:
     defect="DEF-032",
     severity="S2",
     overrides=PacsHabits.changes_identifiers,
-    notices="a patient with a new number has lost the old images (ADT^A47 is answered AE, nothing under the new ID)",
+    notices="a patient with a new number has lost the old images (ADT^A47 is refused, nothing under the new ID)",
 )
 def crash(_: Callable[[str], bool], prior: str) -> bool:
     """Fail on a change of identifier."""

@@ -8,6 +8,8 @@ from stepwedge.model.order import PRIORITY_FROM_HL7
 from stepwedge.model.patient import PersonName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
@@ -46,9 +48,9 @@ class RisHabits:
         """Tell the ward of every appointment (RAD-48)."""
         return bool(trigger)
 
-    def visit(self, ordered_in: str, newest: str) -> str:
+    def visit(self, ordered_in: str, of_patient: Sequence[str]) -> str:
         """Show the visit number of the encounter in which an exam was ordered (PV1-19, (0038,0010))."""
-        del newest
+        del of_patient
         return ordered_in
 
     def keeps(self, order: Order) -> bool:

@@ -39,7 +39,22 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 _NEW_DIALECT: Final = "2.4"
-ADMITS: Final = tuple("A01 A02 A03 A04 A05 A06 A07 A08 A11 A12 A13 A23 A28 A31".split())
+ADMITS: Final = (
+    "A01",
+    "A02",
+    "A03",
+    "A04",
+    "A05",
+    "A06",
+    "A07",
+    "A08",
+    "A11",
+    "A12",
+    "A13",
+    "A23",
+    "A28",
+    "A31",
+)
 """ADT events that say who a patient is and, where PV1-19 names one, how an encounter stands."""
 
 

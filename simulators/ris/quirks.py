@@ -12,7 +12,7 @@ from stepwedge.wire.hl7_escape import escape
 from .habits import RisHabits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
@@ -267,9 +267,9 @@ def siu_lost(_: Callable[[str], bool], trigger: str) -> bool:
     overrides=RisHabits.visit,
     notices="images belong to another stay than the one they were ordered in ((0038,0010) is not PV1-19 of the order)",
 )
-def wrong_link(_: Callable[[str, str], str], ordered_in: str, newest: str) -> str:
-    """Look the encounter up by the patient alone."""
-    return newest or ordered_in
+def wrong_link(_: Callable[[str, Sequence[str]], str], ordered_in: str, of_patient: Sequence[str]) -> str:
+    """Look the encounter up by the patient alone, and find another one."""
+    return next((visit for visit in of_patient if visit != ordered_in), ordered_in)
 
 
 QUIRKS = collect(globals())

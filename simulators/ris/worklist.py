@@ -98,8 +98,8 @@ class Worklist:
         if kept is not None and all(old is new for old, new in zip(kept[0], rows, strict=True)):
             return kept[1]
         made = entry(step, order, requested, patient, ris.habits.worklist_name(patient.name.dicom()))
-        newest = next((one.visit for one in reversed(ris.encounters.by("patient", patient.id))), "")
-        made |= stay(rows[4], ris.habits.visit(order.visit, newest))
+        visits = [one.visit for one in ris.encounters.by("patient", patient.id)]
+        made |= stay(rows[4], ris.habits.visit(order.visit, visits))
         self._entries[step.id] = (rows, made)
         return made
 

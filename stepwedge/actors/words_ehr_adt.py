@@ -21,9 +21,7 @@ _CLASS: Final = Parameter("class", default="inpatient", choices=("inpatient", "o
 
 
 def _encounter(name: str, does: str, *takes: Parameter) -> Word:
-    return Word(
-        "ehr", name, does, (*takes, VERSION), gives=ENCOUNTER, ihe="ITI-31", requires=("encounters",)
-    )
+    return Word("ehr", name, does, (*takes, VERSION), gives=ENCOUNTER, ihe="ITI-31", requires=("encounters",))
 
 
 define(

@@ -100,7 +100,10 @@ NAMES: Final[dict[str, tuple[str, Callable[[hl7.Group], str | None]]]] = {
     "procedure": ("procedure code (OBR-44, OBR-4)", _code),
     "protocol": ("protocol code of the step (IPC-6, OBR-4.4)", _first("IPC-6.1", "OBR-4.4")),
     "modality": ("modality (IPC-5, OBR-24)", _first("IPC-5.1", "OBR-24")),
-    "station": ("AE title of the scheduled station (IPC-9, OBR-21, AIL-3)", _first("IPC-9", "OBR-21", "AIL-3.1")),
+    "station": (
+        "AE title of the scheduled station (IPC-9, OBR-21, AIL-3)",
+        _first("IPC-9", "OBR-21", "AIL-3.1"),
+    ),
     "start": ("scheduled start (TQ1-7, ORC-7.4, OBR-27.4, SCH-11)", _moment),
     "priority": ("priority (TQ1-9, ORC-7.6, OBR-27.6, table 0485)", _first("TQ1-9.1", "ORC-7.6", "OBR-27.6")),
     "visit": ("visit number (PV1-19)", _first("PV1-19.1")),
