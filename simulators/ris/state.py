@@ -389,6 +389,8 @@ class Ris(State):
         known = self.appointments.get(key)
         if known is None and trigger != "S12":
             return []
+        if known is not None and (trigger == "S12" or (trigger == "S14" and known.status != "booked")):
+            trigger = "S13"  # what is scheduled again is the same appointment at another time
         status = follow(APPOINTMENT, known.status if known else "", APPOINTMENT_EVENTS[trigger])
         steps = self.steps_of(order)
         first = min(steps, key=lambda step: step.start)
