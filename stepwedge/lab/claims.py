@@ -48,7 +48,7 @@ CLAIMS: Final[dict[str, Claim]] = {
     "patient-update": Claim(("ris", "pacs"), "follows corrected demographics (RAD-12, ADT^A08)"),
     "patient-merge": Claim(("ris", "pacs"), "follows merged patients (RAD-12, ADT^A40)"),
     "patient-identifier": Claim(("ris", "pacs"), "follows a changed patient ID (ITI-30, ADT^A47)"),
-    "persons": Claim(("ris", "pacs"), "follows persons who are in no encounter (ITI-30, ADT^A28, A31)"),
+    "persons": Claim(("ris",), "follows persons who are in no encounter (ITI-30, ADT^A28, A31)"),
     "encounters": Claim(
         ("ris",), "follows encounters and shows the visit number (ITI-31, PV1-19, (0038,0010))"
     ),

@@ -577,6 +577,11 @@ def test_an_appointment_follows_its_exam_and_stays_one(play, version):
         await clinic.until("ehr", "appointment", asked, status="no show", count=1)
         await clinic.act("ris.reschedule", order=order, days=1)
         await clinic.until("ehr", "appointment", asked, status="booked", count=1)
+        again = await clinic.act("ris.schedule_order", order=order, start="202611301000")
+        await clinic.until("ehr", "appointment", asked, start=again["start"], count=1, id=booked["id"])
+        await clinic.act("ris.no_show", order=order)
+        await clinic.act("ris.reschedule", order=order, station="SW_CT1")  # another scanner after a no show
+        await clinic.until("ehr", "appointment", asked, status="booked", station="SW_CT1", count=1)
         await clinic.act("ris.cancel_order", order=order, reason="scanner down")
         await clinic.until("ehr", "appointment", asked, status="cancelled", count=1, why="scanner down")
         kinds = [
