@@ -18,6 +18,7 @@ from stepwedge.wire.hl7_charset import codec
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from stepwedge.model.encounter import Encounter
     from stepwedge.model.procedure import Procedure
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
@@ -42,6 +43,9 @@ class Ward:
         """Return the words of this role."""
         return {
             "register_patient": self.register_patient,
+            "add_person": self.add_person,
+            "update_person": self.update_person,
+            "change_identifier": self.change_identifier,
             "update_patient": self.update_patient,
             "merge_patients": self.merge_patients,
             "place_order": self.place_order,
@@ -51,7 +55,13 @@ class Ward:
 
     def asks(self) -> dict[str, Callable[[dict[str, Any]], Any]]:
         """Return what can be asked; a thing not known is ``{}``."""
-        return {"order": self._order_seen, "patient": self._patient_seen, "report": self._report_seen}
+        return {
+            "order": self._order_seen,
+            "patient": self._patient_seen,
+            "report": self._report_seen,
+            "encounter": lambda args: pack(self.ehr.encounters.get(str(args.get("visit", "")))) or {},
+            "appointment": self._appointment_seen,
+        }
 
     # Patients
 
@@ -62,15 +72,22 @@ class Ward:
             raise BadInput(
                 "ehr.register_patient: charset", "a term of HL7 table 0211, such as 8859/1", charset
             )
+        return await self._enter("A04", args, case)
+
+    async def add_person(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Enter a person who is not in the hospital (ITI-30, ADT^A28)."""
+        return await self._enter("A28", args, case)
+
+    async def _enter(self, event: str, args: dict[str, Any], case: Case) -> dict[str, Any]:
         with self.bench.change(self.ehr) as change:
             number = self.ehr.mint(case.id, case.seed).patient_id()
-            patient = self._person(number, args, case)
+            patient = self.person(number, args, case)
             self.ehr.patients[patient.id] = patient
-            sends = self._tell(change, "A04", patient, args, case)
-        await self._heard(sends)
+            sends = self.tell(change, event, patient, args, case)
+        await self.heard(sends)
         return patient_object(patient)
 
-    def _person(self, number: str, args: dict[str, Any], case: Case) -> Patient:
+    def person(self, number: str, args: dict[str, Any], case: Case) -> Patient:
         """Return the patient that was described, the rest invented."""
         from stepwedge.model.people import person
 
@@ -85,7 +102,14 @@ class Ward:
 
     async def update_patient(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Correct a patient's demographics (RAD-12, ADT^A08)."""
-        patient = self._patient(args["patient"])
+        return await self._correct("A08", args, case)
+
+    async def update_person(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Correct a person's demographics (ITI-30, ADT^A31)."""
+        return await self._correct("A31", args, case)
+
+    async def _correct(self, event: str, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        patient = self.patient(args["patient"])
         name = PersonName.from_dicom(args["name"]) if args.get("name") else patient.name
         patient = replace(
             patient,
@@ -95,22 +119,43 @@ class Ward:
         )
         with self.bench.change(self.ehr) as change:
             self.ehr.patients[patient.id] = patient
-            sends = self._tell(change, "A08", patient, args, case)
-        await self._heard(sends)
+            sends = self.tell(change, event, patient, args, case)
+        await self.heard(sends)
         return patient_object(patient)
 
     async def merge_patients(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Merge a duplicate record into the one that survives (RAD-12, ADT^A40)."""
-        survivor, prior = self._patient(args["survivor"]), self._patient(args["prior"])
+        survivor, prior = self.patient(args["survivor"]), self.patient(args["prior"])
         if survivor.id == prior.id:
             raise BadInput("ehr.merge_patients", "two different patients", survivor.id)
         with self.bench.change(self.ehr) as change:
             patient = self.ehr.merge(survivor.id, prior.id)
-            sends = self._tell(change, "A40", patient, args, case, prior=prior.id)
-        await self._heard(sends)
+            sends = self.tell(change, "A40", patient, args, case, prior=prior.id)
+        await self.heard(sends)
         return patient_object(patient)
 
-    def _patient(self, value: Any) -> Patient:
+    async def change_identifier(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Give a patient another identifier (ITI-30, ADT^A47); one that is taken is sent too, and changes nothing here."""
+        prior = self.patient(args["patient"])
+        with self.bench.change(self.ehr) as change:
+            mint = self.ehr.mint(case.id, case.seed)
+            number = patient_number(args["id"]) if args.get("id") else mint.patient_id()
+            patient = replace(prior, id=number)
+            if number not in self.ehr.patients:
+                self.ehr.patients[number] = patient
+                self.ehr.merge(number, prior.id)
+            sends = self.tell(change, "A47", patient, args, case, prior=prior.id)
+        answers = await asyncio.gather(
+            *(self.bench.outbox.answer(send, self.settings.within) for send in sends)
+        )
+        codes = {
+            send.to: read_answer(each.reply).code if each.reply else "lost"
+            for send, each in zip(sends, answers, strict=True)
+        }
+        return {**patient_object(patient), "answers": codes}
+
+    def patient(self, value: Any) -> Patient:
+        """Return the patient that a patient object or an ID names; one merged away is none any more."""
         number = patient_number(value)
         patient = self.ehr.patients.get(number)
         if patient is None or patient.merged_into:
@@ -122,8 +167,15 @@ class Ward:
             raise BadInput("patient", "a patient of the EHR", found)
         return patient
 
-    def _tell(
-        self, change: Change, event: str, patient: Patient, args: dict[str, Any], case: Case, prior: str = ""
+    def tell(
+        self,
+        change: Change,
+        event: str,
+        patient: Patient,
+        args: dict[str, Any],
+        case: Case,
+        prior: str = "",
+        encounter: Encounter | None = None,
     ) -> list[Send]:
         """Put an ADT message for every system with an HL7 door into the outbox."""
         sends = []
@@ -131,7 +183,7 @@ class Ward:
             if to == self.bench.name:
                 continue
             envelope = self._envelope(to, _version(args), args.get("charset"))
-            body = patient_message(event, patient, envelope, prior=prior)
+            body = patient_message(event, patient, envelope, prior=prior, encounter=encounter)
             sends.append(change.send(Send(to, body, control=envelope.control, case=case.id)))
         return sends
 
@@ -140,7 +192,7 @@ class Ward:
         now = self.bench.clock.now()
         return Envelope(self.bench.application, receiver, self.ehr.control(), now, version, charset)
 
-    async def _heard(self, sends: list[Send]) -> None:
+    async def heard(self, sends: list[Send]) -> None:
         """Wait until every receiver has decided; the first that will not take its message ends the word."""
         deliveries = await asyncio.gather(
             *(self.bench.outbox.answer(send, self.settings.within) for send in sends)
@@ -153,7 +205,7 @@ class Ward:
 
     async def place_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Order an imaging procedure (RAD-2)."""
-        patient = self._patient(args["patient"])
+        patient = self.patient(args["patient"])
         procedure = self.procedures.get(str(args.get("procedure")))
         if procedure is None:
             known = ", ".join(sorted(self.procedures))
@@ -161,6 +213,7 @@ class Ward:
         priority = args.get("priority") or "routine"
         if priority not in PRIORITY_TO_DICOM:
             raise BadInput("ehr.place_order: priority", f"one of {', '.join(PRIORITY_TO_DICOM)}", priority)
+        encounter = self.ehr.encounter(args["visit"]) if args.get("visit") else None
         with self.bench.change(self.ehr) as change:
             order = Order(
                 placer=self.ehr.mint(case.id, case.seed).number("placer", "P", 10),
@@ -172,6 +225,7 @@ class Ward:
                 alerts=args.get("alerts") or "",
                 provider=self.settings.provider,
                 version=_version(args),
+                visit=encounter.visit if encounter else "",
                 placed=f"{self.bench.clock.now():%Y%m%d%H%M%S}",
             )
             self.ehr.orders[order.placer] = order
@@ -205,7 +259,8 @@ class Ward:
 
     def _order(self, change: Change, control: str, order: Order, case: Case) -> Send:
         envelope = self._envelope(self.settings.ris, order.version)
-        body = order_message(control, order, self.ehr.patients[order.patient], envelope)
+        patient, encounter = self.ehr.patients[order.patient], self.ehr.encounters.get(order.visit)
+        body = order_message(control, order, patient, envelope, encounter=encounter)
         return change.send(Send(self.settings.ris, body, control=envelope.control, case=case.id))
 
     async def _answer(self, send: Send) -> Answer:
@@ -240,6 +295,11 @@ class Ward:
         order = self.ehr.find(**numbers) if numbers else None
         report = self.ehr.reports.get(order.filler) if order else None
         return {**pack(report), "text": report.text} if report else {}
+
+    def _appointment_seen(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Return the newest appointment of an order, and how many it has: never more than one."""
+        found = self.ehr.appointments.by("placer", str(args.get("placer", "")))
+        return {**pack(found[-1]), "count": len(found)} if found else {}
 
 
 def _version(args: dict[str, Any]) -> str:

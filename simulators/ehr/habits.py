@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from stepwedge.model.appointment import Appointment
     from stepwedge.model.report import Report
 
 
@@ -14,3 +15,7 @@ class EhrHabits:
     def filed(self, report: Report) -> Report:
         """File a report with every version it ever had."""
         return report
+
+    def appointment_key(self, told: Appointment) -> str:
+        """File an appointment under its filler appointment ID (SCH-2)."""
+        return told.id

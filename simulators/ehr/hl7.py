@@ -1,11 +1,19 @@
-"""The EHR at its HL7 door: order status (RAD-3) and reports (ORU^R01) come in; every other message is a word of its own."""
+"""The EHR at its HL7 door: order status (RAD-3), appointments (RAD-48) and reports (ORU^R01) come in; every other message is a word of its own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.sim.hl7 import Handler, Reply
-from stepwedge.sim.messages import REPLY_KIND, confirmation_segments, read_items, read_patient, read_report
+from stepwedge.sim.messages import (
+    APPOINTMENT_EVENTS,
+    REPLY_KIND,
+    confirmation_segments,
+    read_appointment,
+    read_items,
+    read_patient,
+    read_report,
+)
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
@@ -40,8 +48,17 @@ def receive_report(ehr: Ehr, message: Message, now: datetime) -> Reply:
     return Reply()
 
 
+def note_appointment(ehr: Ehr, message: Message, now: datetime) -> Reply:
+    """Take what the scheduler says of an appointment (RAD-48)."""
+    del now
+    told = read_appointment(message, read_patient(message).id)
+    ehr.note(told, APPOINTMENT_EVENTS[message.type.partition("^")[2]])
+    return Reply()
+
+
 HANDLERS: Final[dict[str, Handler]] = {
     "ORM^O01": hear_status,
     "OMG^O19": hear_status,
     "ORU^R01": receive_report,
+    **{f"SIU^{trigger}": note_appointment for trigger in APPOINTMENT_EVENTS},
 }

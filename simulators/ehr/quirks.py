@@ -12,6 +12,7 @@ from .habits import EhrHabits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stepwedge.model.appointment import Appointment
     from stepwedge.model.report import Report
 
 
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 def final_overwritten(_: Callable[[Report], Report], report: Report) -> Report:
     """Keep the newest version only."""
     return replace(report, versions=report.versions[-1:])
+
+
+@quirk(
+    "siu.second_appointment",
+    defect="DEF-235",
+    severity="S2",
+    overrides=EhrHabits.appointment_key,
+    notices="the ward's calendar shows a moved exam at the old time and at the new one (two appointments for one order)",
+)
+def second_appointment(original: Callable[[Appointment], str], told: Appointment) -> str:
+    """Take every time for an appointment of its own."""
+    return f"{original(told)} {told.start}" if told.why == "move" else original(told)
 
 
 QUIRKS = collect(globals())

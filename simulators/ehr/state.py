@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.model.lifecycles import IllegalTransition
+from stepwedge.errors import BadInput
+from stepwedge.model.appointment import Appointment
+from stepwedge.model.encounter import Encounter
+from stepwedge.model.lifecycles import APPOINTMENT, IllegalTransition, follow
 from stepwedge.model.order import Order
 from stepwedge.model.patient import Patient
 from stepwedge.model.report import Report
@@ -48,6 +51,11 @@ class Ehr(State):
         self.patients = self.table("patients", Patient)
         self.orders = self.table("orders", Order)
         self.reports = self.table("reports", Report)
+        self.encounters = self.table("encounters", Encounter)
+        self.appointments = self.table("appointments", Appointment)
+        self.encounters.index("patient", lambda encounter: [encounter.patient])
+        self.appointments.index("placer", lambda appointment: [appointment.placer])
+        self.appointments.index("patient", lambda appointment: [appointment.patient])
         self.orders.index("accession", lambda order: [order.accession])
         self.orders.index("patient", lambda order: [order.patient])
         self.reports.index("patient", lambda report: [report.patient])
@@ -67,7 +75,36 @@ class Ehr(State):
             self.orders[order.placer] = replace(order, patient=survivor)
         for report in self.reports.by("patient", prior):
             self.reports[report.filler] = replace(report, patient=survivor)
+        for encounter in self.encounters.by("patient", prior):
+            self.encounters[encounter.visit] = replace(encounter, patient=survivor)
+        for key, appointment in list(self.appointments.items()):
+            if appointment.patient == prior:
+                self.appointments[key] = replace(appointment, patient=survivor)
         return self.patients[survivor]
+
+    def encounter(self, value: Any) -> Encounter:
+        """Return the encounter that an encounter object or a visit number names."""
+        number = str(value.get("visit", "")) if isinstance(value, dict) else str(value)
+        if (found := self.encounters.get(number)) is None:
+            raise BadInput("visit", "an encounter of the EHR", number or "none")
+        return found
+
+    def note(self, told: Appointment, event: str) -> None:
+        """Take what the scheduler says about an appointment (RAD-48); SCH-2 is its key, so a moved one is the same."""
+        order = self.find(placer=told.placer, filler=told.filler)
+        if order is None:
+            raise HL7Error(204, "SCH-26", f"no order has placer {told.placer!r}, filler {told.filler!r}")
+        if self.survivor(told.patient) != order.patient:
+            raise HL7Error(204, "PID-3", f"order {order.placer} is for another patient than {told.patient}")
+        key = self.habits.appointment_key(told)
+        known = self.appointments.get(key)
+        try:
+            status = follow(APPOINTMENT, known.status if known else "", event if known else "book")
+        except IllegalTransition as error:
+            raise HL7Error(103, "SCH-25", str(error)) from error
+        status = status if known else told.status
+        filler = told.filler or order.filler
+        self.appointments[key] = replace(told, patient=order.patient, filler=filler, status=status)
 
     def find(self, *, placer: str = "", filler: str = "", accession: str = "") -> Order | None:
         """Return the order that all given numbers agree on; a number we were never told does not count."""

@@ -67,6 +67,7 @@ RETURN_KEYS: Elements = {
     "RequestedProcedureDescription": "",
     "RequestedProcedureCodeSequence": [],
     "AdmissionID": "",
+    "IssuerOfAdmissionIDSequence": [],
     "CurrentPatientLocation": "",
     "RequestedProcedureID": "",
     "RequestedProcedurePriority": "",

@@ -228,6 +228,7 @@ def image_header(exam: Exam, scanner: str, series: str, series_number: int, fram
     return {
         **({"SpecificCharacterSet": sent["SpecificCharacterSet"]} if "SpecificCharacterSet" in sent else {}),
         **patient_module(exam.entry),
+        **_visit(exam.entry),
         "StudyInstanceUID": exam.study,
         "StudyDate": date,
         "StudyTime": time,
@@ -265,6 +266,12 @@ def patient_module(entry: Elements) -> Elements:
     return known | (
         {"IssuerOfPatientID": entry["IssuerOfPatientID"]} if entry.get("IssuerOfPatientID") else {}
     )
+
+
+def _visit(entry: Elements) -> Elements:
+    """Return the visit of a worklist entry (PS3.3 C.7.2.2, Patient Study Module)."""
+    keys = ("AdmissionID", "IssuerOfAdmissionIDSequence") if entry.get("AdmissionID") else ()
+    return {key: entry[key] for key in keys if entry.get(key)}
 
 
 def _request(entry: Elements, scheduled: Elements) -> Elements:

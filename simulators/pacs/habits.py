@@ -33,6 +33,14 @@ class PacsHabits:
         """Tell whether an acknowledged A40 is carried out."""
         return True
 
+    def changes_identifiers(self, prior: str) -> bool:
+        """Tell whether a change of identifier (A47) is carried out."""
+        return bool(prior)
+
+    def admits_failure(self, problem: str) -> bool:
+        """Tell whether a message that could not be carried out is answered AE."""
+        return bool(problem)
+
     def lists(self, person: Person) -> bool:
         """Tell whether a patient is offered to queries: not when merged away."""
         return not person.merged_into

@@ -30,6 +30,23 @@ if TYPE_CHECKING:
 
     from .state import Archive
 
+REGISTERS: Final = (
+    "A01",
+    "A02",
+    "A03",
+    "A04",
+    "A05",
+    "A06",
+    "A07",
+    "A08",
+    "A11",
+    "A12",
+    "A13",
+    "A23",
+    "A28",
+    "A31",
+)
+"""ADT events that say who a patient is; the archive keeps no encounters, (0038,0010) comes with the images."""
 EVENTS: Final = {
     # ORC-1 of RAD-4 and RAD-13 (HL7 table 0119) to the event of ``lifecycles.ORDER``; XO and SC follow ORC-5.
     "NW": "schedule",
@@ -57,6 +74,25 @@ def merge(archive: Archive, message: Message, _now: datetime) -> Reply:
     survivor, prior = read_merge(message)
     _know(archive, message, survivor)
     if problem := archive.merge(patient_key(survivor.id, survivor.issuer), patient_key(prior)):
+        raise HL7Error(204, "MRG-1", problem)
+    return Reply()
+
+
+def change_identifier(archive: Archive, message: Message, _now: datetime) -> Reply:
+    """Take ADT^A47: another identifier of a patient; one that another record has is an error (ITI-30 3.30.6.5.4)."""
+    patient, prior = read_merge(message)
+    new, old = patient_key(patient.id, patient.issuer), patient_key(prior)
+    if not archive.habits.changes_identifiers(prior):
+        raise HL7Error(207, "MRG-1", "the identifier could not be changed")
+    if old not in archive.people or archive.people[old].merged_into == new:
+        return Reply()
+    if new in archive.people:
+        says = f"patient {patient.id} is here already; a merge should have been sent instead"
+        if archive.habits.admits_failure(says):
+            raise HL7Error(205, "PID-3", says)
+        return Reply()
+    _know(archive, message, patient)
+    if problem := archive.merge(new, old):
         raise HL7Error(204, "MRG-1", problem)
     return Reply()
 
@@ -103,10 +139,9 @@ def _expect(archive: Archive, item: Item, patient: str) -> None:
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
-    "ADT^A01": register,
-    "ADT^A04": register,
-    "ADT^A08": register,
+    **{f"ADT^{event}": register for event in REGISTERS},
     "ADT^A40": merge,
+    "ADT^A47": change_identifier,
     "ORM^O01": announce,
     "OMI^O23": announce,
 }

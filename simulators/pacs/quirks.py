@@ -208,4 +208,28 @@ def counters(_: Callable[[int], int], done: int) -> int:
     return max(done - 1, 0)
 
 
+@quirk(
+    "merge.crash",
+    defect="DEF-032",
+    severity="S2",
+    overrides=PacsHabits.changes_identifiers,
+    notices="a patient with a new number has lost the old images (ADT^A47 is refused, nothing under the new ID)",
+)
+def crash(_: Callable[[str], bool], prior: str) -> bool:
+    """Fail on a change of identifier."""
+    return not prior
+
+
+@quirk(
+    "ack.missing_or_wrong",
+    defect="DEF-075",
+    severity="S1",
+    overrides=PacsHabits.admits_failure,
+    notices="the office believes that a number was changed, and it was not (ADT^A47 onto another patient answered AA)",
+)
+def wrong_ack(_: Callable[[str], bool], problem: str) -> bool:
+    """Answer AA to what was not done."""
+    return not problem
+
+
 QUIRKS = collect(globals())

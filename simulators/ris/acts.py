@@ -37,6 +37,7 @@ class Desk:
         return {
             "schedule_order": self.schedule_order,
             "reschedule": self.reschedule,
+            "no_show": self.no_show,
             "cancel_order": self.cancel_order,
         }
 
@@ -47,6 +48,7 @@ class Desk:
             "order": lambda args: self._seen(order_numbers(args)),
             "steps": lambda args: {"steps": self._seen(order_numbers(args)).get("steps", [])},
             "patient": self._patient,
+            "encounter": lambda args: pack(ris.encounters.get(str(args.get("visit", "")))) or {},
             "report": self._report,
             "performed": lambda args: pack(ris.performed.get(str(args.get("mpps", "")))) or {},
             "exceptions": lambda _: {"exceptions": [pack(oddity) for oddity in ris.oddities.values()]},
@@ -72,6 +74,11 @@ class Desk:
         return self._done(
             order, case, lambda: self.ris.reschedule(order, days=days, start=start, station=station)
         )
+
+    async def no_show(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Note that the patient did not come (RAD-48, SIU^S26)."""
+        order = self._order(args)
+        return self._done(order, case, lambda: self.ris.miss(order))
 
     async def cancel_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Cancel an order on the department's side (RAD-3, RAD-13)."""

@@ -8,6 +8,8 @@ from stepwedge.model.order import PRIORITY_FROM_HL7
 from stepwedge.model.patient import PersonName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
@@ -37,6 +39,19 @@ class RisHabits:
     def patient_id(self, given: str) -> str:
         """Keep a patient ID to the letter."""
         return given
+
+    def refuses_taken(self, patient: str) -> bool:
+        """Refuse to give a patient an identifier that another record has (ITI-30 section 3.30.6.5.4)."""
+        return bool(patient)
+
+    def notifies(self, trigger: str) -> bool:
+        """Tell the ward of every appointment (RAD-48)."""
+        return bool(trigger)
+
+    def visit(self, ordered_in: str, of_patient: Sequence[str]) -> str:
+        """Show the visit number of the encounter in which an exam was ordered (PV1-19, (0038,0010))."""
+        del of_patient
+        return ordered_in
 
     def keeps(self, order: Order) -> bool:
         """Keep every order that is acknowledged."""

@@ -9,8 +9,10 @@ from stepwedge.sim.hl7 import Handler, Reply
 from stepwedge.sim.messages import (
     REPLY_KIND,
     Envelope,
+    appointment_message,
     order_message,
     procedure_message,
+    read_encounter,
     read_items,
     read_merge,
     read_patient,
@@ -21,12 +23,13 @@ from stepwedge.sim.messages import (
 from stepwedge.sim.store import Send
 from stepwedge.wire.hl7 import HL7Error
 
-from .state import Notice, Ris, ToArchive, ToPlacer
+from .state import Notice, Ris, ToArchive, ToCalendar, ToPlacer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from stepwedge.model.encounter import Encounter
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
     from stepwedge.sim.bench import Bench
@@ -36,6 +39,23 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 _NEW_DIALECT: Final = "2.4"
+ADMITS: Final = (
+    "A01",
+    "A02",
+    "A03",
+    "A04",
+    "A05",
+    "A06",
+    "A07",
+    "A08",
+    "A11",
+    "A12",
+    "A13",
+    "A23",
+    "A28",
+    "A31",
+)
+"""ADT events that say who a patient is and, where PV1-19 names one, how an encounter stands."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +68,28 @@ class Correspondence:
     def handlers(self) -> dict[str, Handler]:
         """Return the handler of each trigger that the RIS takes."""
         return {
-            "ADT^A04": self.admit,
-            "ADT^A08": self.admit,
+            **{f"ADT^{event}": self.admit for event in ADMITS},
             "ADT^A40": self.merge,
+            "ADT^A47": self.change_identifier,
             "ORM^O01": self.order,
             "OMG^O19": self.order,
             "ORU^R01": self.report,
         }
 
     def admit(self, ris: Ris, message: Message, now: datetime) -> Reply:
-        """Take a registration (RAD-1) or an update (RAD-12)."""
+        """Take a registration (RAD-1), an update (RAD-12), or an event of an encounter (ITI-31)."""
         del now
-        ris.admit(self._patient(ris, message))
+        patient = self._patient(ris, message)
+        ris.admit(patient)
+        if (encounter := read_encounter(message, patient.id)) is not None:
+            ris.stay(encounter, message.type.partition("^")[2])
+        return Reply()
+
+    def change_identifier(self, ris: Ris, message: Message, now: datetime) -> Reply:
+        """Take another identifier of a patient (ITI-30)."""
+        del now
+        _, prior = read_merge(message)
+        ris.change_identifier(self._patient(ris, message), ris.habits.patient_id(prior))
         return Reply()
 
     def merge(self, ris: Ris, message: Message, now: datetime) -> Reply:
@@ -73,12 +103,13 @@ class Correspondence:
         """Take new, changed and cancelled orders (RAD-2) and answer each with what became of it."""
         version = "2.3.1" if message.version < _NEW_DIALECT else "2.5.1"
         patient = self._patient(ris, message)
+        encounter = read_encounter(message, patient.id)
         segments, sends, told = [], [], True
         items = read_items(message)
         if not items:
             raise HL7Error(100, "ORC", "an order message without ORC")
         for item in items:
-            control, order, notices = self._order(ris, item, patient, version, now)
+            control, order, notices = self._order(ris, item, patient, version, now, encounter)
             segments += reply_segments(control, order)
             sends += self.sends(ris, notices, now)
             told = told and bool(control)
@@ -86,12 +117,18 @@ class Correspondence:
         return Reply(type=kind, segments=segments, sends=sends) if told else Reply(sends=sends)
 
     def _order(
-        self, ris: Ris, item: Item, patient: Patient, version: str, now: datetime
+        self,
+        ris: Ris,
+        item: Item,
+        patient: Patient,
+        version: str,
+        now: datetime,
+        encounter: Encounter | None,
     ) -> tuple[str, Order, list[Notice]]:
         """Return the order control code to answer (HL7 table 0119), the order, and whom to tell what."""
         match item.control:
             case "NW":
-                order, new = ris.place(item, patient, version, now)
+                order, new = ris.place(item, patient, version, now, encounter)
                 if not ris.habits.keeps(order):
                     ris.rollback()
                     new = False
@@ -131,9 +168,12 @@ class Correspondence:
         patient = ris.patients[order.patient]
         receiver = self.bench.directory[to].application or to
         envelope = Envelope(self.bench.application, receiver, control, now, order.version)
+        encounter = ris.encounter_of(order)
         match notice:
             case ToArchive(code, status, _, requested, steps):
-                return procedure_message(code, status, order, requested, steps, patient, envelope)
+                return procedure_message(code, status, order, requested, steps, patient, envelope, encounter)
             case ToPlacer(code, status, _):
-                return order_message(code, order, patient, envelope, status=status)
-        return report_message(notice.event, patient, envelope)
+                return order_message(code, order, patient, envelope, status=status, encounter=encounter)
+            case ToCalendar(trigger, _, appointment):
+                return appointment_message(trigger, appointment, patient, envelope, encounter)
+        return report_message(notice.event, patient, envelope, encounter)

@@ -12,7 +12,7 @@ from stepwedge.wire.hl7_escape import escape
 from .habits import RisHabits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
@@ -234,6 +234,42 @@ def status_map(original: Callable[[str], str], letter: str) -> str:
 def no_unescape(_: Callable[[str], str], text: str) -> str:
     """Take the written form of a text for the text."""
     return "\n".join(escape(line) for line in text.split("\n"))
+
+
+@quirk(
+    "id.change_joins",
+    defect="DEF-075",
+    severity="S1",
+    overrides=RisHabits.refuses_taken,
+    notices="two patients became one by a change of number (ADT^A47 onto another patient answered AA)",
+)
+def change_joins(_: Callable[[str], bool], patient: str) -> bool:
+    """Take a change of identifier onto another patient for a merge."""
+    return not patient
+
+
+@quirk(
+    "siu.lost",
+    defect="DEF-SCH-01",
+    severity="S2",
+    overrides=RisHabits.notifies,
+    notices="the ward never hears when the exam is, or that it moved (no SIU at the EHR)",
+)
+def siu_lost(_: Callable[[str], bool], trigger: str) -> bool:
+    """Tell the ward of nothing but new appointments."""
+    return trigger == "S12"
+
+
+@quirk(
+    "encounter.wrong_link",
+    defect="DEF-216",
+    severity="S2",
+    overrides=RisHabits.visit,
+    notices="images belong to another stay than the one they were ordered in ((0038,0010) is not PV1-19 of the order)",
+)
+def wrong_link(_: Callable[[str, Sequence[str]], str], ordered_in: str, of_patient: Sequence[str]) -> str:
+    """Look the encounter up by the patient alone, and find another one."""
+    return next((visit for visit in of_patient if visit != ordered_in), ordered_in)
 
 
 QUIRKS = collect(globals())

@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.model.appointment import Appointment
+from stepwedge.model.encounter import Encounter
 from stepwedge.model.identifiers import ACCESSION_PREFIX, digits, uid
-from stepwedge.model.lifecycles import ORDER, STEP, IllegalTransition, follow
+from stepwedge.model.lifecycles import APPOINTMENT, ENCOUNTER, ORDER, STEP, IllegalTransition, follow
 from stepwedge.model.order import PRIORITY_FROM_HL7, STATUS_TO_HL7, Order
 from stepwedge.model.patient import Patient
 from stepwedge.model.procedure import PerformedStep, RequestedProcedure, ScheduledStep
 from stepwedge.model.report import Report
+from stepwedge.sim.messages import APPOINTMENT_EVENTS
 from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error, timestamp
 
@@ -32,6 +35,10 @@ _STAMPED: Final = len("YYYYMMDDHHMMSS")
 _STEP_MINUTES: Final = 20
 _ACCESSION_DIGITS: Final = 12
 """With the prefix 14 characters; (0008,0050) is SH and holds 16."""
+
+
+_BEGINS_AS: Final = {"A05": "planned", "A03": "discharged", "A11": "cancelled", "A23": "deleted"}
+"""State of an encounter whose beginning nobody told us, by the event we hear first; every other means it is active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,15 @@ class ToPlacer:
 
 
 @dataclass(frozen=True, slots=True)
+class ToCalendar:
+    """RAD-48: the appointment of an order is now as it is."""
+
+    trigger: str
+    order: Order
+    appointment: Appointment
+
+
+@dataclass(frozen=True, slots=True)
 class ToReader:
     """A report for those who ordered it."""
 
@@ -62,7 +78,7 @@ class ToReader:
     event: ReportEvent
 
 
-Notice = ToArchive | ToPlacer | ToReader
+Notice = ToArchive | ToPlacer | ToCalendar | ToReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +105,10 @@ class Ris(State):
         self.habits = habits
         self.lead = timedelta(minutes=lead)
         self.patients = self.table("patients", Patient)
+        self.encounters = self.table("encounters", Encounter)
+        self.appointments = self.table("appointments", Appointment)
         self.orders = self.table("orders", Order)
+        self.encounters.index("patient", lambda encounter: [encounter.patient])
         self.requested = self.table("requested", RequestedProcedure)
         self.steps = self.table("steps", ScheduledStep)
         self.performed = self.table("performed", PerformedStep)
@@ -136,8 +155,30 @@ class Ris(State):
             return
         if old.merged_into:
             raise HL7Error(204, "MRG-1", f"patient {prior} was already merged into {old.merged_into}")
+        self._move(old, survivor)
+
+    def change_identifier(self, patient: Patient, prior: str) -> None:
+        """Give a patient another identifier (ADT^A47); one that another record has is an error (ITI-30 3.30.6.5.4)."""
+        old = self.patients.get(prior)
+        if old is None or old.merged_into == patient.id:
+            return
+        if old.merged_into:
+            raise HL7Error(204, "MRG-1", f"patient {prior} is {old.merged_into} now")
+        if patient.id in self.patients and self.habits.refuses_taken(patient.id):
+            says = f"patient {patient.id} is here already; a merge should have been sent instead"
+            raise HL7Error(205, "PID-3", says)
+        self._move(old, patient)
+
+    def _move(self, old: Patient, survivor: Patient) -> None:
+        """Move everything of one record to another."""
+        prior = old.id
         self.patients[survivor.id] = survivor
         self.patients[prior] = replace(old, merged_into=survivor.id)
+        for encounter in self.encounters.by("patient", prior):
+            self.encounters[encounter.visit] = replace(encounter, patient=survivor.id)
+        for key, appointment in list(self.appointments.items()):
+            if appointment.patient == prior:
+                self.appointments[key] = replace(appointment, patient=survivor.id)
         for order in self.orders.by("patient", prior):
             if self.habits.moves_with_merge(order, prior):
                 self.orders[order.placer] = replace(order, patient=survivor.id)
@@ -145,6 +186,23 @@ class Ris(State):
             self.reports[report.filler] = replace(report, patient=survivor.id)
         for performed in self.performed.by("patient", prior):
             self.performed[performed.uid] = replace(performed, patient=survivor.id)
+
+    # --- encounters, ITI-31
+
+    def stay(self, told: Encounter, event: str) -> None:
+        """Take an event of an encounter; of one not heard of before the event says how it stands."""
+        known = self.encounters.get(told.visit)
+        if known is not None and self.survivor(told.patient) != known.patient:
+            raise HL7Error(204, "PV1-19", f"visit {told.visit} is of another patient than {told.patient}")
+        try:
+            status = follow(ENCOUNTER, known.status, event) if known else _BEGINS_AS.get(event, "active")
+        except IllegalTransition as error:
+            raise HL7Error(103, "EVN-1", str(error)) from error
+        self.encounters[told.visit] = replace(told, patient=self.survivor(told.patient), status=status)
+
+    def encounter_of(self, order: Order) -> Encounter | None:
+        """Return the encounter in which an order was placed."""
+        return self.encounters.get(order.visit)
 
     # --- orders, RAD-2
 
@@ -157,7 +215,9 @@ class Ris(State):
         ]
         return found[0] if found and all(order is found[0] for order in found) else None
 
-    def place(self, item: Item, patient: Patient, version: str, now: datetime) -> tuple[Order, bool]:
+    def place(
+        self, item: Item, patient: Patient, version: str, now: datetime, encounter: Encounter | None = None
+    ) -> tuple[Order, bool]:
         """Take a new order; return it, and whether it is new: one sent again is answered as the first time."""
         if not item.placer:
             raise HL7Error(101, "ORC-2", "an order needs a placer order number")
@@ -174,6 +234,8 @@ class Ris(State):
         person = self.survivor(patient.id)
         if person not in self.patients:
             self.patients[person] = patient
+        if encounter is not None and encounter.visit not in self.encounters:
+            self.encounters[encounter.visit] = replace(encounter, patient=person, status="active")
         again = "" if known is None else self.next("again")
         order = Order(
             placer=item.placer,
@@ -188,6 +250,7 @@ class Ris(State):
             provider=item.provider or "",
             version=version,
             placed=timestamp(now)[:_STAMPED],
+            visit=encounter.visit if encounter else "",
         )
         self.orders[order.placer] = order
         return order, True
@@ -245,7 +308,8 @@ class Ris(State):
         self.orders[order.placer] = order = replace(order, status=status, why=why)
         for step in self.steps_of(order):
             self.steps[step.id] = replace(step, status=follow(STEP, step.status, "cancel"))
-        return self._archive("CA", "CA", order) if was_scheduled else []
+        notices = self._archive("CA", "CA", order) if was_scheduled else []
+        return [*notices, *self._appoint(order, "S15", why)]
 
     def _known(self, item: Item, patient: Patient) -> Order:
         order = self.find(placer=item.placer or "", filler=item.filler or "")
@@ -294,7 +358,8 @@ class Ris(State):
                 start=timestamp(begins)[:_STAMPED],
             )
             self.steps[row.id] = row
-        return [*self._archive("NW", "SC", order), ToPlacer("SC", STATUS_TO_HL7[status], order)]
+        told = [*self._archive("NW", "SC", order), ToPlacer("SC", STATUS_TO_HL7[status], order)]
+        return [*told, *self._appoint(order, "S12")]
 
     def reschedule(
         self, order: Order, *, days: int = 0, start: datetime | None = None, station: str = ""
@@ -311,7 +376,39 @@ class Ris(State):
                 step, id=self.habits.rescheduled_id(step), start=moved, station=station or step.station
             )
             self.steps[row.id] = row
-        return self._archive("XO", "SC", order)
+        return [*self._archive("XO", "SC", order), *self._appoint(order, "S13" if shift else "S14")]
+
+    # --- appointments, RAD-48
+
+    def miss(self, order: Order) -> list[Notice]:
+        """Note that the patient did not come; the exam stays to be done until it is moved or cancelled."""
+        return self._appoint(order, "S26")
+
+    def _appoint(self, order: Order, trigger: str, why: str = "") -> list[Notice]:
+        """Let the one appointment of an order follow an event, and tell the ward."""
+        key = f"AP{order.filler[1:]}"
+        known = self.appointments.get(key)
+        if known is None and trigger != "S12":
+            return []
+        if known is not None and (trigger == "S12" or (trigger == "S14" and known.status != "booked")):
+            trigger = "S13"  # what is scheduled again is the same appointment at another time
+        status = follow(APPOINTMENT, known.status if known else "", APPOINTMENT_EVENTS[trigger])
+        steps = self.steps_of(order)
+        first = min(steps, key=lambda step: step.start)
+        self.appointments[key] = made = Appointment(
+            id=key,
+            placer=order.placer,
+            filler=order.filler,
+            patient=order.patient,
+            start=first.start,
+            minutes=_STEP_MINUTES * len(self.procedures[order.procedure].steps),
+            station=first.station,
+            procedure=order.procedure,
+            text=order.text,
+            status=status,
+            why=why,
+        )
+        return [ToCalendar(trigger, order, made)] if self.habits.notifies(trigger) else []
 
     def _archive(self, control: str, status: str, order: Order) -> list[Notice]:
         return [

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwedge.model.identifiers import ISSUER
 from stepwedge.model.order import PRIORITY_TO_DICOM
 from stepwedge.model.procedure import CODING_SCHEME
 from stepwedge.wire.elements import Elements, encode, match
@@ -16,6 +17,7 @@ from stepwedge.wire.elements import Elements, encode, match
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from stepwedge.model.encounter import Encounter
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
     from stepwedge.model.procedure import RequestedProcedure, ScheduledStep
@@ -27,7 +29,7 @@ ALWAYS: Final = frozenset({"SpecificCharacterSet"})
 _SHAPES: Final = 64
 """Different sets of return keys for which answers are kept; a scanner uses one or two."""
 
-_Rows = tuple["ScheduledStep", "Order", "RequestedProcedure", "Patient"]
+_Rows = tuple["ScheduledStep", "Order", "RequestedProcedure", "Patient", "Encounter | None"]
 Shape = tuple[Any, ...]
 
 
@@ -91,13 +93,14 @@ class Worklist:
         requested = ris.requested[step.requested]
         order = ris.orders[requested.placer]
         patient = ris.patients[order.patient]
+        rows: _Rows = (step, order, requested, patient, ris.encounter_of(order))
         kept = self._entries.get(step.id)
-        if kept is not None:
-            rows = kept[0]
-            if rows[0] is step and rows[1] is order and rows[2] is requested and rows[3] is patient:
-                return kept[1]
+        if kept is not None and all(old is new for old, new in zip(kept[0], rows, strict=True)):
+            return kept[1]
         made = entry(step, order, requested, patient, ris.habits.worklist_name(patient.name.dicom()))
-        self._entries[step.id] = ((step, order, requested, patient), made)
+        visits = [one.visit for one in ris.encounters.by("patient", patient.id)]
+        made |= stay(rows[4], ris.habits.visit(order.visit, visits))
+        self._entries[step.id] = (rows, made)
         return made
 
 
@@ -129,9 +132,7 @@ def entry(
         "RequestingPhysician": order.provider,
         "RequestedProcedureDescription": requested.text,
         "RequestedProcedureCodeSequence": [_code(requested.code, requested.text)],
-        "AdmissionID": "",
         "SpecialNeeds": "",
-        "CurrentPatientLocation": "",
         "PatientState": "",
         "ConfidentialityConstraintOnPatientDataDescription": "",
         SPS: [
@@ -163,6 +164,16 @@ def entry(
     ):
         made["SpecificCharacterSet"] = charset
     return made
+
+
+def stay(encounter: Encounter | None, visit: str) -> Elements:
+    """Return the visit identification and status (PS3.4 table K.6-1); who was discharged is nowhere."""
+    here = encounter is not None and encounter.status == "active"
+    return {
+        "AdmissionID": visit,
+        "IssuerOfAdmissionIDSequence": [{"LocalNamespaceEntityID": ISSUER}] if visit else [],
+        "CurrentPatientLocation": encounter.location if encounter and here else "",
+    }
 
 
 def _code(value: str, meaning: str) -> Elements:

@@ -73,6 +73,7 @@ ENTRY_KEYS: Final = (
     "RequestedProcedureDescription",
     "RequestedProcedureCodeSequence",
     "AdmissionID",
+    "IssuerOfAdmissionIDSequence",
     "CurrentPatientLocation",
     "RequestedProcedureID",
     "RequestedProcedurePriority",

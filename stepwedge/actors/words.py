@@ -26,7 +26,7 @@ class Parameter:
     """One argument of a word or of a check.
 
     Attributes:
-        kind: what it holds, for readers: ``text number flag date patient order entry mpps images report list``.
+        kind: what it holds, for readers: ``text number flag date patient visit order entry mpps images report list``.
         choices: the only values allowed, when they are few.
     """
 

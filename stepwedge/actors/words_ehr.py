@@ -26,6 +26,7 @@ ORDER: Final = {
     "version": "HL7 version of its messages",
     "study": "Study Instance UID, empty until it is known",
     "status": "status as the placer knows it",
+    "visit": "visit number, empty when it was ordered in no encounter",
 }
 
 define(
@@ -82,6 +83,7 @@ define(
             Parameter("priority", default="routine", choices=("routine", "timed", "urgent", "stat")),
             Parameter("reason", says="reason for the study (OBR-31)"),
             Parameter("alerts", says="medical alerts (OBR-13)"),
+            Parameter("visit", "visit", says="encounter in which it is ordered (PV1-19)"),
             VERSION,
         ),
         gives=ORDER,

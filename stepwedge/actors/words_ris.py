@@ -42,6 +42,15 @@ define(
     ),
     Word(
         "ris",
+        "no_show",
+        does="note that the patient did not come",
+        takes=(Parameter("order", "order", required=True),),
+        gives=SCHEDULE,
+        ihe="RAD-48",
+        requires=("appointments",),
+    ),
+    Word(
+        "ris",
         "cancel_order",
         does="cancel an order on the department's side",
         takes=(

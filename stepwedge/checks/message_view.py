@@ -57,7 +57,7 @@ def _name(message: hl7.Group) -> str | None:
 
 def _moment(message: hl7.Group) -> str | None:
     """Return the scheduled start without fraction and offset."""
-    found = _first("TQ1-7.1", "ORC-7.4", "OBR-27.4")(message)
+    found = _first("TQ1-7.1", "ORC-7.4", "OBR-27.4", "SCH-11.4")(message)
     return re.split(r"[.+-]", found)[0] if found else found
 
 
@@ -80,16 +80,19 @@ def _code(message: hl7.Group) -> str | None:
 NAMES: Final[dict[str, tuple[str, Callable[[hl7.Group], str | None]]]] = {
     "control": ("order control (ORC-1, table 0119)", _first("ORC-1")),
     "status": (
-        "order status (ORC-5, table 0038) or result status (OBR-25, table 0123)",
-        _first("ORC-5", "OBR-25"),
+        "order status (ORC-5, table 0038), result status (OBR-25, table 0123), filler status (SCH-25, table 0278)",
+        _first("ORC-5", "OBR-25", "SCH-25.1"),
     ),
     "patient": ("patient ID of our authority (PID-3)", lambda message: identifier(message, "PID-3")),
     "prior": ("patient ID that is merged away (MRG-1)", lambda message: identifier(message, "MRG-1")),
     "name": ("patient's name as a DICOM PN (PID-5)", _name),
     "birth_date": ("birth date (PID-7)", _first("PID-7.1")),
     "sex": ("sex (PID-8)", _first("PID-8.1")),
-    "placer": ("placer order number (ORC-2, OBR-2)", _first("ORC-2.1", "OBR-2.1")),
-    "filler": ("filler order number (ORC-3, OBR-3)", _first("ORC-3.1", "OBR-3.1")),
+    "placer": (
+        "placer order number (ORC-2, OBR-2, SCH-26, SCH-1)",
+        _first("ORC-2.1", "OBR-2.1", "SCH-26.1", "SCH-1.1"),
+    ),
+    "filler": ("filler order number (ORC-3, OBR-3, SCH-27)", _first("ORC-3.1", "OBR-3.1", "SCH-27.1")),
     "accession": ("accession number (IPC-1, OBR-18)", _first("IPC-1.1", "OBR-18.1")),
     "study": ("Study Instance UID (IPC-3, ZDS-1, OBX 113014)", _study),
     "requested": ("Requested Procedure ID (IPC-2, OBR-19)", _first("IPC-2.1", "OBR-19")),
@@ -97,9 +100,13 @@ NAMES: Final[dict[str, tuple[str, Callable[[hl7.Group], str | None]]]] = {
     "procedure": ("procedure code (OBR-44, OBR-4)", _code),
     "protocol": ("protocol code of the step (IPC-6, OBR-4.4)", _first("IPC-6.1", "OBR-4.4")),
     "modality": ("modality (IPC-5, OBR-24)", _first("IPC-5.1", "OBR-24")),
-    "station": ("AE title of the scheduled station (IPC-9, OBR-21)", _first("IPC-9", "OBR-21")),
-    "start": ("scheduled start (TQ1-7, ORC-7.4, OBR-27.4)", _moment),
+    "station": (
+        "AE title of the scheduled station (IPC-9, OBR-21, AIL-3)",
+        _first("IPC-9", "OBR-21", "AIL-3.1"),
+    ),
+    "start": ("scheduled start (TQ1-7, ORC-7.4, OBR-27.4, SCH-11)", _moment),
     "priority": ("priority (TQ1-9, ORC-7.6, OBR-27.6, table 0485)", _first("TQ1-9.1", "ORC-7.6", "OBR-27.6")),
+    "visit": ("visit number (PV1-19)", _first("PV1-19.1")),
     "alerts": ("danger code (OBR-13)", _first("OBR-13.1")),
     "reason": ("reason for the study (OBR-31)", _first("OBR-31.2", "OBR-31.1")),
     "text": ("report text (OBX-5)", _text),
@@ -110,7 +117,7 @@ TWINS: Final = {
     "filler": ("ORC-3.1", "OBR-3.1"),
     "accession": ("IPC-1.1", "OBR-18.1"),
 }
-_SHARED: Final = frozenset({"patient", "prior", "name", "birth_date", "sex", "study"})
+_SHARED: Final = frozenset({"patient", "prior", "name", "birth_date", "sex", "study", "visit"})
 ENVELOPE: Final = {
     "type": "message type and trigger (MSH-9)",
     "version": "HL7 version (MSH-12)",

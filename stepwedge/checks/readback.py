@@ -80,6 +80,10 @@ class Readback:
         """Return what the order placer knows of an order; None when it is a real system or knows nothing."""
         return self._seen("order", {"placer": placer})
 
+    def appointment(self, placer: str) -> dict[str, Any] | None:
+        """Return the appointment of an order in the ward's calendar; None when it has none, or the system is real."""
+        return self._seen("appointment", {"placer": placer})
+
     def report(self, accession: str) -> dict[str, Any] | None:
         """Return the report the ward can read; None when there is none, or the ward's system is real."""
         return self._seen("report", {"accession": accession})

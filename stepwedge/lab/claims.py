@@ -47,6 +47,12 @@ CLAIMS: Final[dict[str, Claim]] = {
     "stow-rs": Claim(("pacs",), "stores images sent over DICOMweb (PS3.18 section 10.5)"),
     "patient-update": Claim(("ris", "pacs"), "follows corrected demographics (RAD-12, ADT^A08)"),
     "patient-merge": Claim(("ris", "pacs"), "follows merged patients (RAD-12, ADT^A40)"),
+    "patient-identifier": Claim(("ris", "pacs"), "follows a changed patient ID (ITI-30, ADT^A47)"),
+    "persons": Claim(("ris",), "follows persons who are in no encounter (ITI-30, ADT^A28, A31)"),
+    "encounters": Claim(
+        ("ris",), "follows encounters and shows the visit number (ITI-31, PV1-19, (0038,0010))"
+    ),
+    "appointments": Claim(("ris",), "tells the ward when an exam takes place (RAD-48, SIU)"),
     "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }

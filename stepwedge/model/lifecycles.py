@@ -47,6 +47,33 @@ COMMITMENT: Final[Table] = {
     "failed": {},
 }
 
+ENCOUNTER: Final[Table] = {
+    # ITI-31 section 3.31.4 and HL7 2.5.1 section 3.3; events are the ADT triggers that speak of an encounter.
+    "": {"A01": "active", "A04": "active", "A05": "planned"},
+    "planned": {"A01": "active", "A04": "active", "A08": "planned", "A23": "deleted"},
+    "active": {
+        "A02": "active",
+        "A03": "discharged",
+        "A06": "active",
+        "A07": "active",
+        "A08": "active",
+        "A11": "cancelled",
+        "A12": "active",
+        "A23": "deleted",
+    },
+    "discharged": {"A08": "discharged", "A13": "active", "A23": "deleted"},
+    "cancelled": {},
+    "deleted": {},
+}
+
+APPOINTMENT: Final[Table] = {
+    # HL7 2.5.1 section 10.3 (S12 to S15, S26) and table 0278 (SCH-25) as RAD-48 uses them.
+    "": {"book": "booked"},
+    "booked": {"move": "booked", "modify": "booked", "cancel": "cancelled", "miss": "no show"},
+    "no show": {"move": "booked", "cancel": "cancelled"},  # a missed exam is given another time
+    "cancelled": {},
+}
+
 REPORT: Final[Table] = {
     # HL7 table 0123 (result status, OBR-25) and 0085 (OBX-11): P preliminary, F final, C corrected, X cancelled.
     "": {"P": "preliminary", "F": "final"},

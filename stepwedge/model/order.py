@@ -59,6 +59,7 @@ class Order:
         alerts: danger code or medical alerts (OBR-13, (0010,2000)).
         provider: ordering physician, DICOM PN (ORC-12, OBR-16, (0032,1032)).
         placed: when it was placed, ``YYYYMMDDHHMMSS``.
+        visit: visit number of the encounter in which it was ordered (PV1-19), empty when it was not said.
         why: reason of the last cancellation or discontinuation (ORC-16).
     """
 
@@ -77,3 +78,4 @@ class Order:
     study: str = ""
     placed: str = ""
     why: str = ""
+    visit: str = ""

@@ -17,10 +17,27 @@ if TYPE_CHECKING:
     from stepwedge.report.run_model import Record
 
 _ORDERS: Final = {"ORM", "OMG", "OMI"}
-_ADT: Final = {
+_TOLD: Final = {
     "ADT^A01": "tells {to} that the patient was admitted",
     "ADT^A04": "tells {to} that the patient is here",
     "ADT^A08": "tells {to} that the patient's details were corrected",
+    "ADT^A02": "tells {to} that the patient was moved",
+    "ADT^A03": "tells {to} that the patient was discharged",
+    "ADT^A05": "tells {to} that the patient is to be admitted",
+    "ADT^A06": "tells {to} that the patient stays as an inpatient",
+    "ADT^A07": "tells {to} that the patient is an outpatient now",
+    "ADT^A11": "tells {to} that the admission is taken back",
+    "ADT^A12": "tells {to} that the move is taken back",
+    "ADT^A13": "tells {to} that the discharge is taken back",
+    "ADT^A23": "tells {to} that the visit is deleted",
+    "ADT^A28": "tells {to} of a new person",
+    "ADT^A31": "tells {to} that the person's details were corrected",
+    "ADT^A47": "tells {to} that the patient has a new number",
+    "SIU^S12": "tells {to} when the examination is",
+    "SIU^S13": "tells {to} that the examination was moved",
+    "SIU^S14": "tells {to} that the appointment was changed",
+    "SIU^S15": "tells {to} that the appointment is cancelled",
+    "SIU^S26": "tells {to} that the patient did not come",
     "ADT^A40": "tells {to} that two patient records are one person",
 }
 _STATUS: Final = {
@@ -118,8 +135,8 @@ def answer(exchange: Record) -> str:
 
 
 def _hl7(kind: str, to: str, role: str, data: bytes) -> str:
-    if kind in _ADT:
-        return _ADT[kind].format(to=to)
+    if kind in _TOLD:
+        return _TOLD[kind].format(to=to)
     control = status = result = ""
     with contextlib.suppress(Exception):
         message = hl7.parse(data)

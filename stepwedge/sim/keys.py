@@ -23,6 +23,7 @@ _HL7 = {
     "OBR": ((2, "placer"), (3, "filler"), (18, "accession")),
     "IPC": ((1, "accession"), (3, "study")),
     "ZDS": ((1, "study"),),
+    "SCH": ((1, "placer"), (26, "placer"), (27, "filler")),
 }
 _OBX_STUDY = "113014"  # DCM "DICOM Study": OBX-5 holds a Study Instance UID (IHE RAD TF-2, 4.28)
 

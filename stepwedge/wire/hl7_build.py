@@ -59,8 +59,26 @@ _ENCODING: Final = STANDARD.written()
 _STRUCTURES: Final[dict[str, str]] = {
     # HL7 v2.5.1 table 0354: events that share a structure; all others are named after themselves.
     "ADT^A04": "ADT_A01",
+    "ADT^A07": "ADT_A06",
     "ADT^A08": "ADT_A01",
+    "ADT^A11": "ADT_A09",
+    "ADT^A13": "ADT_A01",
+    "ADT^A23": "ADT_A21",
+    "ADT^A28": "ADT_A05",
+    "ADT^A31": "ADT_A05",
     "ADT^A40": "ADT_A39",
+    "ADT^A47": "ADT_A30",
+    "SIU^S13": "SIU_S12",
+    "SIU^S14": "SIU_S12",
+    "SIU^S15": "SIU_S12",
+    "SIU^S26": "SIU_S12",
+}
+_STRUCTURES_BEFORE: Final[dict[str, str]] = {
+    # HL7 v2.3.1 table 0354, where it differs.
+    "ADT^A05": "ADT_A01",
+    "ADT^A23": "ADT_A02",
+    "ADT^A28": "ADT_A01",
+    "ADT^A31": "ADT_A01",
 }
 
 
@@ -107,7 +125,7 @@ def _type(kind: str, version: str) -> list[str]:
     parts = kind.split("^")[:2]
     if version < "2.5" or len(parts) == 1:
         return parts
-    return [*parts, structure_of(kind)]
+    return [*parts, structure_of(kind, version)]
 
 
 @lru_cache(maxsize=256)
@@ -115,9 +133,13 @@ def _er7_type(kind: str, version: str) -> str:
     return _field(_type(kind, version))
 
 
-def structure_of(kind: str) -> str:
+def structure_of(kind: str, version: str = "2.5.1") -> str:
     """Return the message structure (MSH-9.3) of a type such as ``ADT^A04``."""
-    return "ACK" if kind.startswith("ACK") else _STRUCTURES.get(kind, kind.replace("^", "_"))
+    if kind.startswith("ACK"):
+        return "ACK"
+    if version < "2.4" and kind in _STRUCTURES_BEFORE:
+        return _STRUCTURES_BEFORE[kind]
+    return _STRUCTURES.get(kind, kind.replace("^", "_"))
 
 
 def compose(segments: Sequence[Written], *, charset: str = "", errors: str = "strict") -> bytes:

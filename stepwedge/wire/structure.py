@@ -31,7 +31,7 @@ def complaints(raw: bytes) -> list[str]:
         message = parse(raw)
     except HL7Error as error:
         return [str(error)]
-    expected, said = structure_of(message.type), message["MSH-9.3"]
+    expected, said = structure_of(message.type, message.version), message["MSH-9.3"]
     if said and said != expected:
         return [f"MSH-9.3 says structure {said}, but {message.type} has {expected} (HL7 table 0354)"]
     return list(_judged(message.version, expected, tuple(segment.name for segment in message.segments)))

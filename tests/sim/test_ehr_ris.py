@@ -473,3 +473,122 @@ def test_a_ward_that_is_not_there_is_told_later(play):
         return [each["to"] for each in await clinic.ask("ris", "waiting")]
 
     assert play(script) == ["ehr"]
+
+
+# Encounters and persons, as ITI-30 and ITI-31 have them
+
+
+@VERSIONS
+def test_an_encounter_is_followed_from_admission_to_discharge(play, version):
+    async def script(clinic):
+        patient = await clinic.act("ehr.add_person", version=version)
+        planned = await clinic.act("ehr.preadmit", patient=patient, location="W1^1^A", version=version)
+        assert await clinic.ask("ris", "encounter", visit=planned["visit"]) == planned
+        visit = {"visit": planned, "version": version}
+        order = await clinic.act("ehr.place_order", patient=patient, procedure="CTCHEST", **visit)
+        seen = []
+        for word, more in (
+            ("admit", {}),
+            ("transfer", {"location": "W2^7^B"}),
+            ("cancel_transfer", {}),
+            ("change_to_outpatient", {}),
+            ("change_to_inpatient", {"location": "W3"}),
+            ("discharge", {}),
+            ("cancel_discharge", {}),
+            ("cancel_admit", {}),
+        ):
+            told = await clinic.act(f"ehr.{word}", **visit, **more)
+            assert await clinic.ask("ris", "encounter", visit=planned["visit"]) == told
+            (entry,) = await clinic.worklist(
+                AccessionNumber=order["accession"], AdmissionID="", CurrentPatientLocation=""
+            )
+            assert entry["AdmissionID"] == planned["visit"]
+            seen.append((told["status"], told["patient_class"], entry["CurrentPatientLocation"]))
+        assert seen == [
+            ("active", "I", "W1^1^A"),
+            ("active", "I", "W2^7^B"),
+            ("active", "I", "W1^1^A"),
+            ("active", "O", "W1^1^A"),
+            ("active", "I", "W3"),
+            ("discharged", "I", ""),
+            ("active", "I", "W3"),
+            ("cancelled", "I", ""),
+        ]
+        with pytest.raises(Refused, match="not allowed in state 'cancelled'"):
+            await clinic.act("ehr.transfer", **visit, location="W4")
+
+    play(script)
+
+
+def test_what_an_encounter_cannot_do_is_refused_on_both_sides(play):
+    async def script(clinic):
+        patient = await clinic.act("ehr.register_patient")
+        visit = await clinic.act("ehr.admit", patient=patient, **{"class": "emergency"}, location="ER")
+        assert (await clinic.ask("ris", "encounter", visit=visit["visit"]))["patient_class"] == "E"
+        with pytest.raises(Refused, match="never transferred"):
+            await clinic.act("ehr.cancel_transfer", visit=visit)
+        await clinic.act("ehr.delete_visit", visit=visit)
+        with pytest.raises(Refused, match="not allowed in state 'deleted'"):
+            await clinic.act("ehr.discharge", visit=visit)
+        with pytest.raises(BadInput, match="an encounter of the EHR"):
+            await clinic.act("ehr.discharge", visit="V0")
+        with pytest.raises(BadInput, match="inpatient, outpatient, emergency"):
+            await clinic.act("ehr.admit", patient=patient, **{"class": "guest"})
+        with pytest.raises(BadInput, match="neither"):
+            await clinic.act("ehr.admit")
+
+    play(script)
+
+
+@VERSIONS
+def test_a_changed_identifier_takes_everything_along_and_never_joins_two(play, version):
+    async def script(clinic):
+        patient, order = await clinic.ordered(version)
+        other = await clinic.act("ehr.register_patient", version=version)
+        changed = await clinic.act("ehr.change_identifier", patient=patient, version=version)
+        assert changed["answers"] == {"ris": "AA", "pacs": "AA"}
+        (entry,) = await clinic.worklist(PatientID=changed["id"])
+        assert entry["AccessionNumber"] == order["accession"]
+        assert await clinic.worklist(PatientID=patient["id"]) == []
+        taken = await clinic.act("ehr.change_identifier", patient=changed, id=other, version=version)
+        assert taken["answers"] == {"ris": "AE", "pacs": "AE"}
+        assert await clinic.worklist(PatientID=other["id"]) == []
+        assert (await clinic.ask("ehr", "patient", id=changed["id"]))["merged_into"] == ""
+        corrected = await clinic.act("ehr.update_person", patient=changed, name="Other^Name", version=version)
+        assert (await clinic.ask("ris", "patient", id=changed["id"]))["name"] == corrected["name"]
+
+    play(script)
+
+
+# Appointments, as RAD-48 tells them to the ward
+
+
+@VERSIONS
+def test_an_appointment_follows_its_exam_and_stays_one(play, version):
+    async def script(clinic):
+        _, order = await clinic.ordered(version)
+        asked = {"placer": order["placer"]}
+        booked = await clinic.until("ehr", "appointment", asked, status="booked", count=1)
+        moved = await clinic.act("ris.reschedule", order=order, days=2)
+        await clinic.until("ehr", "appointment", asked, start=moved["start"], count=1, id=booked["id"])
+        await clinic.act("ris.reschedule", order=order, station="SW_CT2")
+        await clinic.until("ehr", "appointment", asked, station="SW_CT2", count=1)
+        await clinic.act("ris.no_show", order=order)
+        await clinic.until("ehr", "appointment", asked, status="no show", count=1)
+        await clinic.act("ris.reschedule", order=order, days=1)
+        await clinic.until("ehr", "appointment", asked, status="booked", count=1)
+        again = await clinic.act("ris.schedule_order", order=order, start="202611301000")
+        await clinic.until("ehr", "appointment", asked, start=again["start"], count=1, id=booked["id"])
+        await clinic.act("ris.no_show", order=order)
+        await clinic.act("ris.reschedule", order=order, station="SW_CT1")  # another scanner after a no show
+        await clinic.until("ehr", "appointment", asked, status="booked", station="SW_CT1", count=1)
+        await clinic.act("ris.cancel_order", order=order, reason="scanner down")
+        await clinic.until("ehr", "appointment", asked, status="cancelled", count=1, why="scanner down")
+        kinds = [
+            trigger for trigger in ("S12", "S13", "S14", "S26", "S15") if clinic.said("ehr", f"SIU^{trigger}")
+        ]
+        assert kinds == ["S12", "S13", "S14", "S26", "S15"]
+        with pytest.raises(Refused, match="'miss' is not allowed"):
+            await clinic.act("ris.no_show", order=order)
+
+    play(script)

@@ -2,22 +2,29 @@
 
 from datetime import UTC, datetime
 
+import hl7 as python_hl7
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepwedge.model.appointment import Appointment
+from stepwedge.model.encounter import Encounter
 from stepwedge.model.order import Order
 from stepwedge.model.patient import Patient, PersonName
 from stepwedge.model.procedure import RequestedProcedure, ScheduledStep
 from stepwedge.sim.messages import (
+    APPOINTMENT_EVENTS,
     REPLY_KIND,
     Envelope,
     ReportEvent,
+    appointment_message,
     confirmation_segments,
     order_message,
     patient_message,
     procedure_message,
     read_answer,
+    read_appointment,
+    read_encounter,
     read_items,
     read_merge,
     read_patient,
@@ -181,3 +188,53 @@ def test_any_report_text_survives(lines):
     text = "\n".join(line.strip() or "-" for line in lines)
     event = ReportEvent("F", "SW123", text, placer="P1", filler="F1", at="20261124093000")
     assert read_report(parse(report_message(event, PATIENT, envelope("2.5.1")))).text == text
+
+
+ENCOUNTER_EVENTS = [f"A{number:02}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 23)]
+
+
+@VERSIONS
+@pytest.mark.parametrize("event", ENCOUNTER_EVENTS)
+def test_encounters_conform_and_read_back(version, event):
+    stay = Encounter("V1", PATIENT.id, "I", "WARD^12^A", "ER", began="20261124090000")
+    raw = patient_message(event, PATIENT, envelope(version), encounter=stay)
+    message = parse(raw)
+    assert complaints(raw) == []
+    assert (message.type, message["EVN-1"]) == (f"ADT^{event}", event)
+    assert read_encounter(message, PATIENT.id) == stay
+    assert python_hl7.parse(raw.decode("latin-1"))["PV1.F19.R1.C1"] == "V1"
+
+
+@VERSIONS
+@pytest.mark.parametrize("event", ["A28", "A31", "A47"])
+def test_person_events_conform_and_read_back(version, event):
+    raw = patient_message(event, PATIENT, envelope(version), prior="SW9" if event == "A47" else "")
+    message = parse(raw)
+    assert complaints(raw) == []
+    assert read_patient(message) == PATIENT
+    assert read_encounter(message, PATIENT.id) is None
+    assert event != "A47" or read_merge(message) == (PATIENT, "SW9")
+    assert str(python_hl7.parse(raw.decode("latin-1")).segment("PID")[3][0][0]) == PATIENT.id
+
+
+@VERSIONS
+@pytest.mark.parametrize("trigger", sorted(APPOINTMENT_EVENTS))
+def test_appointments_conform_and_read_back(version, trigger):
+    status = {"S15": "cancelled", "S26": "no show"}.get(trigger, "booked")
+    booked = Appointment(
+        *("AP1", "P1", "F1" if version > "2.4" else "", PATIENT.id, "20261124101000", 20),
+        *("SW_CT1", "CTCHEST", "CT chest", status, "scanner down"),
+    )
+    raw = appointment_message(trigger, booked, PATIENT, envelope(version))
+    assert complaints(raw) == []
+    assert read_appointment(parse(raw), PATIENT.id) == booked
+    assert str(python_hl7.parse(raw.decode("latin-1")).segment("SCH")[25]) == parse(raw)["SCH-25"]
+
+
+@pytest.mark.parametrize(("old", "place"), [(b"AP1^STEPWEDGE", "SCH-2"), (b"Booked", "SCH-25")])
+def test_an_appointment_without_key_or_state_is_refused(old, place):
+    booked = Appointment("AP1", "P1", "F1", PATIENT.id, "20261124101000")
+    raw = appointment_message("S12", booked, PATIENT, envelope("2.5.1")).replace(old, b"")
+    with pytest.raises(HL7Error) as refused:
+        read_appointment(parse(raw), PATIENT.id)
+    assert refused.value.location == place

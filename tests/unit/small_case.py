@@ -8,6 +8,8 @@ from stepwedge.actors.asking import Retrieved
 from stepwedge.actors.cast import Cast, Player
 from stepwedge.checks.rules import CaseFacts
 from stepwedge.evidence.exchange import NOTHING, Exchange, Payload
+from stepwedge.model.appointment import Appointment
+from stepwedge.model.encounter import Encounter
 from stepwedge.model.order import Order
 from stepwedge.model.patient import Patient, PersonName
 from stepwedge.model.procedure import RequestedProcedure, ScheduledStep
@@ -17,6 +19,7 @@ from stepwedge.sim.messages import (
     REPLY_KIND,
     Envelope,
     ReportEvent,
+    appointment_message,
     order_message,
     patient_message,
     procedure_message,
@@ -50,6 +53,9 @@ class Shown:
     studies_: list = field(default_factory=list)
     images: list = field(default_factory=list)
     order_: dict = field(default_factory=lambda: {"status": "completed"})
+    appointment_: dict = field(
+        default_factory=lambda: {"status": "booked", "start": "20261124100000", "count": 1}
+    )
     report_: dict = field(default_factory=lambda: {"status": "final", "text": "No nodule."})
 
     def player(self, role):
@@ -73,6 +79,9 @@ class Shown:
     def order(self, placer):
         return self.order_
 
+    def appointment(self, placer):
+        return self.appointment_
+
     def report(self, accession):
         return self.report_
 
@@ -91,6 +100,7 @@ class SmallCase:
         self.order = Order(
             "P1", "SW00000001", "CTCHEST", "CT chest", priority="stat", version=self.version, alerts="LATEX"
         )
+        self.stay = Encounter("V1", "SW00000001", "I", "WARD^1^A", status="active")
         self.step = ScheduledStep(
             "STEP1", "RP1", "SW1234", "CTCHEST1", "helical", "CT", "SW_CT1", "20261124100000"
         )
@@ -102,7 +112,10 @@ class SmallCase:
             self.hl7("ehr", to, patient_message("A04", self.patient, self.envelope("ehr", to)))
         known = replace(self.order, filler="F1", accession="SW1234", study=STUDY)
         self.hl7(
-            "ehr", "ris", order_message("NW", self.order, self.patient, self.envelope("ehr", "ris")), known
+            "ehr",
+            "ris",
+            order_message("NW", self.order, self.patient, self.envelope("ehr", "ris"), encounter=self.stay),
+            known,
         )
         requested = RequestedProcedure("RP1", "P1", STUDY, "CTCHEST", "CT chest")
         schedule = procedure_message(
@@ -110,6 +123,12 @@ class SmallCase:
         )
         self.hl7("ris", "pacs", schedule)
         self.status(known, "SC")
+        booked = Appointment("AP1", "P1", "F1", "SW00000001", "20261124100000", 20, "SW_CT1", "CTCHEST")
+        self.hl7(
+            "ris",
+            "ehr",
+            appointment_message("S12", booked, self.patient, self.envelope("ris", "ehr"), self.stay),
+        )
         self.dimse("ct", "ris", "C-FIND", model=WORKLIST_FIND, identifier={}, answers=[self.entry()])
         self.dimse("ct", "ris", "N-CREATE", sop=MPPS, identifier=self.performed())
         self.status(known, "IP")
@@ -182,6 +201,7 @@ class SmallCase:
         return {
             **self.person(),
             "AccessionNumber": "SW1234",
+            "AdmissionID": "V1",
             "StudyInstanceUID": STUDY,
             "RequestedProcedureID": "RP1",
             "RequestedProcedurePriority": "STAT",
@@ -208,6 +228,7 @@ class SmallCase:
         return {
             **self.person(),
             "AccessionNumber": "SW1234",
+            "AdmissionID": "V1",
             "StudyInstanceUID": STUDY,
             "SOPInstanceUID": sop,
             "SliceThickness": "1.50",
@@ -231,7 +252,8 @@ class SmallCase:
             procedure="CTCHEST",
             at="20261124110000",
         )
-        self.hl7(sender, receiver, report_message(event, self.patient, self.envelope(sender, receiver)))
+        raw = report_message(event, self.patient, self.envelope(sender, receiver), self.stay)
+        self.hl7(sender, receiver, raw)
 
     def hl7(self, sender, receiver, raw, answered=None, code="AA", **more):
         message = parse(raw)

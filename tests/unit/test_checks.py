@@ -76,6 +76,7 @@ def test_every_check_says_what_it_shows():
         "worklist.entry",
         "worklist.no_entry",
         "order.status",
+        "appointment.status",
         "study.found",
         "study.absent",
         "patient.found",
@@ -309,6 +310,25 @@ def test_a_missing_status_is_unsure(known):
     )
     assert found.unsure
     assert not found.holds
+
+
+def test_appointment_status():
+    booked = {"status": "booked", "start": "20261124100000", "count": 1}
+    where = {"order": {"placer": "P1"}}
+
+    def seen(is_, **changes):
+        the_cast = knowing(appointment={**booked, **changes})
+        return look("appointment.status", the_cast=the_cast, at="ehr", where=where, is_=is_)
+
+    assert seen("booked").holds
+    assert seen({"start": "20261124100000", "status": {"one_of": ["booked"]}}).holds
+    assert not seen("booked", status="cancelled").holds
+    assert not seen({"start": "20261125100000"}).holds
+    assert [str(each) for each in seen("booked", count=2).differences] == [
+        "appointments: expected one for order P1, found 2"
+    ]
+    nothing = look("appointment.status", the_cast=knowing(appointment={}), at="ehr", where=where)
+    assert not nothing.holds
 
 
 def test_report_received():

@@ -127,6 +127,24 @@ DEFECTS = {
         lambda c: c.rewrite(c.find("ORU^R01", 1), "|P1|F1|", "|P1|F2|"),
         {"INV-3"},
     ),
+    "worklist of another stay": (lambda c: entry_seen(c).update(AdmissionID="V2"), {"INV-3"}),
+    "worklist without its stay": (lambda c: entry_seen(c).update(AdmissionID=""), {"INV-3"}),
+    "image of another stay": (lambda c: header(c, AdmissionID="V2"), {"INV-3"}),
+    "report of another stay": (lambda c: c.rewrite(c.find("ORU^R01", 1), "|V1^", "|V2^"), {"INV-3"}),
+    "appointment lost": (lambda c: c.shown.appointment_.clear(), {"INV-8"}),
+    "appointment twice": (lambda c: c.shown.appointment_.update(count=2), {"INV-8"}),
+    "appointment at another time": (
+        lambda c: c.shown.appointment_.update(start="20261125100000"),
+        {"INV-8"},
+    ),
+    "appointment cancelled, exam not": (
+        lambda c: c.shown.appointment_.update(status="cancelled"),
+        {"INV-8"},
+    ),
+    "appointment for another patient": (
+        lambda c: c.rewrite(c.find("SIU^S12"), "SW00000001", "SW00000003"),
+        {"INV-1"},
+    ),
     "scanner makes its own study": (lambda c: header(c, StudyInstanceUID="2.25.7"), {"INV-4"}),
     "priority lost": (lambda c: entry_seen(c).update(RequestedProcedurePriority="ROUTINE"), {"INV-5"}),
     "alert lost": (lambda c: entry_seen(c).update(MedicalAlerts=""), {"INV-5"}),
@@ -308,6 +326,8 @@ def test_cancelled_orders_leave_the_worklist_and_say_so():
     )
     assert red(case) == {"INV-8"}
     case.shown.order_, case.shown.entries = {"status": "cancelled"}, []
+    assert red(case) == {"INV-8"}  # the ward still expects the patient
+    case.shown.appointment_["status"] = "cancelled"
     assert red(case) == set()
 
 

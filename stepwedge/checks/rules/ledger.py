@@ -75,6 +75,8 @@ class Ledger:
             order = Order(
                 sighting["placer"], sighting["patient"], sighting.at, {"placer": sighting["placer"]}
             )
+            if sighting["visit"]:
+                order.numbers["visit"] = sighting["visit"]
             order.content = {name: sighting[name] for name in _CONTENT if name in sighting.values}
             self.orders.append(order)
 

@@ -29,6 +29,7 @@ _ANSWERED_WITH: Final = {
     "OMI": ("ORI", "ACK"),
     "ADT": ("ACK",),
     "ORU": ("ACK",),
+    "SIU": ("ACK",),
 }
 """HL7 chapters 3, 4 and 7: the message type that answers; RAD-3 and RAD-4 allow a plain ACK."""
 

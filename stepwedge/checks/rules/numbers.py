@@ -39,6 +39,7 @@ _NAMED = {
     "study": "Study Instance UID",
     "placer": "placer order number",
     "filler": "filler order number",
+    "visit": "visit number",
 }
 
 
@@ -63,12 +64,13 @@ def _everywhere(facts: CaseFacts, *names: str) -> Finding:
 
 @rule(
     "INV-3",
-    says="one accession number, placer and filler number everywhere for one order",
-    source="IHE RAD TF-2 RAD-4, RAD-5, RAD-6, RAD-8 and appendix A; IPC-1, OBR-18, (0008,0050)",
+    says="one accession number, placer, filler and visit number everywhere for one order",
+    source="IHE RAD TF-2 RAD-4, RAD-5, RAD-6, RAD-8 and appendix A; IPC-1, OBR-18, (0008,0050); PV1-19, (0038,0010)",
 )
 def one_accession(facts: CaseFacts) -> Finding:
-    """Compare accession, placer and filler numbers."""
-    return _everywhere(facts, "accession", "placer", "filler")
+    """Compare accession, placer and filler numbers, and the visit number where the order was placed in an encounter."""
+    names = ["accession", "placer", "filler", *(["visit"] if facts.cast.claimed("encounters") else [])]
+    return _everywhere(facts, *names)
 
 
 @rule(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange
 
 DEMOGRAPHICS: Final = ("name", "birth_date", "sex")
+_RENAMES: Final = frozenset({"ADT^A40", "ADT^A47"})
 _ACCEPTED: Final = frozenset({"AA", "CA"})
 
 
@@ -72,7 +73,9 @@ class People:
             view = MessageView.of(exchange)
         except HL7Error:
             return
-        prior = str(view.get("prior") or "") if view.message.type == "ADT^A40" else ""
+        if view.message.type == "ADT^A47" and exchange.outcome not in _ACCEPTED:
+            return  # an identifier that could not be changed is what it was
+        prior = str(view.get("prior") or "") if view.message.type in _RENAMES else ""
         history = self.records.setdefault(prior or str(view.get("patient") or ""), [])
         version = self._version(view, exchange, merged=bool(prior), before=None if prior else history[-1:])
         known = next((one for one in reversed(history) if one.same(version)), None)

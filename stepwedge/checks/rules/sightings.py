@@ -37,6 +37,7 @@ _NUMBERS: Final = {
     "PlacerOrderNumberImagingServiceRequest": "placer",
     "FillerOrderNumberImagingServiceRequest": "filler",
 }
+_VISIT: Final = {"AdmissionID": "visit"}
 _ANSWERED: Final = frozenset({"control", *_NUMBERS.values()})
 _REQUEST: Final = {
     "RequestedProcedureID": "requested",
@@ -51,7 +52,7 @@ _STEP: Final = {
 }
 REQUIRED: Final[dict[str, frozenset[str]]] = {
     # What must stand there whenever it is known: PS3.4 tables K.6-1, F.7.2-1, C.6-1, C.6-5; RAD-8 for images.
-    "worklist": frozenset({"patient", "name", "accession", "study", "requested", "step"}),
+    "worklist": frozenset({"patient", "name", "accession", "study", "requested", "step", "visit"}),
     "mpps": frozenset({"patient", "name", "accession", "study"}),
     "image": frozenset({"patient", "name", "birth_date", "sex", "accession", "study"}),
     "study": frozenset({"patient", "name", "accession", "study"}),
@@ -78,7 +79,7 @@ class Sighting:
         label: where, for reading: ``#0012 C-STORE ct → pacs``.
         at: when it was said, seconds since 1970.
         source: the actor that says it.
-        kind: ``patient order reply schedule status report worklist mpps image study``.
+        kind: ``patient order reply schedule status appointment report worklist mpps image study``.
         values: names of :mod:`stepwedge.checks.message_view`; a name that is missing was not said, an empty value was.
         final: it was read back at the end, so it must say what holds then.
         steps: (Requested Procedure ID, Scheduled Procedure Step ID) pairs an image or performed step refers to.
@@ -178,6 +179,8 @@ def _message_kind(kind: str, view: View) -> str:
         return "patient"
     if kind.startswith("ORU"):
         return "report"
+    if kind.startswith("SIU"):
+        return "appointment"
     if kind.startswith("OMI") or "ZDS-1" in view:
         return "schedule"
     return "order" if view.get("control") in {"NW", "CA", "XO"} else "status"
@@ -212,7 +215,7 @@ def of_answer(
     label: str, at: float, source: str, kind: str, answer: Elements, *, final: bool = False
 ) -> Sighting:
     """Return what one worklist entry or study answer says."""
-    values = _read(answer, {**_PATIENT, **_NUMBERS, **_REQUEST})
+    values = _read(answer, {**_PATIENT, **_NUMBERS, **_REQUEST, **_VISIT})
     if kind == "worklist":
         values |= _scheduled(answer)
     return Sighting(label, at, source, kind, values, final, raw=answer)
@@ -244,7 +247,7 @@ def of_mpps(label: str, at: float, source: str, attributes: Elements, uid: str) 
 
 def of_image(label: str, at: float, source: str, header: Elements, *, final: bool = False) -> Sighting:
     """Return what the header of an image says."""
-    values = _read(header, {**_PATIENT, **_NUMBERS})
+    values = _read(header, {**_PATIENT, **_NUMBERS, **_VISIT})
     steps = _pairs(header.get("RequestAttributesSequence") or [])
     uid = str(header.get("SOPInstanceUID") or "")
     return Sighting(label, at, source, "image", values, final, steps=steps, uid=uid, raw=header)

@@ -66,8 +66,8 @@ class Progress:
 
 @rule(
     "INV-8",
-    says="order placer, worklist, performed steps and archive agree in the end, and no state ever goes backwards",
-    source="IHE RAD TF-1 3.3; HL7 tables 0038 and 0119; PS3.3 C.4.10; PS3.4 F.7.2",
+    says="order placer, calendar, worklist, performed steps and archive agree in the end, and no state ever goes backwards",
+    source="IHE RAD TF-1 3.3; HL7 tables 0038 and 0119; PS3.3 C.4.10; PS3.4 F.7.2; RAD-48",
 )
 def states_converge(facts: CaseFacts) -> Finding:
     """Compare each order's states with one row of the table, and follow every sequence of states."""
@@ -89,6 +89,7 @@ def states_converge(facts: CaseFacts) -> Finding:
                 Difference(f"{order}: status at the placer", wanted, show(known.get("status")))
             )
         differences += _offers(facts, order, progress, offers=offers)
+        differences += _appointment(facts, order, progress)
     differences += _archive(facts)
     return Finding(differences, reached, unseen=sorted(unseen))
 
@@ -143,6 +144,21 @@ def _offers(facts: CaseFacts, order: Order, progress: Progress, *, offers: bool)
             yield Difference(f"{order}: worklist", f"no step that is {progress.row}", f"step {step} offered")
         elif found.count(step) > 1:
             yield Difference(f"{order}: worklist", f"step {step} once", f"{found.count(step)} times")
+
+
+def _appointment(facts: CaseFacts, order: Order, progress: Progress) -> Iterator[Difference]:
+    """Compare the ward's calendar with what was scheduled: one appointment, at the first step, until it is cancelled (RAD-48)."""
+    ward = facts.readback.player("ehr")
+    if not facts.cast.claimed("appointments") or ward is None or not ward.simulated or not order.steps:
+        return
+    known = facts.readback.appointment(order.placer) or {}
+    wanted = ("cancelled",) if progress.cancelled else ("booked", "no show")
+    if known.get("status") not in wanted or known.get("count") != 1:
+        found = f"{known['count']}, {known['status']}" if known else "none"
+        yield Difference(f"{order}: appointment", f"one, {' or '.join(wanted)}", found)
+    starts = [sightings[-1]["start"] for sightings in order.steps.values() if sightings[-1]["start"]]
+    if known and starts and known.get("start") != min(starts):
+        yield Difference(f"{order}: time of the appointment", min(starts), show(known.get("start")))
 
 
 def _archive(facts: CaseFacts) -> Iterator[Difference]:

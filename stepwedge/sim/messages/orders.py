@@ -15,6 +15,7 @@ from stepwedge.wire.hl7 import HL7Error, parse, timestamp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stepwedge.model.encounter import Encounter
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
     from stepwedge.model.procedure import RequestedProcedure, ScheduledStep
@@ -75,7 +76,13 @@ class Answer:
 
 
 def order_message(
-    control: str, order: Order, patient: Patient, envelope: Envelope, *, status: str = ""
+    control: str,
+    order: Order,
+    patient: Patient,
+    envelope: Envelope,
+    *,
+    status: str = "",
+    encounter: Encounter | None = None,
 ) -> bytes:
     """Write ORM^O01 or OMG^O19: NW, CA, XO from the placer (RAD-2); SC, OC with a status from the filler (RAD-3)."""
     old = envelope.version < _OLD
@@ -83,7 +90,13 @@ def order_message(
     orc = _orc(control, order, status, envelope) | ({7: timing} if old else {})
     obr = _obr(1, order) | ({27: timing} if old else {})
     tq1 = [] if old else [_tq1("", order.priority)]
-    segments: list[Written] = [pid(patient, envelope.version), visit(), ("ORC", orc), *tq1, ("OBR", obr)]
+    segments: list[Written] = [
+        pid(patient, envelope.version),
+        visit(encounter),
+        ("ORC", orc),
+        *tq1,
+        ("OBR", obr),
+    ]
     return envelope.seal("ORM^O01" if old else "OMG^O19", segments)
 
 
@@ -95,10 +108,11 @@ def procedure_message(
     steps: Sequence[ScheduledStep],
     patient: Patient,
     envelope: Envelope,
+    encounter: Encounter | None = None,
 ) -> bytes:
     """Write RAD-4 (NW) or RAD-13 (XO, CA): ORM^O01 with ZDS or OMI^O23 with IPC, one ORC group for each step."""
     old = envelope.version < _OLD
-    segments: list[Written] = [pid(patient, envelope.version), visit()]
+    segments: list[Written] = [pid(patient, envelope.version), visit(encounter)]
     for number, step in enumerate(steps, 1):
         orc, obr = _orc(control, order, status, envelope), _obr(number, order)
         obr |= {44: [requested.code, requested.text, CODING_SCHEME]}

@@ -1,12 +1,13 @@
-"""Patients in HL7: the PID segment, ADT^A04, A08 and A40 (RAD-1, RAD-12, ITI-30)."""
+"""Patients and encounters in HL7: PID, PV1 and the ADT events (RAD-1, RAD-12, ITI-30, ITI-31)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.model.encounter import Encounter
 from stepwedge.model.identifiers import ISSUER
 from stepwedge.model.patient import Patient, PersonName
-from stepwedge.sim.messages.envelope import said
+from stepwedge.sim.messages.envelope import day_and_time, said
 from stepwedge.wire.hl7 import HL7Error, timestamp
 
 if TYPE_CHECKING:
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 SEX_FROM_HL7: Final = {"F": "F", "M": "M", "O": "O", "A": "O", "N": "O", "U": ""}
 """HL7 table 0001 to DICOM (0010,0040), which knows only F, M and O; unknown is empty."""
 
+PERSON_EVENTS: Final = frozenset({"A28", "A31"})
+"""Events about a person, in or out of the hospital (ITI-30): patient class N, not applicable (HL7 table 0004)."""
+IDENTITY_EVENTS: Final = frozenset({"A40", "A47"})
+"""Events that bring a prior identifier in MRG (ITI-30)."""
 _OUTPATIENT: Final[Written] = ("PV1", {1: "1", 2: "O"})
+_LOCATION: Final = 3
+"""Components of PL that we use: point of care, room, bed."""
 
 
 def pid(patient: Patient, version: str) -> Written:
@@ -39,19 +46,41 @@ def pid(patient: Patient, version: str) -> Written:
     )
 
 
-def visit() -> Written:
-    """Return PV1 of an outpatient."""
-    return _OUTPATIENT
+def visit(encounter: Encounter | None = None) -> Written:
+    """Return PV1 of an encounter; of an outpatient when none is named."""
+    if encounter is None:
+        return _OUTPATIENT
+    return (
+        "PV1",
+        {
+            1: "1",
+            2: encounter.patient_class,
+            3: encounter.location.split("^"),
+            6: encounter.former.split("^"),
+            19: [encounter.visit, "", "", ISSUER, "VN"],
+            44: encounter.began,
+            45: encounter.ended,
+        },
+    )
 
 
-def patient_message(event: str, patient: Patient, envelope: Envelope, *, prior: str = "") -> bytes:
-    """Write ADT of an ``event`` (A04 register, A08 update, A40 merge ``prior`` into ``patient``)."""
+def patient_message(
+    event: str,
+    patient: Patient,
+    envelope: Envelope,
+    *,
+    prior: str = "",
+    encounter: Encounter | None = None,
+) -> bytes:
+    """Write ADT of an ``event``; A40 merges ``prior`` into ``patient``, A47 gives the patient another identifier."""
     evn: Written = ("EVN", {1: event, 2: timestamp(envelope.now)})
     segments = [evn, pid(patient, envelope.version)]
-    if event == "A40":
+    if event in IDENTITY_EVENTS:
         segments.append(("MRG", {1: [prior, "", "", patient.issuer, "PI"]}))
+    elif event in PERSON_EVENTS:
+        segments.append(("PV1", {1: "1", 2: "N"}))
     else:
-        segments.append(visit())
+        segments.append(visit(encounter))
     return envelope.seal(f"ADT^{event}", segments)
 
 
@@ -72,8 +101,27 @@ def read_patient(
     )
 
 
+def read_encounter(message: Group, patient: str) -> Encounter | None:
+    """Read PV1 of an encounter of ``patient``, whose status the receiver keeps; None when no visit number is said."""
+    if not (number := said(message, "PV1-19.1")):
+        return None
+    return Encounter(
+        number,
+        patient,
+        patient_class=message["PV1-2"],
+        location=_place(message, "PV1-3"),
+        former=_place(message, "PV1-6"),
+        began=day_and_time(message["PV1-44.1"]),
+        ended=day_and_time(message["PV1-45.1"]),
+    )
+
+
+def _place(message: Group, field: str) -> str:
+    return "^".join(message[f"{field}.{part}.1"] for part in range(1, _LOCATION + 1)).rstrip("^")
+
+
 def read_merge(message: Message) -> tuple[Patient, str]:
-    """Return the surviving patient and the prior patient ID of an ADT^A40."""
+    """Return the surviving patient and the prior patient ID of an ADT^A40; the new and the prior one of an A47."""
     return read_patient(message), _identifier(message, "MRG-1", ISSUER)
 
 

@@ -12,6 +12,7 @@ from stepwedge.sim.messages.patients import pid, visit
 from stepwedge.wire.hl7 import HL7Error, Rep
 
 if TYPE_CHECKING:
+    from stepwedge.model.encounter import Encounter
     from stepwedge.model.patient import Patient
     from stepwedge.sim.messages.envelope import Envelope
     from stepwedge.wire.hl7 import Message, Segment
@@ -50,7 +51,9 @@ class ReportEvent:
     at: str = ""
 
 
-def report_message(event: ReportEvent, patient: Patient, envelope: Envelope) -> bytes:
+def report_message(
+    event: ReportEvent, patient: Patient, envelope: Envelope, encounter: Encounter | None = None
+) -> bytes:
     """Write ORU^R01; an addendum repeats the text, and adds its own observation; the result stays final."""
     status = "F" if event.letter == "A" else event.letter
     author: Value = [["", *PersonName.from_dicom(event.author).hl7()]] if event.author else ""
@@ -74,7 +77,7 @@ def report_message(event: ReportEvent, patient: Patient, envelope: Envelope) -> 
         observations.append(("TX", code, Rep(event.addendum.split("\n"))))
     segments: list[Written] = [
         pid(patient, envelope.version),
-        visit(),
+        visit(encounter),
         ("ORC", {1: "RE", 2: event.placer, 3: event.filler}),
         ("OBR", obr),
         *(
