@@ -31,4 +31,6 @@ def build(bench: Bench) -> Simulator:
     bench.outbox.policy = relay
     bench.outbox.register("hl7", Hl7Sender(bench, relay.said))
     operator = Operator(bench, engine, relay)
-    return Simulator(bench, engine, doors=[RelayDoor(bench, relay)], acts=operator.acts(), asks=operator.asks())
+    return Simulator(
+        bench, engine, doors=[RelayDoor(bench, relay)], acts=operator.acts(), asks=operator.asks()
+    )

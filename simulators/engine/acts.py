@@ -122,12 +122,11 @@ class Operator:
         del known["body"]
         return {**known, "message": parse(letter.body).raw.decode("latin-1"), "copies": copies}
 
-    def _dead_letters(self, args: dict[str, Any]) -> list[dict[str, Any]]:
+    def _dead_letters(self, args: dict[str, Any]) -> dict[str, Any]:
         patient, to = args.get("patient"), args.get("to")
         told = [self._copy(copy) for copy in self.engine.copies.by("fate", DEAD)]
-        return [
-            one for one in told if patient in {None, one["patient"]} and to in {None, one["to"]}
-        ]
+        found = [one for one in told if patient in {None, one["patient"]} and to in {None, one["to"]}]
+        return {"letters": found}
 
     def _copy(self, copy: Copy) -> dict[str, Any]:
         letter = self.engine.letters[str(copy.letter)]

@@ -33,7 +33,7 @@ class EngineHabits:
         ``word`` is what came instead of a yes: MSA-1, or ``lost timeout garbled refused``; ``most`` bounds tries of an AE.
         """
         if word in UNDECIDED or (word in MAY_PASS and tries < most):
-            return min(FIRST_PAUSE * 2 ** min(tries - 1, 16), LONGEST_PAUSE)
+            return min(FIRST_PAUSE * (1 << min(tries - 1, 16)), LONGEST_PAUSE)
         return None
 
     def choose(self, waiting: int) -> int:

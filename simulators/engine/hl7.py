@@ -107,8 +107,8 @@ class RelayDoor(Hl7Door):
 
     async def _reported(self, answered: Answered) -> Answered:
         engine = self._relay.engine
-        control = parse(answered.request).control
-        letter = next(iter(engine.letters.by("from", f"{answered.peer} {control}")[-1:]), None)
+        letters = engine.letters.by("control", parse(answered.request).control)
+        letter = next((one for one in letters if one.body == answered.request), None)
         if letter is None:  # forgotten by a reset
             return answered
         copies = engine.copies_of(letter)
@@ -125,4 +125,3 @@ class RelayDoor(Hl7Door):
             except WireError:
                 return answered  # it is stored and will arrive: the engine's own AA says that and no more
         return replace(answered, reply=reply, code=parse(reply)["MSA-1"]) if reply else answered
-

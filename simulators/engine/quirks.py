@@ -77,9 +77,7 @@ def first_destination_only(
     overrides=EngineHabits.segment,
     notices="values of a Z-segment have moved (empty components and fields are gone on the way)",
 )
-def zseg_damage(
-    original: Callable[[str, Separators], str], line: str, separators: Separators
-) -> str:
+def zseg_damage(original: Callable[[str, Separators], str], line: str, separators: Separators) -> str:
     """Write Z-segments without what is empty in them."""
     kept = original(line, separators)
     if not kept.startswith("Z"):

@@ -36,7 +36,7 @@ class Route:
     where: dict[str, str] = field(default_factory=dict)
     to: tuple[str, ...] = ()
     translate: tuple[str, ...] = ()
-    normal: Normal = Normal()
+    normal: Normal = field(default_factory=Normal)
     reply: str = "engine"
     optional: bool = False
 

@@ -37,14 +37,17 @@ class Settings:
         """Read what concerns the engine; ports and application belong to the bench."""
         tables = {
             key: _table(key, value, f"{name}.tables.{key}")
-            for key, value in _mapping(given.get("tables") or {}, f"{name}.tables", "table name to table").items()
+            for key, value in _mapping(
+                given.get("tables") or {}, f"{name}.tables", "table name to table"
+            ).items()
         }
         default = cls()
         routes = default.routes
         if "routes" in given:
             listed = _list(given["routes"], f"{name}.routes", "a list of routes")
             routes = tuple(
-                _route(one, number, f"{name}.routes[{number}]", tables) for number, one in enumerate(listed, 1)
+                _route(one, number, f"{name}.routes[{number}]", tables)
+                for number, one in enumerate(listed, 1)
             )
         tries, within = given.get("tries", default.tries), given.get("within", default.within)
         if type(tries) is not int or tries < 1:
@@ -57,10 +60,14 @@ class Settings:
 def _route(given: Any, number: int, at: str, tables: dict[str, Table]) -> Route:
     one = _known(_mapping(given, at, "a route"), _ROUTE, at)
     if "to" not in one:
-        raise BadInput(f"{at}.to", "destinations", "none", "write to: [ris]; to: [] takes messages that go nowhere")
+        raise BadInput(
+            f"{at}.to", "destinations", "none", "write to: [ris]; to: [] takes messages that go nowhere"
+        )
     reply = one.get("reply", REPLIES[0])
     if reply not in REPLIES:
-        raise BadInput(f"{at}.reply", " or ".join(REPLIES), repr(reply), did_you_mean(str(reply), REPLIES).strip(" ;"))
+        raise BadInput(
+            f"{at}.reply", " or ".join(REPLIES), repr(reply), did_you_mean(str(reply), REPLIES).strip(" ;")
+        )
     translate = _texts(one.get("translate"), f"{at}.translate")
     for table in translate:
         if table not in tables:
@@ -69,7 +76,9 @@ def _route(given: Any, number: int, at: str, tables: dict[str, Table]) -> Route:
     where = _mapping(one.get("where") or {}, f"{at}.where", "HL7 path to pattern")
     to = _texts(one["to"], f"{at}.to")
     if reply == "destination" and not to:
-        raise BadInput(f"{at}.reply", "engine, where nobody else could answer", reply, "name a destination in to:")
+        raise BadInput(
+            f"{at}.reply", "engine, where nobody else could answer", reply, "name a destination in to:"
+        )
     return Route(
         name=str(one.get("name") or f"route {number}"),
         source=str(one.get("from") or ""),
@@ -108,7 +117,9 @@ def _table(name: str, given: Any, at: str) -> Table:
 def _known(one: dict[str, Any], keys: tuple[str, ...], at: str) -> dict[str, Any]:
     for key in one:
         if key not in keys:
-            raise BadInput(at, f"the keys {', '.join(keys)}", str(key), did_you_mean(str(key), keys).strip(" ;"))
+            raise BadInput(
+                at, f"the keys {', '.join(keys)}", str(key), did_you_mean(str(key), keys).strip(" ;")
+            )
     return one
 
 

@@ -86,7 +86,13 @@ class Engine(State):
     """All tables of the engine, and what may happen to them."""
 
     def __init__(
-        self, seed: int, name: str, *, routes: tuple[Route, ...], tables: Mapping[str, Table], habits: EngineHabits
+        self,
+        seed: int,
+        name: str,
+        *,
+        routes: tuple[Route, ...],
+        tables: Mapping[str, Table],
+        habits: EngineHabits,
     ) -> None:
         super().__init__(seed, name)
         self.routes = {route.name: route for route in routes}
@@ -97,7 +103,6 @@ class Engine(State):
         self.versions = self.table("versions", Table)
         self.held = self.table("held", bool)
         self.letters.index("control", lambda letter: [letter.control])
-        self.letters.index("from", lambda letter: [f"{letter.sender} {letter.control}"])
         self.copies.index("letter", lambda copy: [str(copy.letter)])
         self.copies.index("control", lambda copy: [copy.control])
         self.copies.index("fate", lambda copy: [copy.fate])
@@ -152,7 +157,9 @@ class Engine(State):
                     ways.setdefault(to, route)
                 elif not route.optional:
                     known = ", ".join(applications) or "nobody"
-                    raise HL7Error(207, "", f"{route.name} leads to {to}, but only {known} can be reached by HL7")
+                    raise HL7Error(
+                        207, "", f"{route.name} leads to {to}, but only {known} can be reached by HL7"
+                    )
         return ways
 
     def _write(
@@ -209,11 +216,11 @@ class Engine(State):
         """Return one dead letter by its number, or the only one under a control ID."""
         if (copy := self.copies.get(number)) and copy.fate == DEAD:
             return copy
-        found = [copy for letter in self.letters.by("control", number) for copy in self.copies_of(letter)]
-        found = [copy for copy in {c.number: c for c in [*found, *self.copies.by("control", number)]}.values()]
-        found = [copy for copy in found if copy.fate == DEAD]
+        letters = {letter.number for letter in self.letters.by("control", number)}
+        dead = self.copies.by("fate", DEAD)
+        found = [one for one in dead if one.control == number or one.letter in letters]
         return found[0] if len(found) == 1 else None
 
     def copies_of(self, letter: Letter) -> list[Copy]:
-        """Return every copy of a letter, replays too."""
-        return self.copies.by("letter", str(letter.number))
+        """Return every copy of a letter, replays too, in the order they were made."""
+        return sorted(self.copies.by("letter", str(letter.number)), key=lambda copy: copy.number)

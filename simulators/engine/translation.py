@@ -101,7 +101,9 @@ class Draft:
         where = path(place)
         index = self._find(where)
         if index is None:
-            raise HL7Error(100, where.segment, f"{why} needs {where.segment}, which the message does not have")
+            raise HL7Error(
+                100, where.segment, f"{why} needs {where.segment}, which the message does not have"
+            )
         self._lines[index] = _written(self._lines[index] or "", where, value, self.message.separators)
         self.changed[f"{where.segment}[{where.occurrence or 1}]-{where.field}"] = why
 
@@ -195,7 +197,9 @@ def place(text: Any, where: str) -> str:
     except LocalProtocolError:
         found = None
     if found is None or not found.segment or not found.field:
-        raise BadInput(where, "an HL7 path with segment and field", repr(text), "write it like PID-8 or OBX[2]-5.1")
+        raise BadInput(
+            where, "an HL7 path with segment and field", repr(text), "write it like PID-8 or OBX[2]-5.1"
+        )
     return str(text)
 
 
@@ -205,7 +209,9 @@ def rows(given: Any, where: str) -> dict[str, str]:
         raise BadInput(where, "rows, a mapping of their code to ours", repr(given), "write rows: {U: O}")
     for key, value in given.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise BadInput(f"{where}.{key}", "a text for a text", f"{key!r}: {value!r}", 'put numbers in quotes: "7"')
+            raise BadInput(
+                f"{where}.{key}", "a text for a text", f"{key!r}: {value!r}", 'put numbers in quotes: "7"'
+            )
     return dict(given)
 
 
@@ -217,5 +223,7 @@ def corrections(given: Any, raw: bytes, where: str) -> dict[str, str]:
     try:
         correct(Draft(parse(raw)), found)
     except HL7Error as error:
-        raise BadInput(where, "places the message has", str(error), "look at the message: ask trail") from error
+        raise BadInput(
+            where, "places the message has", str(error), "look at the message: ask trail"
+        ) from error
     return found

@@ -291,7 +291,17 @@ def check(
     return register
 
 
-_FAMILIES = ("messages", "worklist", "orders", "studies", "images", "reports", "commitment", "results")
+_FAMILIES = (
+    "messages",
+    "worklist",
+    "orders",
+    "studies",
+    "images",
+    "reports",
+    "commitment",
+    "results",
+    "relay",
+)
 
 
 @cache

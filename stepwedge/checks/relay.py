@@ -18,8 +18,10 @@ from stepwedge.checks.check import Candidate, Look, Parameter, Question, check, 
 )
 def dead_letter(question: Question) -> Look:
     """Ask the engine for its dead letters."""
-    told = question.cast[question.at].ask("dead_letters", {})
-    candidates = [Candidate(f"dead letter {one['letter']} for {one['to']}: {one['reason']}", one) for one in told]
+    told = question.cast[question.at].ask("dead_letters", {})["letters"]
+    candidates = [
+        Candidate(f"dead letter {one['letter']} for {one['to']}: {one['reason']}", one) for one in told
+    ]
     return look(
         candidates, question.where, question.is_, what="dead letters", count=question.args.get("count")
     )

@@ -83,7 +83,9 @@ def _changed(source: Exchange, sent: Exchange, said: dict[str, Any]) -> Iterator
         if place in said:
             continue
         if place not in new or place not in old:
-            yield Difference(f"{label}: {place}", "as it came" if place in old else "nothing", _line(new.get(place)))
+            yield Difference(
+                f"{label}: {place}", "as it came" if place in old else "nothing", _line(new.get(place))
+            )
             continue
         for number, (was, is_) in enumerate(zip_longest(old[place].fields, new[place].fields, fillvalue="")):
             if was != is_ and f"{place}-{number}" not in said:

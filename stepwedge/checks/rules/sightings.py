@@ -133,7 +133,9 @@ def once(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
 def _identity(exchange: Exchange) -> tuple[str, ...]:
     """Return what both observers of one exchange agree on."""
     sender, receiver = between(exchange)
-    if exchange.protocol == "hl7":  # the receiver too: a relay hands on what it was given under the same control ID
+    if (
+        exchange.protocol == "hl7"
+    ):  # the receiver too: a relay hands on what it was given under the same control ID
         return ("hl7", exchange.kind, sender, receiver, *exchange.keys.get("control", ()))
     keys = (f"{kind}={value}" for kind, values in sorted(exchange.keys.items()) for value in sorted(values))
     return (exchange.protocol, exchange.kind, sender, exchange.outcome, *keys)
