@@ -177,11 +177,10 @@ class Ward:
         prior: str = "",
         encounter: Encounter | None = None,
     ) -> list[Send]:
-        """Put an ADT message for every system with an HL7 door into the outbox."""
+        """Put an ADT message for every system that is told of patients into the outbox."""
         sends = []
-        for to in self.bench.directory.having("hl7"):
-            if to == self.bench.name:
-                continue
+        everybody = [name for name in self.bench.directory.having("hl7") if name != self.bench.name]
+        for to in everybody if self.settings.tells is None else self.settings.tells:
             envelope = self._envelope(to, _version(args), args.get("charset"))
             body = patient_message(event, patient, envelope, prior=prior, encounter=encounter)
             sends.append(change.send(Send(to, body, control=envelope.control, case=case.id)))

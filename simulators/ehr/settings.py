@@ -16,12 +16,14 @@ class Settings:
 
     Attributes:
         ris: actor that takes orders.
+        tells: actors told of patients; every system with an HL7 door when left out.
         procedures: the catalogue, a file below the lab's root.
         provider: ordering physician, DICOM PN.
         within: seconds to wait for an answer before a word gives up.
     """
 
     ris: str = "ris"
+    tells: list[str] | None = None
     procedures: str = "fixtures/procedures/catalogue.yaml"
     provider: str = "Orderer^Otto^^Dr"
     within: float = 10.0
@@ -32,6 +34,8 @@ class Settings:
         settings = cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
         if not isinstance(settings.within, int | float) or not 0 < settings.within < 3600:  # noqa: PLR2004 - an hour
             raise BadInput(f"{place}.within", "seconds, more than 0", str(settings.within))
+        if settings.tells is not None and not isinstance(settings.tells, list):
+            raise BadInput(f"{place}.tells", "a list of actors", str(settings.tells), "write [engine]")
         return settings
 
     def catalogue(self) -> dict[str, Procedure]:

@@ -301,6 +301,7 @@ _FAMILIES = (
     "reports",
     "commitment",
     "results",
+    "relay",
 )
 
 

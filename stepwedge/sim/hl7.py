@@ -55,6 +55,28 @@ class Reply:
 Handler = Callable[[Any, "Message", datetime], Reply]
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One message and what was decided about it, as the journal takes it.
+
+    Attributes:
+        code: MSA-1 of the reply.
+        began: ``time.time()`` when the message was there.
+        peer: actor or application that sent it, else its ``host:port``.
+        hidden: it speaks of somebody who is not synthetic, so that neither message nor answer may be kept.
+    """
+
+    reply: bytes
+    code: str
+    began: float
+    kind: str
+    peer: str
+    found: Keys
+    facts: dict[str, Any]
+    request: bytes
+    hidden: bool = False
+
+
 class Hl7Door:
     """An MLLP listener.
 
@@ -64,7 +86,7 @@ class Hl7Door:
     """
 
     def __init__(self, bench: Bench, state: State, handlers: Mapping[str, Handler]) -> None:
-        """Take handlers by trigger (``ADT^A04``) or message type (``ORU``); another type is answered AR, error 200 or 201."""
+        """Take handlers by trigger (``ADT^A04``) or message type (``ORU``), ``*`` for all; what has none is answered AR 200 or 201."""
         self._bench = bench
         self._state = state
         self._handlers = handlers
@@ -74,8 +96,9 @@ class Hl7Door:
 
     async def start(self) -> Address:
         """Listen on the bench's ``hl7`` port."""
+        hear = self.handler()
         self._server, port = await self._bench.listen(
-            "hl7", lambda host, port: mllp_asyncio.serve(host, port, self.answer, trouble=self._trouble)
+            "hl7", lambda host, port: mllp_asyncio.serve(host, port, hear, trouble=self._trouble)
         )
         return Address(hl7=Endpoint(self._bench.ports.host, port))
 
@@ -84,8 +107,16 @@ class Hl7Door:
         if self._server is not None:
             await self._server.close()
 
+    def handler(self) -> mllp_asyncio.Handler:
+        """Return what answers each message."""
+        return self.answer
+
     def answer(self, raw: bytes, peer: str) -> bytes:
         """Handle one message: everything it causes is durable and in the journal when the answer is returned."""
+        return self.record(self.take(raw, peer))
+
+    def take(self, raw: bytes, peer: str) -> Answered:
+        """Decide about one message and commit what it causes; nothing is in the journal yet."""
         began = time.time()
         now = self._bench.clock.now()
         content = digest(raw)
@@ -96,21 +127,25 @@ class Hl7Door:
             facts["error"] = str(error)
             reply = self._acknowledge(error.about, Reply(error.answer, error=error), content, now)
             kind = error.about.type if error.about else "unreadable"
-            self._record(kind, began, peer, error.answer, {}, facts, raw, reply)
-            return reply
+            return Answered(reply, error.answer, began, kind, peer, {}, facts, raw)
         found = keys.of_message(message)
         if refused := self._refusal(found):
             no = Reply("AE", error=HL7Error(UNKNOWN_KEY, *refused))
             reply = self._acknowledge(message, no, content, now)
             foreign = {"refused": "identifiers that are not synthetic"}
-            self._record(message.type, began, peer, "AE", {}, foreign, b"", b"")
-            return reply
+            return Answered(reply, "AE", began, message.type, peer, {}, foreign, b"", hidden=True)
         application, facility = message.header.heads(3)[0], message.header.heads(4)[0]
         reply, code = self._decide(message, f"{application}|{facility}", content, now, facts)
-        found = keys.merge(found, _answered(reply))
         sender = self._bench.directory.by_application(application)
-        self._record(message.type, began, sender, code, found, facts, raw, reply)
-        return reply
+        return Answered(reply, code, began, message.type, sender, found, facts, raw)
+
+    def record(self, answered: Answered) -> bytes:
+        """Put a decided message into the journal and return the answer that may leave now."""
+        one = answered
+        found = one.found if one.hidden else keys.merge(one.found, _answered(one.reply))
+        shown = b"" if one.hidden else one.reply
+        self._record(one.kind, one.began, one.peer, one.code, found, one.facts, one.request, shown)
+        return one.reply
 
     def _decide(
         self, message: Message, sender: str, content: bytes, now: datetime, facts: dict[str, Any]
@@ -148,7 +183,9 @@ class Hl7Door:
 
     def _handle(self, message: Message, now: datetime) -> Reply:
         code = message.type.partition("^")[0]
-        handler = self._handlers.get(message.type) or self._handlers.get(code)
+        handler = next(
+            (self._handlers[kind] for kind in (message.type, code, "*") if kind in self._handlers), None
+        )
         if handler is None:
             number = UNSUPPORTED_EVENT if code in self._codes else UNSUPPORTED_MESSAGE
             place = "MSH-9.2" if code in self._codes else "MSH-9.1"
@@ -219,9 +256,10 @@ def _answered(reply: bytes) -> Keys:
 class Hl7Sender:
     """Sends HL7 messages over one persistent connection per destination."""
 
-    def __init__(self, bench: Bench) -> None:
-        """Use ``hl7_timeout`` of the settings (seconds, 10 when absent)."""
+    def __init__(self, bench: Bench, facts: Callable[[Send], dict[str, Any]] = lambda _: {}) -> None:
+        """Use ``hl7_timeout`` of the settings (seconds, 10 when absent); ``facts`` adds to what the journal says."""
         self._bench = bench
+        self._facts = facts
         self._clients: dict[Endpoint, mllp_asyncio.Client] = {}
         self._timeout = float(bench.settings.get("hl7_timeout", 10.0))
 
@@ -264,7 +302,7 @@ class Hl7Sender:
             peer=send.to,
             outcome=outcome,
             keys=found,
-            facts=facts,
+            facts=self._facts(send) | facts,
             request=send.body,
             response=reply,
             case=send.case,
@@ -282,8 +320,8 @@ def _decision(reply: bytes) -> tuple[str, Delivery]:
     answer = parse(reply)
     code = answer["MSA-1"]
     if code in {"AA", "CA"}:
-        return code, Delivery(reply)
+        return code, Delivery(reply, code=code)
     if code in {"AE", "AR", "CE", "CR"}:
         why = answer["ERR-8"] or answer["MSA-3"] or answer["ERR-3.2"] or "no reason given"
-        return code, Delivery(reply, f"{code}: {why}")
+        return code, Delivery(reply, f"{code}: {why}", code)
     raise RemoteProtocolError(f"the acknowledgement code MSA-1 is {code!r}, not one of table 0008")

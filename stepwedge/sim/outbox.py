@@ -2,7 +2,8 @@
 
 A message is in the outbox from the transaction that caused it until it was accepted. A lost link, a timeout or a garbled
 answer is followed by the same bytes (same MSH-10) after a pause that doubles from 50 ms to 5 s. A receiver's no (AE, AR, or
-a failure status) parks the message with the reason, visible by asking for ``parked``, and the queue goes on.
+a failure status) parks the message with the reason, visible by asking for ``parked``, and the queue goes on. A system with
+another policy gives its own :class:`Policy`.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ REMEMBERED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a receiver decided: ``reason`` is empty when it took the message; ``reply`` is its answer."""
+    """What a receiver decided: ``reason`` is empty when it took the message; ``reply`` is its answer, ``code`` its MSA-1."""
 
     reply: bytes = b""
     reason: str = ""
+    code: str = ""
 
 
 class Sender(Protocol):
@@ -56,6 +58,29 @@ def trouble_word(trouble: WireError) -> str:
     return next((word for kind, word in words.items() if isinstance(trouble, kind)), "refused")
 
 
+class Policy:
+    """What follows a message that was not taken, and what is to be remembered of a decision."""
+
+    def pause(self, word: str, tries: int) -> float | None:
+        """Return the seconds until the same message is sent again, None to park it.
+
+        ``word`` is what came instead of a yes: MSA-1 (``AE``), another protocol's code, or ``lost timeout garbled refused``.
+        """
+        undecided = word in {"lost", "timeout", "garbled"}
+        return min(FIRST_PAUSE * 2 ** min(tries - 1, 16), LONGEST_PAUSE) if undecided else None
+
+    def choose(self, waiting: int) -> int:
+        """Return which of so many waiting messages goes next; 0 is the oldest."""
+        return 0 * waiting
+
+    def holds(self, to: str) -> bool:
+        """Tell whether what waits for a destination is kept back; ``Outbox.wake`` when that changes."""
+        return not to
+
+    def decided(self, send: Send, delivery: Delivery) -> None:
+        """Make durable what a decision means, before the message leaves the outbox."""
+
+
 @dataclass
 class _Queue:
     """What waits for one destination, and the task that brings it there."""
@@ -71,6 +96,7 @@ class Outbox:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self.policy = Policy()
         self._senders: dict[str, Sender] = {}
         self._queues: dict[str, _Queue] = {}
         self._answers: dict[tuple[str, str], asyncio.Future[Delivery]] = {}
@@ -116,6 +142,11 @@ class Outbox:
             if self._started and queue.task is None:
                 queue.task = asyncio.get_running_loop().create_task(self._deliver(queue))
 
+    def wake(self, to: str) -> None:
+        """Look again whether what waits for a destination may leave."""
+        if (queue := self._queues.get(to)) is not None:
+            queue.wake.set()
+
     async def answer(self, send: Send, within: float = 10.0) -> Delivery:
         """Wait until the receiver has decided about a message.
 
@@ -156,6 +187,12 @@ class Outbox:
             for send, reason in self._bench.store.parked()
         ]
 
+    def forget(self, to: str, control: str) -> None:
+        """Drop a parked message: somebody has taken its place."""
+        for send, _ in self._bench.store.parked():
+            if (send.to, send.control) == (to, control):
+                self._bench.store.delivered(send.place)
+
     def clear(self) -> None:
         """Forget everything on its way out."""
         for queue in self._queues.values():
@@ -169,15 +206,16 @@ class Outbox:
     async def _deliver(self, queue: _Queue) -> None:
         while True:
             await queue.wake.wait()
-            while queue.sends:
-                send = queue.sends[0]
+            while queue.sends and not self.policy.holds(queue.sends[0].to):
+                send = queue.sends[self.policy.choose(len(queue.sends))]
                 delivery = await self._insist(queue, send)
+                if send in queue.sends:  # not cleared meanwhile
+                    self.policy.decided(send, delivery)
+                    queue.sends.remove(send)
                 if delivery.reason:
                     self._bench.store.park(send.place, delivery.reason)
                 else:
                     self._bench.store.delivered(send.place)
-                if queue.sends and queue.sends[0] is send:  # not cleared meanwhile
-                    queue.sends.popleft()
                 self._tell((send.to, send.control), delivery)
             queue.wake.clear()
 
@@ -190,19 +228,24 @@ class Outbox:
             future.set_result(delivery)
 
     async def _insist(self, queue: _Queue, send: Send) -> Delivery:
-        """Try until the receiver decides."""
-        pause = FIRST_PAUSE
+        """Try until the receiver decides, or the policy gives up."""
+        tries = 0
         while True:
+            tries += 1
             try:
                 delivery = await self._senders[send.kind](send)
             except (LinkLost, NoAnswer, RemoteProtocolError) as trouble:
                 queue.trouble = trouble
+                delivery = Delivery(reason=f"{type(trouble).__name__}: {trouble}", code=trouble_word(trouble))
             except Exception as trouble:  # noqa: BLE001 - refused, or our own mistake: it must not stop the queue
-                return Delivery(reason=f"{type(trouble).__name__}: {trouble}")
+                return Delivery(reason=f"{type(trouble).__name__}: {trouble}", code="refused")
             else:
                 queue.trouble = None
+                if not delivery.reason:
+                    return delivery
+            pause = self.policy.pause(delivery.code, tries)
+            if pause is None:
                 return delivery
-            if not queue.sends or queue.sends[0] is not send:
+            if send not in queue.sends:
                 return Delivery(reason="forgotten by a reset")
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)

@@ -85,6 +85,7 @@ def test_every_check_says_what_it_shows():
         "report.received",
         "commitment.result",
         "result",
+        "relay.dead_letter",
     }
     for check in checks():
         assert check.says

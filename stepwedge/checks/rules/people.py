@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.checks.message_view import MessageView
-from stepwedge.checks.rules.sightings import between
+from stepwedge.checks.rules.sightings import between, relayed
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class People:
             if (said := view.get(name)) is not None:
                 values[name] = "" if said == '""' or (name, said) == ("sex", "U") else str(said)
         issuer = view.message["PID-3.4.1"]
-        return Version(patient, values, issuer, between(exchange)[0], exchange.at, merged)
+        # who changes a message on its way says something of its own
+        origin = exchange.actor if "PID" in str(relayed(exchange).get("changed")) else between(exchange)[0]
+        return Version(patient, values, issuer, origin, exchange.at, merged)
 
     def acceptable(self, record: str, source: str, at: float, *, final: bool, follows: bool) -> list[Version]:
         """Return the versions of a record that ``source`` may speak of at a moment, the newest last.

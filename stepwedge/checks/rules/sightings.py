@@ -121,27 +121,36 @@ def once(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
     everything = list(exchanges)
     for exchange in everything:
         if exchange.direction == "out" and exchange.protocol != "act":
-            sent[_identity(exchange, exchange.actor)] += 1
+            sent[_identity(exchange)] += 1
     for exchange in everything:
         if exchange.direction == "in" and exchange.protocol != "act":
-            mine = _identity(exchange, exchange.peer)
+            mine = _identity(exchange)
             if sent[mine]:
                 sent[mine] -= 1
                 continue
         yield exchange
 
 
-def _identity(exchange: Exchange, sender: str) -> tuple[str, ...]:
+def _identity(exchange: Exchange) -> tuple[str, ...]:
     """Return what both observers of one exchange agree on."""
-    if exchange.protocol == "hl7":
-        return ("hl7", exchange.kind, sender, *exchange.keys.get("control", ()))
+    sender, receiver = between(exchange)
+    if (
+        exchange.protocol == "hl7"
+    ):  # the receiver too: a relay hands on what it was given under the same control ID
+        return ("hl7", exchange.kind, sender, receiver, *exchange.keys.get("control", ()))
     keys = (f"{kind}={value}" for kind, values in sorted(exchange.keys.items()) for value in sorted(values))
     return (exchange.protocol, exchange.kind, sender, exchange.outcome, *keys)
 
 
+def relayed(exchange: Exchange) -> dict[str, Any]:
+    """Return what a relay says of a message it handed on: ``for`` whom, ``of`` which control ID, what it ``changed`` why."""
+    told = exchange.facts.get("relay") if exchange.direction == "out" else None
+    return told if isinstance(told, dict) else {}
+
+
 def between(exchange: Exchange) -> tuple[str, str]:
-    """Return who asked and who was asked."""
-    ends = (exchange.actor, exchange.peer)
+    """Return who asked and who was asked; a relayed message is still its sender's, as MSH-3 says."""
+    ends = (str(relayed(exchange).get("for") or exchange.actor), exchange.peer)
     return ends if exchange.direction == "out" else (ends[1], ends[0])
 
 
