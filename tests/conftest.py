@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from stepwedge.model.identifiers import uid
-from stepwedge.sim import phantom
+from stepwedge.sim import phantoms
 from stepwedge.wire import dimse_asyncio, elements, services
 from stepwedge.wire.provider import Failure, Held, Provider, Reply, Retrieval
 
@@ -43,7 +43,7 @@ def ct_image():
 
     def make(number, recipe="ct-chest", **changes):
         return {
-            **phantom.image(phantom.recipe(recipe), number, AT, "tests"),
+            **phantoms.image(phantoms.recipe(recipe), number, AT, "tests"),
             "SpecificCharacterSet": "ISO_IR 100",
             "PatientName": "MÜLLER^Jörg",
             "PatientID": "SW12345678",

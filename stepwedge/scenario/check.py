@@ -132,7 +132,9 @@ class _Walk:
     looks: int = 0
 
     def steps(self) -> None:
-        for planned in self.file.steps():
+        for written in self.file.steps():
+            if (planned := written.played(self.values)) is not written:
+                self.used.add(written.word[1:].partition(".")[0])
             if self._taken(planned):
                 self._step(planned)
 
@@ -217,6 +219,9 @@ class _Walk:
     def _act(self, planned: Planned, here: Location) -> None:
         where = (*here, planned.kind)
         name, _, verb = planned.word.partition(".")
+        if name.startswith("$"):
+            self._say(where, f"an actor, or a name that the variant gives one: {name[1:]}", planned.word)
+            return
         if not (role := self._actor(where, name)):
             self._bind(planned, here, None)
             return

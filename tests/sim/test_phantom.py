@@ -11,7 +11,7 @@ import pytest
 
 from stepwedge import kit
 from stepwedge.errors import BadInput
-from stepwedge.sim import phantom
+from stepwedge.sim import phantoms
 from stepwedge.wire import part10
 from stepwedge.wire.elements import EXPLICIT_LE, encode
 from stepwedge.wire.results import Instance
@@ -21,17 +21,17 @@ NAMES = sorted(path.stem for path in kit.find("fixtures/phantoms").glob("*.yaml"
 
 
 def test_same_seed_same_pixels_and_every_slice_its_own():
-    shape = phantom.recipe("ct-chest")
-    one = phantom.pixels(shape, 1, 7)
-    assert one == phantom.pixels(shape, 1, 7)
+    shape = phantoms.recipe("ct-chest")
+    one = phantoms.pixels(shape, 1, 7)
+    assert one == phantoms.pixels(shape, 1, 7)
     assert len(one) == shape.rows * shape.columns * 2
-    assert len({one, phantom.pixels(shape, 2, 7), phantom.pixels(shape, 1, 8)}) == 3
+    assert len({one, phantoms.pixels(shape, 2, 7), phantoms.pixels(shape, 1, 8)}) == 3
 
 
 def test_pixels_fit_twelve_bits_and_show_the_wedge():
     import numpy as np
 
-    values = np.frombuffer(phantom.pixels(phantom.recipe("ct-chest"), 36, 7), dtype="<u2").astype(int)
+    values = np.frombuffer(phantoms.pixels(phantoms.recipe("ct-chest"), 36, 7), dtype="<u2").astype(int)
     assert values.max() < 1 << 12
     units = values + phantom.RESCALE_INTERCEPT
     for step in (*phantom.WEDGE, phantom.AIR, phantom.WATER):
@@ -39,11 +39,11 @@ def test_pixels_fit_twelve_bits_and_show_the_wedge():
 
 
 def test_altered_changes_one_bit():
-    original = phantom.pixels(phantom.recipe("ct-head"), 1)
-    changed = phantom.altered(original)
+    original = phantoms.pixels(phantoms.recipe("ct-head"), 1)
+    changed = phantoms.altered(original)
     assert len(changed) == len(original)
     assert sum((a ^ b).bit_count() for a, b in zip(original, changed, strict=True)) == 1
-    assert phantom.pixel_hash(changed) != phantom.pixel_hash(original)
+    assert phantoms.pixel_hash(changed) != phantoms.pixel_hash(original)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,6 @@ def test_pydicom_reads_the_file_and_its_pixels(tmp_path, ct_file):
     dataset = pydicom.dcmread(tmp_path / "a.dcm")
     assert dataset.PatientName == "MÜLLER^Jörg"
     assert dataset.pixel_array.shape == (128, 128)
-    assert phantom.pixel_hash(dataset.PixelData) == phantom.pixel_hash(
-        phantom.pixels(phantom.recipe("ct-chest"), 1, "tests")
+    assert phantoms.pixel_hash(dataset.PixelData) == phantoms.pixel_hash(
+        phantoms.pixels(phantoms.recipe("ct-chest"), 1, "tests")
     )
