@@ -65,7 +65,7 @@ def short_list(_: Callable[..., Any], references: list[Elements]) -> list[Elemen
 
 
 @quirk(
-    "img.colour_decode",
+    "modality.planes_swapped",
     defect="DEF-113",
     severity="S2",
     overrides=ModalityHabits.image,
@@ -81,7 +81,7 @@ def planes_swapped(_: Callable[..., Elements], elements: Elements) -> Elements:
 
 
 @quirk(
-    "img.frame_addressing",
+    "modality.last_frame",
     defect="DEF-121",
     severity="S2",
     overrides=ModalityHabits.image,
@@ -100,7 +100,7 @@ def last_frame_lost(_: Callable[..., Elements], elements: Elements) -> Elements:
 
 
 @quirk(
-    "outage.buffer_lost",
+    "modality.deletes_uncommitted",
     defect="DEF-231",
     severity="S1",
     overrides=ModalityHabits.may_delete,
