@@ -39,7 +39,7 @@ ARCHIVED = (
 
 @pytest.fixture
 def ct_image():
-    """Make one complete CT image as Elements: ``ct_image(number, recipe=..., **changes)``; one number, one instance."""
+    """Make one complete image as Elements: ``ct_image(number, recipe=..., **changes)``; one number, one instance."""
 
     def make(number, recipe="ct-chest", **changes):
         return {
@@ -53,8 +53,11 @@ def ct_image():
             "StudyInstanceUID": uid("tests", "study"),
             "SeriesInstanceUID": uid("tests", "series"),
             "SOPInstanceUID": uid("tests", "instance", number),
-            "FrameOfReferenceUID": uid("tests", "frame"),
-            "PositionReferenceIndicator": "",
+            **(
+                {"FrameOfReferenceUID": uid("tests", "frame"), "PositionReferenceIndicator": ""}
+                if phantoms.IODS[phantoms.recipe(recipe).iod].framed
+                else {}
+            ),
             "StudyDate": "20261124",
             "StudyTime": "093000",
             "SeriesDate": "20261124",

@@ -182,6 +182,8 @@ class Acts:
     async def store_images(self, args: Args, case: Case) -> Args:
         """Send images to the archive (RAD-8); a refused one stays on the disk and is counted, not hidden."""
         pictures = self._scanner.chosen(args["images"])
+        if gone := [one.sop for one in pictures if one.status == "deleted"]:
+            raise BadInput("store_images: images", "images still on this scanner's disk", gone[0])
         if (alter := args.get("alter")) not in {None, "", "pixels"}:
             raise BadInput("store_images: alter", "pixels", repr(alter))
         objects = [(one, self._data(one, altered=alter == "pixels")) for one in pictures]
@@ -264,7 +266,8 @@ class Acts:
             mint = self._scanner.mint(case.id, case.seed)
             uid = mint.uid("transaction")
             extra = [
-                (phantoms.CT_IMAGE_STORAGE, mint.uid("never sent")) for _ in range(int(args.get("extra") or 0))
+                (phantoms.CT_IMAGE_STORAGE, mint.uid("never sent"))
+                for _ in range(int(args.get("extra") or 0))
             ]
             references = [*((one.sop_class, one.sop) for one in pictures), *extra]
             self._scanner.transactions[uid] = Transaction(uid, tuple(sop for _, sop in references))

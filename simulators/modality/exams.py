@@ -45,7 +45,10 @@ class Exams:
 
     async def start_exam(self, args: Args, case: Case) -> Args:
         """Begin a performed procedure step for one worklist entry, or for several as a group (RAD-6)."""
-        chosen = [(args["entry"], int(args.get("step") or 0)), *((entry, 0) for entry in args.get("group") or ())]
+        chosen = [
+            (args["entry"], int(args.get("step") or 0)),
+            *((entry, 0) for entry in args.get("group") or ()),
+        ]
         with self._bench.change(self._scanner):
             mint = self._scanner.mint(case.id, case.seed)
             uid, own_study = mint.uid("mpps"), mint.uid("study")

@@ -51,7 +51,12 @@ Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
 Reference = Annotated[str, Field(pattern=REFERENCE)]
 Condition = Annotated[str, Field(pattern=CONDITION)]
-Word = Annotated[str, Field(pattern=WORD, description="actor.word, $name.word where each variant names the actor, or flow.name")]
+Word = Annotated[
+    str,
+    Field(
+        pattern=WORD, description="actor.word, $name.word where each variant names the actor, or flow.name"
+    ),
+]
 CheckName = Annotated[str, Field(pattern=CHECK, description="What is looked at, such as worklist.entry")]
 
 

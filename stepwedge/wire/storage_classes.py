@@ -56,7 +56,11 @@ def storage_classes() -> tuple[str, ...]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     known = {
-        uid: (bool(retired) or uid.startswith(_INDUSTRY), uid.startswith(_THERAPY), not any(x in name for x in _COMMON))
+        uid: (
+            bool(retired) or uid.startswith(_INDUSTRY),
+            uid.startswith(_THERAPY),
+            not any(x in name for x in _COMMON),
+        )
         for uid, (name, kind, _, retired, *_) in module.UID_dictionary.items()
         if kind == "SOP Class"
         and uid.startswith(_ROOT)

@@ -20,7 +20,11 @@ _RGB: Final = (
 
 
 def _still(_: Recipe, __: int, ___: datetime) -> dict[str, Any]:
-    return {"ImageType": "ORIGINAL\\PRIMARY\\ABDOMINAL\\0011", "PatientOrientation": "", "LossyImageCompression": "00"}
+    return {
+        "ImageType": "ORIGINAL\\PRIMARY\\ABDOMINAL\\0011",
+        "PatientOrientation": "",
+        "LossyImageCompression": "00",
+    }
 
 
 def _run(shape: Recipe, number: int, at: datetime) -> dict[str, Any]:

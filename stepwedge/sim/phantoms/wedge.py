@@ -36,7 +36,8 @@ def materials(rows: int, columns: int, turn: int) -> np.ndarray:
     along = -x * np.sin(angle) + y * np.cos(angle)
     step = np.clip(((along + _HALF_LENGTH) * STEPS).astype(np.int32), 0, STEPS - 1)
     inside = (np.abs(across) < _HALF_WIDTH) & (np.abs(along) < _HALF_LENGTH)
-    return np.where(inside, step + 2, np.where(x**2 + y**2 < _BODY**2, 1, 0))
+    seen: np.ndarray = np.where(inside, step + 2, np.where(x**2 + y**2 < _BODY**2, 1, 0))
+    return seen
 
 
 def grey(seen: np.ndarray, values: Sequence[int], noise: int, *parts: object) -> np.ndarray:
