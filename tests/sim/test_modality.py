@@ -348,7 +348,8 @@ def test_a_group_names_every_scheduled_step_in_mpps_and_images(tmp_path):
             mpps = await act(host, "ct", "start_exam", entry=first, group=[second])
             created = next(e for e in host.journal.after(0) if e.kind == "N-CREATE" and e.actor == "ris")
             wanted = [
-                one["ScheduledProcedureStepSequence"][0]["ScheduledProcedureStepID"] for one in (first, second)
+                one["ScheduledProcedureStepSequence"][0]["ScheduledProcedureStepID"]
+                for one in (first, second)
             ]
             named = created.facts["identifier"]["ScheduledStepAttributesSequence"]
             assert [item["ScheduledProcedureStepID"] for item in named] == wanted
@@ -394,10 +395,11 @@ def test_images_are_deleted_when_the_archive_answers_for_them_and_not_before(tmp
 
 def test_every_reason_of_cid_9300_and_no_other():
     from pydicom.sr.codedict import codes
-
     from stepwedge_simulators.modality.reasons import REASONS, reason_of
 
-    known = {one.value: one.meaning for one in codes.CID9300.concepts.values() if one.scheme_designator == "DCM"}
+    known = {
+        one.value: one.meaning for one in codes.CID9300.concepts.values() if one.scheme_designator == "DCM"
+    }
     assert known == REASONS
     for code, meaning in REASONS.items():
         assert reason_of(code) == reason_of(f"{code}^{meaning}^DCM") == f"{code}^{meaning}^DCM"

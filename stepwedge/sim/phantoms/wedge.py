@@ -45,7 +45,7 @@ def grey(seen: np.ndarray, values: Sequence[int], noise: int, *parts: object) ->
     import numpy as np
 
     source = np.random.default_rng(int(digits(15, "phantom", *parts)))
-    plane = np.array(values, dtype=np.int32)[seen]
+    plane: np.ndarray = np.array(values, dtype=np.int32)[seen]
     return plane + source.integers(-noise, noise, size=plane.shape, endpoint=True)
 
 
