@@ -154,6 +154,9 @@ def explain(
 @command()
 def prove(
     paths: Paths = None,
+    lab: Annotated[
+        Path | None, typer.Option("--lab", help="Lab file. Default: the simulated department, every device.")
+    ] = None,
     quirk: Annotated[
         list[str] | None, typer.Option("--quirk", help="Only this quirk; repeatable. All when absent.")
     ] = None,
@@ -180,6 +183,7 @@ def prove(
         paths or (),
         quirk or (),
         workers,
+        lab=lab,
         clean=clean,
         seed=seed,
         patience=patience,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from stepwedge.model.identifiers import uid
-from stepwedge.sim import phantom
+from stepwedge.sim import phantoms
 from stepwedge.wire import dimse_asyncio, elements, services
 from stepwedge.wire.provider import Failure, Held, Provider, Reply, Retrieval
 
@@ -39,11 +39,11 @@ ARCHIVED = (
 
 @pytest.fixture
 def ct_image():
-    """Make one complete CT image as Elements: ``ct_image(number, recipe=..., **changes)``; one number, one instance."""
+    """Make one complete image as Elements: ``ct_image(number, recipe=..., **changes)``; one number, one instance."""
 
     def make(number, recipe="ct-chest", **changes):
         return {
-            **phantom.image(phantom.recipe(recipe), number, AT, "tests"),
+            **phantoms.image(phantoms.recipe(recipe), number, AT, "tests"),
             "SpecificCharacterSet": "ISO_IR 100",
             "PatientName": "MÜLLER^Jörg",
             "PatientID": "SW12345678",
@@ -53,8 +53,11 @@ def ct_image():
             "StudyInstanceUID": uid("tests", "study"),
             "SeriesInstanceUID": uid("tests", "series"),
             "SOPInstanceUID": uid("tests", "instance", number),
-            "FrameOfReferenceUID": uid("tests", "frame"),
-            "PositionReferenceIndicator": "",
+            **(
+                {"FrameOfReferenceUID": uid("tests", "frame"), "PositionReferenceIndicator": ""}
+                if phantoms.IODS[phantoms.recipe(recipe).iod].framed
+                else {}
+            ),
             "StudyDate": "20261124",
             "StudyTime": "093000",
             "SeriesDate": "20261124",

@@ -62,6 +62,7 @@ DEFAULT: Final = (
     Route("procedures in 2.3.1", "ris", ("ORM",), {"ZDS-1": "*"}, to=("pacs",), optional=True),
     Route("status in 2.3.1", "ris", ("ORM",), {"ZDS-1": ""}, to=("ehr",), optional=True),
     Route("status", "ris", ("OMG",), to=("ehr",), optional=True),
+    Route("appointments", "ris", ("SIU",), to=("ehr",), optional=True),
     Route("reports", "ris", ("ORU",), to=("ehr",), optional=True),
     Route("reports dictated", "reader", ("ORU",), to=("ris",), reply="destination", optional=True),
 )

@@ -1,4 +1,4 @@
-"""The acquisition modality, here a CT scanner: worklist, performed procedure step, images, storage commitment."""
+"""The acquisition modality, one of ten kinds: worklist, performed procedure step, images, storage commitment."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from stepwedge.sim.simulator import Simulator
 
 from .acts import Acts
 from .dimse import ACCEPTS, Console
+from .exams import Exams
 from .habits import ModalityHabits
 from .quirks import QUIRKS
 from .settings import Settings
@@ -24,13 +25,14 @@ __all__ = ["QUIRKS", "build"]
 def build(bench: Bench) -> Simulator:
     """Return a scanner standing on ``bench``."""
     settings = Settings.read(bench.settings)
-    scanner = bench.restore(Scanner(bench.seed, bench.name, bench.ae_title, bench.adopt(ModalityHabits())))
+    habits = bench.adopt(ModalityHabits())
+    scanner = bench.restore(Scanner(bench.seed, bench.name, bench.ae_title, habits, settings.modality))
     console = Console(bench, scanner)
     return Simulator(
         bench,
         scanner,
         doors=[DimseDoor(bench, console, ACCEPTS)],
-        acts=Acts(bench, scanner, console, settings).words(),
+        acts=Acts(bench, scanner, console, settings).words() | Exams(bench, scanner, settings).words(),
         asks={
             "exam": lambda args: pack(scanner.exams.get(args["uid"])),
             "disk": lambda _: pack(list(scanner.pictures.values())),

@@ -1,4 +1,4 @@
-"""What the scanner does when told: worklist, exam, images, storage, commitment."""
+"""What the scanner does when told: worklist, images, storage, commitment; exams are in :mod:`.exams`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import BadInput, LocalProtocolError, Refused
-from stepwedge.sim import phantom
+from stepwedge.sim import phantoms
 from stepwedge.sim.dimse import calling
 from stepwedge.sim.files import Files, name_of
 from stepwedge.sim.web import Web
 from stepwedge.wire import dicomjson, multipart, part10
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode, tag_of
 from stepwedge.wire.results import Instance
-from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, MPPS, WORKLIST
+from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, WORKLIST
 
+from .settings import USUAL
 from .state import STEP, Exam, Picture, Shelf, Transaction, image_header
 
 if TYPE_CHECKING:
@@ -77,10 +78,10 @@ RETURN_KEYS: Elements = {
 }
 
 
-def worklist_query(keys: Mapping[str, Any], station: str, today: str) -> Elements:
+def worklist_query(keys: Mapping[str, Any], station: str, today: str, modality: str = "CT") -> Elements:
     """Return the C-FIND identifier: with keys the patient based query, without the broad query (RAD-5, 4.5.4.1)."""
     given = dict(keys) or {
-        "Modality": "CT",
+        "Modality": modality,
         "ScheduledStationAETitle": station,
         "ScheduledProcedureStepStartDate": today,
     }
@@ -108,17 +109,17 @@ class Acts:
         """Return the words by name."""
         return {
             "fetch_worklist": self.fetch_worklist,
-            "start_exam": self.start_exam,
             "acquire": self.acquire,
             "store_images": self.store_images,
             "commit": self.commit,
-            "complete_exam": self.complete_exam,
-            "discontinue_exam": self.discontinue_exam,
+            "delete_images": self.delete_images,
         }
 
     async def fetch_worklist(self, args: Args, case: Case) -> Args:
         """Ask the RIS and keep the answers on the console (RAD-5)."""
-        query = worklist_query(args, self._bench.ae_title, f"{self._bench.clock.now():%Y%m%d}")
+        query = worklist_query(
+            args, self._bench.ae_title, f"{self._bench.clock.now():%Y%m%d}", self._settings.modality
+        )
         async with calling(
             self._bench, self._settings.worklist, [WORKLIST], door="worklist", case=case.id
         ) as association:
@@ -131,45 +132,23 @@ class Acts:
             self._scanner.shelves[key] = Shelf(tuple(entries))
         return {"entries": entries, "count": len(entries)} | ({"entry": entries[0]} if entries else {})
 
-    async def start_exam(self, args: Args, case: Case) -> Args:
-        """Begin a performed procedure step at its manager (RAD-6)."""
-        with self._bench.change(self._scanner):
-            mint = self._scanner.mint(case.id, case.seed)
-            uid, own_study = mint.uid("mpps"), mint.uid("study")
-        now = self._bench.clock.now()
-        exam = self._scanner.start(args["entry"], int(args.get("step") or 0), uid, own_study, now)
-        async with calling(
-            self._bench, self._settings.worklist, [MPPS], door="worklist", case=case.id
-        ) as association:
-            result = await association.create(MPPS, uid, exam.sent)
-        if result.category not in {"success", "warning"}:
-            raise Refused(f"the exam was not accepted: N-CREATE {result.status:04X} {result.comment}".strip())
-        with self._bench.change(self._scanner):
-            self._scanner.exams[uid] = exam
-        return {
-            "uid": uid,
-            "study": exam.study,
-            "accession": exam.accession,
-            "patient": exam.patient,
-            "station": self._bench.ae_title,
-            "entry": exam.entry,
-        }
-
     async def acquire(self, args: Args, case: Case) -> Args:
         """Make a series of phantom images and keep it on the disk."""
         exam = self._scanner.exam(args["mpps"])
         count = int(args.get("images") or 3)
-        shape = phantom.recipe(args.get("recipe") or self._protocol(exam))
+        shape = phantoms.recipe(args.get("recipe") or self._protocol(exam))
+        framed = phantoms.IODS[shape.iod].framed
         seed = self._bench.seed if case.seed is None else case.seed
         earlier = {one.series for one in self._scanner.pictures.values() if one.study == exam.study}
         with self._bench.change(self._scanner):
             mint = self._scanner.mint(case.id, case.seed)
             series, frame = mint.uid("series"), mint.uid("frame")
-            repeated = image_header(exam, self._bench.name, series, len(earlier) + 1, frame)
+            repeated = image_header(exam, self._bench.name, series, len(earlier) + 1, frame if framed else "")
             pictures = []
             for number in range(1, count + 1):
-                image = phantom.image(shape, number, self._bench.clock.now(), seed, series)
+                image = phantoms.image(shape, number, self._bench.clock.now(), seed, series)
                 elements = image | repeated | {"SOPInstanceUID": mint.uid("instance")}
+                elements = self._scanner.habits.image(elements)
                 data = encode(elements, explicit=True)
                 picture = Picture(
                     elements["SOPInstanceUID"],
@@ -178,7 +157,7 @@ class Acts:
                     exam.study,
                     exam.uid,
                     number,
-                    phantom.pixel_hash(elements["PixelData"]),
+                    phantoms.pixel_hash(image["PixelData"]),
                     name_of(data),
                 )
                 self._disk.keep(picture.file, data)
@@ -196,15 +175,16 @@ class Acts:
         }
 
     def _protocol(self, exam: Exam) -> str:
-        """Return the phantom of the scheduled protocol."""
+        """Return the phantom of the scheduled protocol, or the usual one of this scanner."""
         codes = [item.get("CodeValue", "") for item in exam.sent["PerformedProtocolCodeSequence"] or []]
-        return next(
-            (self._settings.protocols[code] for code in codes if code in self._settings.protocols), "ct-chest"
-        )
+        book = self._settings.protocols
+        return next((book[code] for code in codes if code in book), USUAL[self._settings.modality])
 
     async def store_images(self, args: Args, case: Case) -> Args:
         """Send images to the archive (RAD-8); a refused one stays on the disk and is counted, not hidden."""
         pictures = self._scanner.chosen(args["images"])
+        if gone := [one.sop for one in pictures if one.status == "deleted"]:
+            raise BadInput("store_images: images", "images still on this scanner's disk", gone[0])
         if (alter := args.get("alter")) not in {None, "", "pixels"}:
             raise BadInput("store_images: alter", "pixels", repr(alter))
         objects = [(one, self._data(one, altered=alter == "pixels")) for one in pictures]
@@ -226,7 +206,7 @@ class Acts:
         if not altered:
             return data
         elements = decode(data, explicit=True)
-        return encode(elements | {"PixelData": phantom.altered(elements["PixelData"])}, explicit=True)
+        return encode(elements | {"PixelData": phantoms.altered(elements["PixelData"])}, explicit=True)
 
     async def _c_store(self, objects: list[tuple[Picture, bytes]], case: Case) -> list[Args]:
         classes = dict.fromkeys(picture.sop_class for picture, _ in objects)
@@ -287,7 +267,8 @@ class Acts:
             mint = self._scanner.mint(case.id, case.seed)
             uid = mint.uid("transaction")
             extra = [
-                (phantom.CT_IMAGE_STORAGE, mint.uid("never sent")) for _ in range(int(args.get("extra") or 0))
+                (phantoms.CT_IMAGE_STORAGE, mint.uid("never sent"))
+                for _ in range(int(args.get("extra") or 0))
             ]
             references = [*((one.sop_class, one.sop) for one in pictures), *extra]
             self._scanner.transactions[uid] = Transaction(uid, tuple(sop for _, sop in references))
@@ -314,6 +295,20 @@ class Acts:
             "arrived": done.arrived,
         }
 
+    async def delete_images(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the signature of a word
+        """Free the disk of images that the archive has committed itself to; every other one is kept (RAD-10)."""
+        pictures = self._scanner.chosen(args["images"])
+        gone = [one for one in pictures if self._scanner.habits.may_delete(one.status)]
+        with self._bench.change(self._scanner):
+            for one in gone:
+                self._scanner.pictures[one.sop] = replace(one, status="deleted")
+        shared = {one.file for one in self._scanner.pictures.values() if one.status != "deleted"}
+        for one in gone:
+            if one.file not in shared:
+                self._disk.remove(one.file)
+        kept = [one.sop for one in pictures if one not in gone]
+        return {"deleted": len(gone), "kept": len(kept), "left": kept}
+
     async def _hear(self, association: Association, transaction: str) -> None:
         """Keep the association until the result has come, on it or, as an archive may prefer, on a new one (PS3.4 J.3.3)."""
         here = asyncio.ensure_future(association.next_event(self._settings.commitment))
@@ -324,30 +319,3 @@ class Acts:
         for task in (here, there):
             task.cancel()
         await asyncio.gather(here, there, return_exceptions=True)
-
-    async def complete_exam(self, args: Args, case: Case) -> Args:
-        """End a performed procedure step with everything that was acquired (RAD-7)."""
-        self._scanner.chosen(args["images"])
-        return await self._finish(args, case, "complete", "")
-
-    async def discontinue_exam(self, args: Args, case: Case) -> Args:
-        """Break a performed procedure step off, with the reason (CID 9300)."""
-        reason = args.get("reason") or "110513^Discontinued for unspecified reason^DCM"
-        return await self._finish(args, case, "discontinue", reason)
-
-    async def _finish(self, args: Args, case: Case, event: str, reason: str) -> Args:
-        exam = self._scanner.exam(args["mpps"])
-        with self._bench.change(self._scanner):
-            spare = self._scanner.mint(case.id, case.seed).uid("series")
-        status, attributes = self._scanner.finished(exam, event, self._bench.clock.now(), spare, reason)
-        async with calling(
-            self._bench, self._settings.worklist, [MPPS], door="worklist", case=case.id
-        ) as association:
-            result = await association.set(MPPS, exam.uid, attributes)
-        if result.category not in {"success", "warning"}:
-            raise Refused(
-                f"the end of the exam was not accepted: N-SET {result.status:04X} {result.comment}".strip()
-            )
-        with self._bench.change(self._scanner):
-            self._scanner.exams[exam.uid] = replace(exam, status=status)
-        return {"status": status, "uid": exam.uid}

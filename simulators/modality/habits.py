@@ -25,3 +25,11 @@ class ModalityHabits:
     def performed(self, references: list[Elements]) -> list[Elements]:
         """Return the images that the completed step lists: all that were acquired."""
         return references
+
+    def image(self, elements: Elements) -> Elements:
+        """Return the image that is kept and sent: as it was acquired, every frame and colour of it."""
+        return elements
+
+    def may_delete(self, status: str) -> bool:
+        """Free the disk only of what the archive has committed itself to (PS3.4 annex J)."""
+        return status == "committed"

@@ -64,4 +64,51 @@ def short_list(_: Callable[..., Any], references: list[Elements]) -> list[Elemen
     return references[:-1]
 
 
+@quirk(
+    "modality.planes_swapped",
+    defect="DEF-113",
+    severity="S2",
+    overrides=ModalityHabits.image,
+    notices="blood flows the wrong way: red and blue have changed places",
+)
+def planes_swapped(_: Callable[..., Elements], elements: Elements) -> Elements:
+    """Swap the red and the blue plane of colour images; seen as a pixel hash unlike the acquired one's."""
+    if elements["PhotometricInterpretation"] != "RGB":
+        return elements
+    data = bytearray(elements["PixelData"])
+    data[0::3], data[2::3] = data[2::3], data[0::3]
+    return elements | {"PixelData": bytes(data)}
+
+
+@quirk(
+    "modality.last_frame",
+    defect="DEF-121",
+    severity="S2",
+    overrides=ModalityHabits.image,
+    notices="the run ends one frame early",
+)
+def last_frame_lost(_: Callable[..., Elements], elements: Elements) -> Elements:
+    """Count frames from 0 and leave the last one out; seen as one frame less, and as another pixel hash."""
+    frames = int(elements.get("NumberOfFrames") or 1)
+    if frames == 1:
+        return elements
+    data = elements["PixelData"]
+    return elements | {
+        "NumberOfFrames": str(frames - 1),
+        "PixelData": data[: len(data) // frames * (frames - 1)],
+    }
+
+
+@quirk(
+    "modality.deletes_uncommitted",
+    defect="DEF-231",
+    severity="S1",
+    overrides=ModalityHabits.may_delete,
+    notices="the scanner has freed its disk, and the archive does not have the images",
+)
+def deletes_uncommitted(_: Callable[..., bool], _status: str) -> bool:
+    """Free the disk of whatever is there; seen as images deleted before any commitment."""
+    return True
+
+
 QUIRKS = collect(globals())

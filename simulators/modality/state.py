@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Elements = dict[str, Any]
 MPPS_CLASS = "1.2.840.10008.3.1.2.3.3"
 STEP = "ScheduledProcedureStepSequence"
+Chosen = tuple[Elements, int]
+"""A worklist entry, and which of its scheduled steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Exam:
     requests: tuple[Elements, ...]
     entry: Elements
     sent: Elements
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Picture:
 
     Attributes:
         pixels: SHA-256 of the pixel data; ``file`` is the name of the data set, explicit little endian.
-        status: ``acquired``, ``stored``, ``refused`` or ``committed``.
+        status: ``acquired``, ``stored``, ``refused``, ``committed`` or ``deleted``.
     """
 
     sop: str
@@ -81,9 +84,12 @@ class Shelf:
 class Scanner(State):
     """The tables of the scanner, and what changes them."""
 
-    def __init__(self, seed: int, name: str, ae_title: str, habits: ModalityHabits) -> None:
+    def __init__(
+        self, seed: int, name: str, ae_title: str, habits: ModalityHabits, modality: str = "CT"
+    ) -> None:
         super().__init__(seed, name)
         self.ae_title = ae_title
+        self.modality = modality
         self.habits = habits
         self.shelves = self.table("shelves", Shelf)
         self.exams = self.table("exams", Exam)
@@ -92,54 +98,40 @@ class Scanner(State):
         self.pictures.index("exam", lambda picture: [picture.exam])
         self.transactions = self.table("transactions", Transaction)
 
-    def start(self, entry: Elements, step: int, uid: str, own_study: str, now: datetime) -> Exam:
-        """Begin the exam of a worklist entry (RAD-6); nothing is kept until the MPPS manager has taken it."""
-        steps = entry.get(STEP) or []
-        if not 0 <= step < len(steps):
-            raise BadInput("start_exam: step", f"a number below {len(steps)}", str(step))
-        scheduled = steps[step]
+    def start(self, chosen: list[Chosen], uid: str, own_study: str, now: datetime) -> Exam:
+        """Begin the exam of one or several worklist entries (RAD-6); nothing is kept until the MPPS manager has taken it.
+
+        The first entry says who the patient is and which study the images go into.
+        """
+        entry, step = chosen[0]
         study = self.habits.study(str(entry.get("StudyInstanceUID", "")), own_study)
         earlier = [item for exam in self.exams.by("study", study) for item in exam.requests]
-        requests = self.habits.request_attributes([_request(entry, scheduled)], earlier)
+        picked = [(each, each[STEP][place]) for each, place in chosen]
+        asked = [item for each, scheduled in picked if (item := _request(each, scheduled))]
         return Exam(
             uid,
             study,
             str(entry.get("AccessionNumber", "")),
             str(entry.get("PatientID", "")),
             "IN PROGRESS",
-            tuple(requests),
+            tuple(self.habits.request_attributes(asked, earlier)),
             entry,
-            self._created(entry, scheduled, study, uid, now),
+            self._created(picked, study, uid, now),
+            step,
         )
 
-    def _created(self, entry: Elements, scheduled: Elements, study: str, uid: str, now: datetime) -> Elements:
+    def _created(
+        self, picked: list[tuple[Elements, Elements]], study: str, uid: str, now: datetime
+    ) -> Elements:
         """Return the attributes of N-CREATE (PS3.4 table F.7.2-1, types 1 and 2 complete)."""
+        entry, scheduled = picked[0]
         return {
             **(
                 {"SpecificCharacterSet": entry["SpecificCharacterSet"]}
                 if entry.get("SpecificCharacterSet")
                 else {}
             ),
-            "ScheduledStepAttributesSequence": [
-                {
-                    "StudyInstanceUID": study,
-                    "ReferencedStudySequence": entry.get("ReferencedStudySequence", []),
-                    "AccessionNumber": entry.get("AccessionNumber", ""),
-                    "PlacerOrderNumberImagingServiceRequest": entry.get(
-                        "PlacerOrderNumberImagingServiceRequest", ""
-                    ),
-                    "FillerOrderNumberImagingServiceRequest": entry.get(
-                        "FillerOrderNumberImagingServiceRequest", ""
-                    ),
-                    "RequestedProcedureID": entry.get("RequestedProcedureID", ""),
-                    "RequestedProcedureDescription": entry.get("RequestedProcedureDescription", ""),
-                    "ScheduledProcedureStepID": scheduled.get("ScheduledProcedureStepID", ""),
-                    "ScheduledProcedureStepDescription": scheduled.get(
-                        "ScheduledProcedureStepDescription", ""
-                    ),
-                    "ScheduledProtocolCodeSequence": scheduled.get("ScheduledProtocolCodeSequence", []),
-                }
-            ],
+            "ScheduledStepAttributesSequence": [_scheduled(each, one, study) for each, one in picked],
             **patient_module(entry),
             "ReferencedPatientSequence": [],
             "PerformedProcedureStepID": f"P{uid[-8:]}",
@@ -154,7 +146,7 @@ class Scanner(State):
             "ProcedureCodeSequence": entry.get("RequestedProcedureCodeSequence", []),
             "PerformedProcedureStepEndDate": "",
             "PerformedProcedureStepEndTime": "",
-            "Modality": scheduled.get("Modality") or "CT",
+            "Modality": self.modality,
             "StudyID": entry.get("RequestedProcedureID", ""),
             "PerformedProtocolCodeSequence": scheduled.get("ScheduledProtocolCodeSequence", []),
             "PerformedSeriesSequence": [],
@@ -181,7 +173,7 @@ class Scanner(State):
     def _series(self, exam: Exam, spare: str) -> list[Elements]:
         """Return the Performed Series Sequence (PS3.3 C.4.15)."""
         pictures = self.pictures.by("exam", exam.uid)
-        protocol = str(exam.sent["PerformedProcedureStepDescription"]) or "CT"
+        protocol = str(exam.sent["PerformedProcedureStepDescription"]) or self.modality
         return [
             {
                 "PerformingPhysicianName": "",
@@ -219,7 +211,7 @@ class Scanner(State):
 
 
 def image_header(exam: Exam, scanner: str, series: str, series_number: int, frame: str) -> Elements:
-    """Return what every image of a series repeats: patient, study, series, frame of reference, equipment.
+    """Return what every image of a series repeats: patient, study, series, equipment; ``frame`` if they have one.
 
     PS3.3 table A.3-1; what must come from the worklist and from the performed step, RAD TF-2 appendix A.
     """
@@ -240,9 +232,8 @@ def image_header(exam: Exam, scanner: str, series: str, series_number: int, fram
         "SeriesNumber": str(series_number),
         "SeriesDate": date,
         "SeriesTime": time,
-        "FrameOfReferenceUID": frame,
-        "PositionReferenceIndicator": "",
-        "RequestAttributesSequence": list(exam.requests),
+        **({"FrameOfReferenceUID": frame, "PositionReferenceIndicator": ""} if frame else {}),
+        **({"RequestAttributesSequence": list(exam.requests)} if exam.requests else {}),
         "ReferencedPerformedProcedureStepSequence": [
             {"ReferencedSOPClassUID": MPPS_CLASS, "ReferencedSOPInstanceUID": exam.uid}
         ],
@@ -251,7 +242,7 @@ def image_header(exam: Exam, scanner: str, series: str, series_number: int, fram
         "PerformedProcedureStepStartTime": time,
         "PerformedProcedureStepDescription": sent["PerformedProcedureStepDescription"],
         "Manufacturer": "Stepwedge",
-        "ManufacturerModelName": "Simulated CT",
+        "ManufacturerModelName": f"Simulated {sent['Modality']}",
         "DeviceSerialNumber": "SW-0001",
         "SoftwareVersions": "0.1.0",
         "StationName": scanner.upper()[:16],
@@ -272,6 +263,22 @@ def _visit(entry: Elements) -> Elements:
     """Return the visit of a worklist entry (PS3.3 C.7.2.2, Patient Study Module)."""
     keys = ("AdmissionID", "IssuerOfAdmissionIDSequence") if entry.get("AdmissionID") else ()
     return {key: entry[key] for key in keys if entry.get(key)}
+
+
+def _scheduled(entry: Elements, scheduled: Elements, study: str) -> Elements:
+    """Return one item of the Scheduled Step Attributes Sequence (PS3.4 table F.7.2-1)."""
+    return {
+        "StudyInstanceUID": study,
+        "ReferencedStudySequence": entry.get("ReferencedStudySequence", []),
+        "AccessionNumber": entry.get("AccessionNumber", ""),
+        "PlacerOrderNumberImagingServiceRequest": entry.get("PlacerOrderNumberImagingServiceRequest", ""),
+        "FillerOrderNumberImagingServiceRequest": entry.get("FillerOrderNumberImagingServiceRequest", ""),
+        "RequestedProcedureID": entry.get("RequestedProcedureID", ""),
+        "RequestedProcedureDescription": entry.get("RequestedProcedureDescription", ""),
+        "ScheduledProcedureStepID": scheduled.get("ScheduledProcedureStepID", ""),
+        "ScheduledProcedureStepDescription": scheduled.get("ScheduledProcedureStepDescription", ""),
+        "ScheduledProtocolCodeSequence": scheduled.get("ScheduledProtocolCodeSequence", []),
+    }
 
 
 def _request(entry: Elements, scheduled: Elements) -> Elements:

@@ -250,7 +250,7 @@ def change_joins(_: Callable[[str], bool], patient: str) -> bool:
 
 @quirk(
     "siu.lost",
-    defect="DEF-SCH-01",
+    defect="not listed",
     severity="S2",
     overrides=RisHabits.notifies,
     notices="the ward never hears when the exam is, or that it moved (no SIU at the EHR)",

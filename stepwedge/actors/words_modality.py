@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from stepwedge.actors.words import Parameter, Word, define
 
+EXAM = {
+    "uid": "MPPS SOP Instance UID",
+    "study": "Study Instance UID",
+    "accession": "accession number",
+    "patient": "patient ID",
+    "station": "AE title of the scanner",
+    "filled": "keys that a lenient scanner had to fill in",
+}
+
 define(
     Word(
         "modality",
@@ -26,15 +35,43 @@ define(
         (
             Parameter("entry", "entry", required=True, says="a worklist entry, as fetch_worklist gave it"),
             Parameter("step", "number", says="which scheduled step of the entry, from 0", default=0),
+            Parameter("group", "entries", says="further entries that the same exam performs"),
         ),
-        {
-            "uid": "MPPS SOP Instance UID",
-            "study": "Study Instance UID",
-            "accession": "accession number",
-            "patient": "patient ID",
-            "station": "AE title of the scanner",
-        },
+        EXAM,
         ihe="RAD-6",
+        requires=("mpps",),
+    ),
+    Word(
+        "modality",
+        "enter_exam",
+        "start an exam that nobody scheduled, typed in by hand",
+        (
+            Parameter("patient", "patient", required=True, says="who lies on the table"),
+            Parameter("description", "text", says="what is done", default=""),
+        ),
+        EXAM,
+        ihe="RAD-6",
+        requires=("mpps",),
+    ),
+    Word(
+        "modality",
+        "append_exam",
+        "start a further exam for a step that was done before",
+        (Parameter("mpps", "mpps", required=True, says="the exam before"),),
+        EXAM,
+        ihe="RAD-6",
+        requires=("mpps",),
+    ),
+    Word(
+        "modality",
+        "correct_exam",
+        "break off the exam of a wrongly picked entry and start it from the right one",
+        (
+            Parameter("mpps", "mpps", required=True, says="the exam that was started from the wrong entry"),
+            Parameter("entry", "entry", required=True, says="the right worklist entry"),
+        ),
+        EXAM | {"wrong": "MPPS SOP Instance UID of the exam broken off, reason 110514"},
+        ihe="RAD-7",
         requires=("mpps",),
     ),
     Word(
@@ -122,7 +159,7 @@ define(
             Parameter("mpps", "mpps", required=True, says="the exam"),
             Parameter(
                 "reason",
-                says="code^meaning^scheme, CID 9300",
+                says="code^meaning^scheme, or a DCM code alone, CID 9300",
                 default="110513^Discontinued for unspecified reason^DCM",
             ),
             Parameter("images", "images", says="what was acquired before"),
@@ -130,5 +167,16 @@ define(
         {"status": "DISCONTINUED", "uid": "MPPS SOP Instance UID"},
         ihe="RAD-7",
         requires=("mpps",),
+    ),
+    Word(
+        "modality",
+        "delete_images",
+        "free the scanner's disk of the images that the archive answers for",
+        (Parameter("images", "images", required=True, says="what acquire gave"),),
+        {
+            "deleted": "how many are gone",
+            "kept": "how many stay, not being committed",
+            "left": "their SOP Instance UIDs",
+        },
     ),
 )

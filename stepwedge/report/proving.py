@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from stepwedge import kit
 from stepwedge.lab import launch
 from stepwedge.lab import prove as trials
 from stepwedge.lab import quirks as systems
@@ -27,6 +28,7 @@ def prove(
     names: Sequence[str],
     workers: int,
     *,
+    lab: Path | None,
     clean: int,
     seed: int,
     patience: str,
@@ -37,7 +39,8 @@ def prove(
     folder = folder or new_folder("prove-")
     runs = [trials.Trial(f"{trials.CLEAN}-{seed + at}", "", seed + at) for at in range(clean or 1)]
     runs += [trials.Trial(name, name, seed) for name in quirks]
-    bench = trials.Bench(folder, launch.Wish(paths, patience=patience), workers)
+    lab = lab or kit.find("fixtures/labs/department.yaml")
+    bench = trials.Bench(folder, launch.Wish(paths, lab, patience=patience), workers)
     matrix = proof.Matrix(seed)
     with _progress(console) as bar:
         task = bar.add_task(f"{len(runs)} runs, {workers} at a time", total=len(runs), left="")

@@ -132,7 +132,9 @@ class _Walk:
     looks: int = 0
 
     def steps(self) -> None:
-        for planned in self.file.steps():
+        for written in self.file.steps():
+            if (planned := written.played(self.values)) is not written:
+                self.used.add(written.word[1:].partition(".")[0])
             if self._taken(planned):
                 self._step(planned)
 
@@ -217,7 +219,10 @@ class _Walk:
     def _act(self, planned: Planned, here: Location) -> None:
         where = (*here, planned.kind)
         name, _, verb = planned.word.partition(".")
-        if not (role := self._actor(where, name)):
+        if name.startswith("$"):
+            self._say(where, f"an actor, or a name that the variant gives one: {name[1:]}", planned.word)
+            return
+        if not (role := self._played(planned, name) or self._actor(where, name)):
             self._bind(planned, here, None)
             return
         known = [one.name for one in words.words(role)]
@@ -250,6 +255,13 @@ class _Walk:
                 near = did_you_mean(value, parameter.choices).strip(" ;")
                 self._say((*here, "with", parameter.name), f"one of {choices}", value, near)
         self._bind(planned, here, dict.fromkeys(word.gives) if word.gives else None)
+
+    def _played(self, planned: Planned, name: str) -> str:
+        """Return the role of an actor that a variant names and this lab lacks (it is skipped here), told by its word."""
+        if name in self.known.actors or not str(planned.written()[planned.kind]).startswith("$"):
+            return ""
+        verb = planned.word.partition(".")[2]
+        return next((role for role in words.roles() if verb in {one.name for one in words.words(role)}), "")
 
     def _watch(self, planned: Planned, here: Location) -> None:
         self.looks += 1

@@ -38,7 +38,7 @@ def unmet(case: Case, cast: Cast) -> str:
     for claim in case.file.model.requires:
         if not cast.claimed(claim):
             return f"not claimed: {claim}"
-    for planned in _all(case.file.steps(), case, case.names):
+    for planned in _all(case.steps(), case, case.names):
         if reason := _unplayable(planned, cast):
             return reason
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -17,7 +17,7 @@ from stepwedge.scenario.schema import KINDS, Expect, Flow, Model, Never, Scenari
 from stepwedge.scenario.source import Location, Said, Source, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -86,6 +86,14 @@ class Planned:
         """The name of the flow it runs; empty when it runs none."""
         head, _, tail = self.word.partition(".")
         return tail if head == "flow" and self.acts else ""
+
+    def played(self, names: Mapping[str, Any]) -> Planned:
+        """Return the step with its actor named, where the variant's ``names`` say who it is: ``$device.acquire``."""
+        name, _, verb = self.word.partition(".")
+        actor = names.get(name[1:]) if name.startswith("$") else None
+        if not isinstance(actor, str):
+            return self
+        return replace(self, step=self.step.model_copy(update={self.kind: f"{actor}.{verb}"}))
 
     def written(self) -> dict[str, Any]:
         """Return the step as it stands in the file."""

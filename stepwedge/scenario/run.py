@@ -71,7 +71,7 @@ def run_case(case: Case, setting: Setting) -> Ending:
         if reason := leaving.unmet(case, setting.cast):
             run.note(Verdict.SKIPPED, reason)
             return run.finish(scope, whole=False)
-        whole = run.take(case.file.steps(), scope)
+        whole = run.take(case.steps(), scope)
     except (KeyboardInterrupt, SystemExit):
         raise  # the case has no verdict then, so it counts as not run
     except StepwedgeError as trouble:  # the simulated hospital is gone: nothing can be seen

@@ -36,7 +36,7 @@ def _listed(value: object) -> object:
 
 NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
 SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-WORD: Final = r"^[a-z][a-z0-9_-]*\.[a-z][a-z0-9_]*$"
+WORD: Final = r"^\$?[a-z][a-z0-9_-]*\.[a-z][a-z0-9_]*$"
 CHECK: Final = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$"
 REFERENCE: Final = r"^\$[a-z][A-Za-z0-9_.]*$"
 CONDITION: Final = r"^(not )?\$[a-z][A-Za-z0-9_.]*$"
@@ -51,7 +51,12 @@ Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
 Reference = Annotated[str, Field(pattern=REFERENCE)]
 Condition = Annotated[str, Field(pattern=CONDITION)]
-Word = Annotated[str, Field(pattern=WORD, description="actor.word or flow.name")]
+Word = Annotated[
+    str,
+    Field(
+        pattern=WORD, description="actor.word, $name.word where each variant names the actor, or flow.name"
+    ),
+]
 CheckName = Annotated[str, Field(pattern=CHECK, description="What is looked at, such as worklist.entry")]
 
 

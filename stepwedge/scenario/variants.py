@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stepwedge.errors import BadInput
-    from stepwedge.scenario.load import ScenarioFile
+    from stepwedge.scenario.load import Planned, ScenarioFile
 
 _SLUG: Final = re.compile(schema.SLUG)
 _NAME: Final = re.compile(schema.NAME)
@@ -32,6 +32,10 @@ class Case:
         """``scenario[variant]``, or ``scenario`` alone when it has no variants."""
         name = self.file.model.scenario
         return f"{name}[{self.variant}]" if self.variant else name
+
+    def steps(self) -> Iterator[Planned]:
+        """Yield the steps in order, each with the actor that this variant names."""
+        return (planned.played(self.names) for planned in self.file.steps())
 
 
 def cases(file: ScenarioFile) -> list[Case]:

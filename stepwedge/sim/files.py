@@ -50,3 +50,7 @@ class Files:
     def has(self, name: str) -> bool:
         """Tell whether a file is there."""
         return bool(name) and self.path(name).is_file()
+
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is gone already is no trouble."""
+        self.path(name).unlink(missing_ok=True)

@@ -21,6 +21,10 @@ COMPRESSED: Final = (
 """Transfer syntaxes of encapsulated images (PS3.5 section A.4) whose data sets are explicit VR little endian."""
 
 _ROOT: Final = "1.2.840.10008.5.1.4."
+_INDUSTRY: Final = ("1.2.840.10008.5.1.4.1.1.501.", "1.2.840.10008.5.1.4.1.1.601.")
+"""DICOS and eddy current."""
+_THERAPY: Final = ("1.2.840.10008.5.1.4.1.1.481.", "1.2.840.10008.5.1.4.34.", "1.2.840.10008.5.1.4.1.1.200.")
+_COMMON: Final = ("Image", "SR Storage", "Presentation State", "Key Object", "Encapsulated PDF")
 _NO_OBJECT: Final = (
     "Commitment",
     "Hanging Protocol",
@@ -37,7 +41,11 @@ _NEWER: Final = tuple(f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in ("9.100.1", 
 
 @cache
 def storage_classes() -> tuple[str, ...]:
-    """Return the SOP Class UIDs of composite objects of a patient, retired ones too: old devices still send them."""
+    """Return the SOP Class UIDs of composite objects of a patient, retired ones too: old devices still send them.
+
+    An association has room for 128 of them (PS3.8 section 9.3.2.2), so what hospitals use most stands first: images, then
+    reports and the like, then radiotherapy, then what is retired or made for industry.
+    """
     package = importlib.util.find_spec("pydicom")
     if package is None or not package.submodule_search_locations:
         raise ModuleNotFoundError("pydicom is not installed")
@@ -47,12 +55,16 @@ def storage_classes() -> tuple[str, ...]:
         raise ModuleNotFoundError(str(path))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    known = tuple(
-        uid
-        for uid, (name, kind, *_) in module.UID_dictionary.items()
+    known = {
+        uid: (
+            bool(retired) or uid.startswith(_INDUSTRY),
+            uid.startswith(_THERAPY),
+            not any(x in name for x in _COMMON),
+        )
+        for uid, (name, kind, _, retired, *_) in module.UID_dictionary.items()
         if kind == "SOP Class"
         and uid.startswith(_ROOT)
         and "Storage" in name
         and not any(x in name for x in _NO_OBJECT)
-    )
-    return known + _NEWER
+    }
+    return (*sorted(known, key=lambda uid: known[uid]), *_NEWER)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwedge.sim.phantom import pixel_hash
+from stepwedge.sim.phantoms import pixel_hash
 from stepwedge.wire import part10
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode
 from stepwedge.wire.results import Instance

@@ -8,7 +8,7 @@ from io import BytesIO
 import pydicom
 import pytest
 
-from stepwedge.sim.phantom import pixel_hash
+from stepwedge.sim.phantoms import pixel_hash
 from stepwedge.wire import part10
 from stepwedge.wire.elements import EXPLICIT_LE, encode
 from stepwedge.wire.results import Instance

@@ -96,6 +96,14 @@ FILES = {
     "empty one_of": (steps("  - expect: worklist.entry\n    from: ris\n    is: {Modality: {one_of: []}}\n"), 7, "expected something to compare with"),
     "unknown actor": (steps("  - do: her.register_patient\n" + EXPECT), 5, "found 'her'\n  remedy: did you mean 'ehr'?"),
     "unknown word": (steps("  - do: ehr.place_ordr\n" + EXPECT), 5, "found 'ehr.place_ordr'\n  remedy: did you mean 'place_order'?"),
+    "actor that no variant names": (steps("  - do: $who.register_patient\n" + EXPECT), 5, "a name that the variant gives one: who"),
+    "unknown word of an actor that a variant names": (
+        steps("  - do: $who.register_patint\n" + EXPECT) + "variants:\n  - {id: a, who: ehr}\n", 5,
+        "did you mean 'register_patient'?",
+    ),
+    "unknown word of an actor that is not here": (
+        steps("  - do: $who.register_patint\n" + EXPECT) + "variants:\n  - {id: a, who: elsewhere}\n", 5, "found 'elsewhere'",
+    ),
     "unknown argument": (steps("  - do: ehr.register_patient\n    with: {nam: x}\n" + EXPECT), 6, "found 'nam'\n  remedy: did you mean 'name'?"),
     "missing argument": (steps("  - do: ehr.place_order\n    with: {procedure: CTCHEST}\n" + EXPECT), 6, "ehr.place_order needs patient"),
     "argument outside its choices": (steps("  - do: ehr.register_patient\n    with: {version: '2.9'}\n" + EXPECT), 6, "expected one of 2.3.1, 2.5.1, found '2.9'"),

@@ -218,6 +218,16 @@ class TestVariantsAndConditions:
         assert len(verdicts(journal)) == words + 1
         assert hospital.told[0][1] == ["sample[stays]", "sample[goes]"][variant]
 
+    @pytest.mark.parametrize(("variant", "verdict"), [(0, "passed"), (1, "skipped")])
+    def test_a_variant_names_the_actor_that_acts(self, play, hospital, variant, verdict):
+        head = HEAD + "variants:\n  - {id: here, who: ehr}\n  - {id: nowhere, who: elsewhere}\n"
+        ending, _ = play(ORDER.replace("ehr.place_order", "$who.place_order") + HEARD, head, variant=variant)
+        assert ending.verdict == verdict
+        if verdict == "passed":
+            assert [word for word, _, _ in hospital.told] == ["register_patient", "place_order"]
+        else:
+            assert ending.message == "nobody plays elsewhere in this lab"
+
     def test_an_argument_that_is_null_is_left_out(self, play, hospital):
         play(ORDER.replace("as: patient", "with: {name: null}\n    as: patient") + HEARD)
         assert hospital.told[0][2] == {}

@@ -261,3 +261,148 @@ def test_an_end_that_the_ris_refuses_is_said(tmp_path):
                 await act(host, "ct", "complete_exam", mpps=mpps, images=images)
 
     asyncio.run(talk())
+
+
+@pytest.mark.parametrize("modality_", ["MR", "US", "NM", "XA"])
+def test_a_device_of_another_kind_repeats_the_worklist_too(tmp_path, modality_):
+    async def talk():
+        async with hospital(tmp_path, ct={"modality": modality_, "ae_title": f"SW_{modality_}1"}) as host:
+            procedure = {"MR": "MRBRAIN", "US": "USABD", "NM": "NMBONE", "XA": "XACORO"}[modality_]
+            order, fetched = await scheduled(host, procedure)
+            broad = await act(host, "ct", "fetch_worklist", Modality=modality_)
+            assert order["accession"] in [one["AccessionNumber"] for one in broad["entries"]]
+            mpps = await act(host, "ct", "start_exam", entry=fetched["entry"])
+            created = next(e for e in host.journal.after(0) if e.kind == "N-CREATE" and e.actor == "ris")
+            assert created.facts["identifier"]["Modality"] == modality_
+            images = await act(host, "ct", "acquire", mpps=mpps, images=1)
+            assert (await act(host, "ct", "store_images", images=images))["stored"] == 1
+            for door in ("c-move", "c-get", "wado-rs"):
+                got = await act(host, "reader", "retrieve", study=images["study"], door=door)
+                assert [one["pixels"] for one in got["instances"]] == [images["instances"][0]["pixels"]]
+                assert got["instances"][0]["header"]["Modality"] == modality_
+
+    asyncio.run(talk())
+
+
+def stripped(entry):
+    """Return a worklist entry without values for three keys of type 1."""
+    (step,) = entry["ScheduledProcedureStepSequence"]
+    step = step | {"ScheduledProcedureStepID": ""}
+    return entry | {"StudyInstanceUID": "", "PatientID": "", "ScheduledProcedureStepSequence": [step]}
+
+
+def test_a_strict_scanner_refuses_an_incomplete_entry_and_names_what_lacks(tmp_path):
+    async def talk():
+        async with hospital(tmp_path) as host:
+            _, fetched = await scheduled(host)
+            with pytest.raises(Failed, match="StudyInstanceUID, PatientID, ScheduledProcedureStepID"):
+                await act(host, "ct", "start_exam", entry=stripped(fetched["entry"]))
+            assert not [e for e in host.journal.after(0) if e.kind == "N-CREATE"]
+
+    asyncio.run(talk())
+
+
+def test_a_lenient_scanner_fills_in_and_says_so(tmp_path):
+    async def talk():
+        async with hospital(tmp_path, ct={"acceptance": "lenient"}) as host:
+            _, fetched = await scheduled(host)
+            whole = await act(host, "ct", "start_exam", entry=fetched["entry"])
+            assert whole["filled"] == []
+            mpps = await act(host, "ct", "start_exam", entry=stripped(fetched["entry"]))
+            assert mpps["filled"] == ["StudyInstanceUID", "PatientID", "ScheduledProcedureStepID"]
+            assert mpps["study"]
+            assert mpps["patient"]
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("setting", [{"modality": "XX"}, {"acceptance": "mild"}])
+def test_a_setting_that_is_none_is_said(tmp_path, setting):
+    with pytest.raises(BadInput, match="one of"):
+        Host(Plan({"ct": Part("modality", setting)}), tmp_path, 7, ())
+
+
+def test_an_exam_typed_in_by_hand_has_no_order_and_is_an_exception_at_the_ris(tmp_path):
+    async def talk():
+        async with hospital(tmp_path) as host:
+            patient = await act(host, "ehr", "register_patient", name="MÜLLER^ZOË")
+            mpps = await act(host, "ct", "enter_exam", patient=patient, description="CT head, resuscitation")
+            assert (mpps["accession"], mpps["patient"]) == ("", patient["id"])
+            images = await act(host, "ct", "acquire", mpps=mpps, images=1)
+            assert (await act(host, "ct", "store_images", images=images))["stored"] == 1
+            done = await act(host, "ct", "complete_exam", mpps=mpps, images=images)
+            assert done["status"] == "COMPLETED"
+            kinds = [one.kind for one in host.simulators["ris"].state.oddities.values()]
+            assert kinds == ["unscheduled exam"]
+            got = await act(host, "reader", "retrieve", study=mpps["study"])
+            assert got["instances"][0]["header"]["PatientName"] == "MÜLLER^ZOË"
+
+    asyncio.run(talk())
+
+
+def test_a_group_names_every_scheduled_step_in_mpps_and_images(tmp_path):
+    async def talk():
+        async with hospital(tmp_path) as host:
+            _, fetched = await scheduled(host, "CTABD2")
+            first, second = fetched["entries"]
+            mpps = await act(host, "ct", "start_exam", entry=first, group=[second])
+            created = next(e for e in host.journal.after(0) if e.kind == "N-CREATE" and e.actor == "ris")
+            wanted = [
+                one["ScheduledProcedureStepSequence"][0]["ScheduledProcedureStepID"]
+                for one in (first, second)
+            ]
+            named = created.facts["identifier"]["ScheduledStepAttributesSequence"]
+            assert [item["ScheduledProcedureStepID"] for item in named] == wanted
+            images = await act(host, "ct", "acquire", mpps=mpps, images=1)
+            await act(host, "ct", "store_images", images=images)
+            got = await act(host, "reader", "retrieve", study=mpps["study"])
+            named = got["instances"][0]["header"]["RequestAttributesSequence"]
+            assert [item["ScheduledProcedureStepID"] for item in named] == wanted
+
+    asyncio.run(talk())
+
+
+def test_a_wrong_entry_is_corrected(tmp_path):
+    async def talk():
+        async with hospital(tmp_path) as host:
+            _, wrong = await scheduled(host)
+            right_order, right = await scheduled(host)
+            mistaken = await act(host, "ct", "start_exam", entry=wrong["entry"])
+            mpps = await act(host, "ct", "correct_exam", mpps=mistaken, entry=right["entry"])
+            assert (mpps["wrong"], mpps["accession"]) == (mistaken["uid"], right_order["accession"])
+            ended = next(e for e in host.journal.after(0) if e.kind == "N-SET")
+            (code,) = ended.facts["identifier"]["PerformedProcedureStepDiscontinuationReasonCodeSequence"]
+            assert (code["CodeValue"], code["CodingSchemeDesignator"]) == ("110514", "DCM")
+
+    asyncio.run(talk())
+
+
+def test_images_are_deleted_when_the_archive_answers_for_them_and_not_before(tmp_path):
+    async def talk():
+        async with hospital(tmp_path) as host:
+            _, _, images = await exam(host)
+            await act(host, "ct", "store_images", images=images)
+            early = await act(host, "ct", "delete_images", images=images)
+            assert (early["deleted"], early["kept"]) == (0, 2)
+            await act(host, "ct", "commit", images=images)
+            assert (await act(host, "ct", "delete_images", images=images))["deleted"] == 2
+            with pytest.raises(BadInput, match="still on this scanner's disk"):
+                await act(host, "ct", "store_images", images=images)
+            assert not [path for path in (tmp_path / "ct").rglob("disk/*/*") if path.is_file()]
+
+    asyncio.run(talk())
+
+
+def test_every_reason_of_cid_9300_and_no_other():
+    from pydicom.sr.codedict import codes
+    from stepwedge_simulators.modality.reasons import REASONS, reason_of
+
+    known = {
+        one.value: one.meaning for one in codes.CID9300.concepts.values() if one.scheme_designator == "DCM"
+    }
+    assert known == REASONS
+    for code, meaning in REASONS.items():
+        assert reason_of(code) == reason_of(f"{code}^{meaning}^DCM") == f"{code}^{meaning}^DCM"
+    assert reason_of("422400008^Vomiting^SCT") == "422400008^Vomiting^SCT"
+    with pytest.raises(BadInput, match="CID 9300"):
+        reason_of("110199")

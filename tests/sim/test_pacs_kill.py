@@ -17,7 +17,7 @@ import pytest
 
 from stepwedge.errors import WireError
 from stepwedge.sim.address import Address
-from stepwedge.sim.phantom import CT_IMAGE_STORAGE
+from stepwedge.sim.phantoms import CT_IMAGE_STORAGE
 from stepwedge.wire import dimse_asyncio
 from stepwedge.wire.dimse_asyncio import Acceptor, Provider
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode

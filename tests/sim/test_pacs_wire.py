@@ -12,7 +12,7 @@ from stepwedge.errors import NoAnswer, Refused
 from stepwedge.model.identifiers import uid
 from stepwedge.sim.address import Address
 from stepwedge.sim.host import Host, Part, Plan
-from stepwedge.sim.phantom import CT_IMAGE_STORAGE
+from stepwedge.sim.phantoms import CT_IMAGE_STORAGE
 from stepwedge.wire import dimse_asyncio
 from stepwedge.wire.dimse_asyncio import Acceptor, Provider
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode

@@ -266,6 +266,21 @@ def test_an_archive_that_claims_no_merges_may_keep_the_prior_number():
     assert red(case) == set()
 
 
+@pytest.mark.parametrize(("patient", "expected"), [("", set()), ("SOMEBODY", {"INV-11"})])
+def test_an_exam_typed_in_by_hand_needs_no_order_but_its_own_patient(patient, expected):
+    case = SmallCase()
+    known = case.find("C-STORE").facts["dataset"]["header"]["PatientID"]
+    case.act("ct", "enter_exam", {"study": "2.25.8", "patient": patient or known, "uid": "2.25.9"})
+    case.dimse(
+        "ct", "ris", "N-CREATE", sop="2.25.9",
+        identifier={
+            "PatientID": known, "PerformedProcedureStepStatus": "IN PROGRESS",
+            "ScheduledStepAttributesSequence": [{"StudyInstanceUID": "2.25.8", "AccessionNumber": ""}],
+        },
+    )  # fmt: skip
+    assert ("INV-11" in red(case)) == bool(expected)
+
+
 def test_both_observers_of_one_exchange_count_once():
     case = SmallCase()
     before = {name: finding.reached for name, finding in findings(case).items()}

@@ -13,7 +13,7 @@ from stepwedge.wire.dictionary import vr_of
 from stepwedge.wire.matching import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from stepwedge.checks.rules.sightings import Sighting
     from stepwedge.wire.elements import Elements
@@ -91,6 +91,7 @@ def one_study(facts: CaseFacts) -> Finding:
 def no_orphan(facts: CaseFacts) -> Finding:
     """Link everything to orders, ask the archive for further studies of the patients, and compare."""
     differences, reached = [], 0
+    typed = _typed(facts)
     for sighting in [*facts.seen, *facts.afterwards]:
         if sighting.kind not in {"mpps", "image", "study", "report", "worklist", "schedule"}:
             continue
@@ -98,6 +99,8 @@ def no_orphan(facts: CaseFacts) -> Finding:
         if not owners and not _about_us(facts, sighting):
             continue
         reached += 1
+        if not owners and _by_hand(typed, sighting):
+            continue
         numbers = (
             ", ".join(f"{_NAMED[name]} {sighting[name]}" for name in NUMBERS if sighting[name])
             or "no number at all"
@@ -110,6 +113,21 @@ def no_orphan(facts: CaseFacts) -> Finding:
     if reached:
         differences += [*_strange_studies(facts), *_unasked(facts)]
     return Finding(differences, reached)
+
+
+def _typed(facts: CaseFacts) -> dict[str, str]:
+    """Return study to patient of the exams that were typed in by hand: nobody ordered them, and the case says so."""
+    results = [one.facts.get("result") or {} for one in facts.exchanges if one.kind == "enter_exam"]
+    return {str(one["study"]): str(one["patient"]) for one in results if one.get("study")}
+
+
+def _by_hand(typed: Mapping[str, str], sighting: Sighting) -> bool:
+    """Tell whether something belongs to an exam typed in by hand: that study, that patient, and no order's number."""
+    return (
+        typed.get(sighting["study"]) == sighting["patient"]
+        and not sighting["accession"]
+        and not any(all(pair) for pair in sighting.steps)
+    )
 
 
 def _about_us(facts: CaseFacts, sighting: Sighting) -> bool:
@@ -139,7 +157,7 @@ def _flat(elements: Elements) -> Elements:
 
 def _strange_studies(facts: CaseFacts) -> Iterator[Difference]:
     """Yield the studies the archive shows for our patients or accession numbers that no order knows."""
-    known = facts.ledger.known("study")
+    known = {*facts.ledger.known("study"), *_typed(facts)}
     keys = [("PatientID", record) for record in facts.people.records]
     keys += [("AccessionNumber", accession) for accession in sorted(facts.ledger.known("accession"))]
     for door in facts.readback.doors():

@@ -176,11 +176,14 @@ def _backwards(facts: CaseFacts) -> Iterator[Difference]:
     tracks: dict[tuple[str, str], str] = {}
     told: set[tuple[str, str]] = set()
     for sighting, order in linked(facts.ledger, facts.seen):
+        if (sighting.source, sighting.uid) in told:
+            continue  # the same message again, or on its way through a relay, says nothing new
         if sighting.kind == "status" and sighting["status"] in EVENT_FROM_HL7:
+            told.add((sighting.source, sighting.uid))
             key = ("order", order.placer)
             event = EVENT_FROM_HL7[sighting["status"]]
             yield from _step(ORDER, tracks, key, event, sighting.label, "ordered")
-        elif sighting.kind == "report" and (sighting.source, sighting.uid) not in told:
+        elif sighting.kind == "report":
             told.add((sighting.source, sighting.uid))
             key = (f"report from {sighting.source}", order.placer)
             yield from _step(REPORT, tracks, key, sighting["status"], sighting.label, "")
