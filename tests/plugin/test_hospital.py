@@ -65,7 +65,8 @@ def test_another_seed_says_something_else(first, tmp_path):
 
 def test_a_never_is_proven_by_a_fence(first):
     never = [one for one in first if one["record"] == "step" and one["kind"] == "never"]
-    assert [one["fenced"] for one in never] == [True, True]
+    assert len(never) >= 2
+    assert all(one["fenced"] for one in never)
 
 
 def test_our_own_time_per_step_is_small(first):
