@@ -91,7 +91,7 @@ class Matrix:
     """The whole proof.
 
     Attributes:
-        stains: cases of clean runs that did not pass, each with its run, verdict and reason.
+        stains: cases of clean runs that were played and did not pass, each with its run, verdict and reason.
     """
 
     seed: int
@@ -121,7 +121,7 @@ class Matrix:
 
 
 def add_clean(matrix: Matrix, folder: Path) -> None:
-    """Take in a run without quirks: every case of it must pass."""
+    """Take in a run without quirks: every case that this lab can play must pass."""
     try:
         run = run_model.read(folder)
     except BadInput as trouble:
@@ -129,14 +129,13 @@ def add_clean(matrix: Matrix, folder: Path) -> None:
         return
     matrix.clean_runs += 1
     matrix.cases = matrix.cases or [case.id for case in run.cases]
-    if run.aborted or not run.cases:
-        matrix.stains.append(
-            {"run": folder.name, "case": "", "verdict": "broken", "message": "the run was aborted"}
-        )
+    if run.aborted or not any(case.verdict == "passed" for case in run.cases):
+        message = "the run was aborted" if run.aborted else "no case passed"
+        matrix.stains.append({"run": folder.name, "case": "", "verdict": "broken", "message": message})
     matrix.stains += [
         {"run": folder.name, "case": case.id, "verdict": case.verdict, "message": case.message}
         for case in run.cases
-        if case.verdict != "passed"
+        if case.verdict not in {"passed", "skipped"}
     ]
 
 
