@@ -270,10 +270,27 @@ def report(
 
 
 @command()
-def matrix(folder: RunFolder = Path("runs/latest")) -> int:
+def matrix(
+    folder: RunFolder = Path("runs/latest"),
+    transactions: Annotated[
+        bool,
+        typer.Option(
+            "--transactions",
+            help="Show instead every transaction: who speaks it, what judges it, who verified it.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --transactions: as JSON.")] = False,
+) -> int:
     """Show which transactions of the standard a run exercised, and how they came out."""
     from stepwedge.report import closing, run_model
+    from stepwedge.report import transactions as known
 
+    if transactions and as_json:
+        _console().print_json(data=known.as_json())
+        return 0
+    if transactions:
+        known.say(_console())
+        return 0
     closing.transactions(_console(), run_model.read(folder))
     return 0
 

@@ -19,7 +19,12 @@ TRANSACTIONS: Final = {
     "RAD-13": "Procedure Update",
     "RAD-14": "Query Images",
     "RAD-16": "Retrieve Images",
+    "RAD-28": "Structured Report Export",
+    "RAD-48": "Appointment Notification",
     "RAD-128": "Send Imaging Result",
+    # IHE IT Infrastructure Technical Framework, volume 2
+    "ITI-30": "Patient Identity Management",
+    "ITI-31": "Patient Encounter Management",
 }
 
 
