@@ -213,3 +213,136 @@ def test_the_engine_stands_between_two_of_them(tmp_path):
     assert str(refused["MSA.F1"]) == "AR"
     assert kinds(department) == ["ADT^A04"]
     assert str(department[0]["PID.F3.R1.C1"]) == "SW900001"
+
+
+MERGED = (
+    "MSH|^~\\&|WARD|STEPWEDGE|RIS|STEPWEDGE|20261124094000||ADT^A40^ADT_A39|W8|P|2.5.1",
+    "EVN|A40|20261124094000",
+    PID.replace("SW900001", "SW900009"),
+    "MRG|SW900001^^^STEPWEDGE",
+)
+IDENTITIES = {
+    "A28": (*admitted("2.5.1", "W4", "A28")[:2], PID.replace("SW900001", "SW900003"), "PV1|1|N"),
+    "A31": (*admitted("2.5.1", "W5", "A31")[:2], PID.replace("DOE", "ROE"), "PV1|1|N"),
+    "A47": (
+        *admitted("2.5.1", "W6", "A47")[:2],
+        PID.replace("SW900001", "SW900007"),
+        "MRG|SW900001^^^STEPWEDGE",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["ris", "pacs"])
+def test_patients_are_changed_by_them(tmp_path, name):
+    """A28, A31, A47 and A40, one after the other, each answered with its own control ID."""
+
+    async def script():
+        async with playing(tmp_path, {}, **{name: {}}) as host:
+            await tell(host, name, *admitted("2.5.1"))
+            told = [await tell(host, name, *IDENTITIES[event]) for event in ("A28", "A31", "A47")]
+            told.append(await tell(host, name, MERGED[0], MERGED[1], MERGED[2], "MRG|SW900007^^^STEPWEDGE"))
+            ask = host.simulators[name].ask
+            return told, [await ask("patient", {"id": id}) for id in ("SW900003", "SW900009")]
+
+    told, (added, survivor) = asyncio.run(script())
+    assert [(str(reply["MSA.F1"]), str(reply["MSA.F2"])) for reply in told] == [
+        ("AA", "W4"),
+        ("AA", "W5"),
+        ("AA", "W6"),
+        ("AA", "W8"),
+    ]
+    assert added["id"] == "SW900003"
+    assert survivor["id"] == "SW900009"
+    assert not sound(told)
+
+
+SCHEDULED = (
+    "MSH|^~\\&|RIS|STEPWEDGE|PACS|STEPWEDGE|20261124093100||ORM^O01|S1|P|2.3.1",
+    PID,
+    "PV1|1|O",
+    "ORC|NW|P900001^WARD|F900001^RIS||SC||1^^^20261124100000^^R",
+    "OBR|1|P900001^WARD|F900001^RIS|CTCHEST^CT chest^L||||||||||||||SW900000000001|RP1|SPS1|||CT",
+    "ZDS|2.25.329800735698586629295641978511506172918^STEPWEDGE^Application^DICOM",
+)
+
+
+def test_the_archive_hears_of_procedures(tmp_path):
+    cancelled = (
+        SCHEDULED[0].replace("|S1|", "|S2|"),
+        *SCHEDULED[1:3],
+        SCHEDULED[3].replace("NW", "CA").replace("SC", "CA"),
+        *SCHEDULED[4:],
+    )
+
+    async def script():
+        async with playing(tmp_path, {}, pacs={}) as host:
+            archive = host.simulators["pacs"]
+            first = await tell(host, "pacs", *SCHEDULED)
+            expected = await archive.ask("expected", {"accession": "SW900000000001"})
+            second = await tell(host, "pacs", *cancelled)
+            return first, expected, second, await archive.ask("expected", {"accession": "SW900000000001"})
+
+    first, expected, second, after = asyncio.run(script())
+    assert [(str(reply["MSA.F1"]), str(reply["MSA.F2"])) for reply in (first, second)] == [
+        ("AA", "S1"),
+        ("AA", "S2"),
+    ]
+    assert expected["study"] == "2.25.329800735698586629295641978511506172918"
+    assert after != expected
+
+
+def test_reports_and_appointments_pass_through(tmp_path):
+    """A report dictated with python-hl7 reaches the ward by way of the RIS; the ward takes it, and an appointment, from python-hl7 too."""
+    ward = []
+
+    async def department():
+        async with neighbour(ward) as ehr, playing(tmp_path, {"ehr": ehr}, ris={}) as host:
+            await tell(host, "ris", *admitted("2.3.1"))
+            answer = await tell(host, "ris", *ORDERED["2.3.1"])
+            await arrived(ward, 2)
+            filler = str(answer["ORC.F3.R1.C1"])
+            report = (
+                "MSH|^~\\&|READER|STEPWEDGE|RIS|STEPWEDGE|20261124113000||ORU^R01|D1|P|2.3.1",
+                PID,
+                f"OBR|1|P900001^WARD|{filler}^RIS|CTCHEST^CT chest^L|||20261124110000||||||||||||||||||F",
+                "OBX|1|TX|18782-3^Radiology Study observation^LN||No finding.||||||F",
+            )
+            reply = await tell(host, "ris", *report)
+            await arrived(ward, 3)
+            return reply
+
+    reply = asyncio.run(department())
+    assert (str(reply["MSA.F1"]), str(reply["MSA.F2"])) == ("AA", "D1")
+    report = next(message for message in ward if str(message["MSH.F9.R1.C1"]) == "ORU")
+    assert "No finding." in str(report)
+    assert str(report["OBR.F2.R1.C1"]) == "P900001"
+    assert not sound([report])
+
+    orders = []
+
+    async def listens():
+        async with neighbour(orders) as ris, playing(tmp_path / "ward", {"ris": ris}, ehr={}) as host:
+            ehr = host.simulators["ehr"]
+            patient = await ehr.act("register_patient", {"version": "2.3.1"}, CASE)
+            order = {"patient": patient, "procedure": "CTCHEST", "version": "2.3.1"}
+            placed = await ehr.act("place_order", order, CASE)
+            person = f"PID|1||{patient['id']}^^^STEPWEDGE||{patient['name']}"
+            booked = (
+                "MSH|^~\\&|RIS|STEPWEDGE|EHR|STEPWEDGE|20261124101500||SIU^S12|R8|P|2.3.1",
+                f"SCH|{placed['placer']}^EHR|A900^RIS|||||||||^^30^20261126100000^20261126103000||||||||||||||Booked",
+                person,
+                "RGS|1",
+                "AIS|1||CTCHEST^CT chest^L|20261126100000",
+            )
+            signed = (
+                "MSH|^~\\&|RIS|STEPWEDGE|EHR|STEPWEDGE|20261124113000||ORU^R01|R9|P|2.3.1",
+                person,
+                f"OBR|1|{placed['placer']}^EHR|F900^RIS|CTCHEST^CT chest^L|||20261124110000||||||||||||||||||F",
+                "OBX|1|TX|18782-3^Radiology Study observation^LN||No finding.||||||F",
+            )
+            answers = [await tell(host, "ehr", *lines) for lines in (booked, signed)]
+            return answers, await ehr.ask("report", {"placer": placed["placer"]})
+
+    answers, said = asyncio.run(listens())
+    assert [(str(one["MSA.F1"]), str(one["MSA.F2"])) for one in answers] == [("AA", "R8"), ("AA", "R9")]
+    assert (said["status"], said["text"]) == ("final", "No finding.")
