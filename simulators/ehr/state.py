@@ -149,5 +149,11 @@ class Ehr(State):
         except IllegalTransition as error:
             raise HL7Error(103, "OBR-25", str(error)) from error
         self.reports[filler] = self.habits.filed(new)
-        if event.study and event.study != order.study:
-            self.orders[order.placer] = replace(order, study=event.study)
+        learnt = replace(
+            order,
+            filler=filler,
+            accession=order.accession or event.accession,
+            study=event.study or order.study,
+        )
+        if learnt != order:  # a filler that only ever acknowledged says its numbers here for the first time
+            self.orders[order.placer] = learnt

@@ -242,7 +242,7 @@ def test_patients_are_changed_by_them(tmp_path, name):
             told = [await tell(host, name, *IDENTITIES[event]) for event in ("A28", "A31", "A47")]
             told.append(await tell(host, name, MERGED[0], MERGED[1], MERGED[2], "MRG|SW900007^^^STEPWEDGE"))
             ask = host.simulators[name].ask
-            return told, [await ask("patient", {"id": id}) for id in ("SW900003", "SW900009")]
+            return told, [await ask("patient", {"id": one}) for one in ("SW900003", "SW900009")]
 
     told, (added, survivor) = asyncio.run(script())
     assert [(str(reply["MSA.F1"]), str(reply["MSA.F2"])) for reply in told] == [
