@@ -189,7 +189,9 @@ class Ward:
     def _envelope(self, to: str, version: str, charset: str | None = None) -> Envelope:
         receiver = self.bench.directory[to].application or to
         now = self.bench.clock.now()
-        return Envelope(self.bench.application, receiver, self.ehr.control(), now, version, charset)
+        return Envelope(
+            self.bench.application, receiver, self.ehr.control(), now, version, charset, self.bench.charsets
+        )
 
     async def heard(self, sends: list[Send]) -> None:
         """Wait until every receiver has decided; the first that will not take its message ends the word."""

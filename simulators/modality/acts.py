@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import BadInput, LocalProtocolError, Refused
 from stepwedge.sim import phantoms
+from stepwedge.sim.charsets import texts
 from stepwedge.sim.dimse import calling
 from stepwedge.sim.files import Files, name_of
 from stepwedge.sim.web import Web
@@ -120,6 +121,8 @@ class Acts:
         query = worklist_query(
             args, self._bench.ae_title, f"{self._bench.clock.now():%Y%m%d}", self._settings.modality
         )
+        if term := self._bench.charsets.for_dicom(texts(query)):
+            query["SpecificCharacterSet"] = term
         async with calling(
             self._bench, self._settings.worklist, [WORKLIST], door="worklist", case=case.id
         ) as association:
@@ -127,10 +130,19 @@ class Acts:
         if answers.category != "success":
             raise Refused(f"the worklist query ended with {answers.status:04X} {answers.comment}".strip())
         shelf = self._scanner.shelves.get(key := repr(sorted(args.items())))
-        entries = self._scanner.habits.worklist(list(answers), list(shelf.entries) if shelf else [])
+        heard = [self._own(entry) for entry in answers]
+        entries = self._scanner.habits.worklist(heard, list(shelf.entries) if shelf else [])
         with self._bench.change(self._scanner):
             self._scanner.shelves[key] = Shelf(tuple(entries))
         return {"entries": entries, "count": len(entries)} | ({"entry": entries[0]} if entries else {})
+
+    def _own(self, entry: Elements) -> Elements:
+        """Return the entry in the console's own character set where it has one; images and steps are written in it."""
+        if "charsets" not in self._bench.settings:
+            return entry
+        plain = {key: value for key, value in entry.items() if key != "SpecificCharacterSet"}
+        term = self._bench.charsets.for_dicom(texts(plain))
+        return plain | ({"SpecificCharacterSet": term} if term else {})
 
     async def acquire(self, args: Args, case: Case) -> Args:
         """Make a series of phantom images and keep it on the disk."""

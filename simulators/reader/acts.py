@@ -160,6 +160,7 @@ class Acts:
             control,
             self._bench.clock.now(),
             signed.version,
+            charsets=self._bench.charsets,
         )
         raw = report_message(signed.event, signed.patient, envelope)
         return Send(self._settings.reports, raw, control=control, case=case.id)

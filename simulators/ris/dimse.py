@@ -38,7 +38,7 @@ class Scanners(Provider):
     worklist: Worklist = field(init=False)
 
     def __post_init__(self) -> None:
-        self.worklist = Worklist(self.ris)
+        self.worklist = Worklist(self.ris, self.bench.charsets)
 
     def on_find(self, peer: PeerInfo, model: str, identifier: Elements) -> Iterator[bytes]:
         """Answer a worklist query."""

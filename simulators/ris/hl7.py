@@ -167,7 +167,9 @@ class Correspondence:
         order = notice.order
         patient = ris.patients[order.patient]
         receiver = self.bench.directory[to].application or to
-        envelope = Envelope(self.bench.application, receiver, control, now, order.version)
+        envelope = Envelope(
+            self.bench.application, receiver, control, now, order.version, charsets=self.bench.charsets
+        )
         encounter = ris.encounter_of(order)
         match notice:
             case ToArchive(code, status, _, requested, steps):

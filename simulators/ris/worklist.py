@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.model.identifiers import ISSUER
 from stepwedge.model.order import PRIORITY_TO_DICOM
 from stepwedge.model.procedure import CODING_SCHEME
+from stepwedge.sim.charsets import Charsets, texts
 from stepwedge.wire.elements import Elements, encode, match
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ Shape = tuple[Any, ...]
 class Worklist:
     """Answers worklist queries from the books of a RIS."""
 
-    def __init__(self, ris: Ris) -> None:
+    def __init__(self, ris: Ris, charsets: Charsets | None = None) -> None:
         """Read from ``ris``; nothing is kept but encoded answers."""
         self._ris = ris
+        self._charsets = charsets or Charsets()
         self._entries: dict[str, tuple[_Rows, Elements]] = {}
         self._encoded: dict[Shape, dict[str, tuple[Elements, bytes]]] = {}
 
@@ -100,6 +102,8 @@ class Worklist:
         made = entry(step, order, requested, patient, ris.habits.worklist_name(patient.name.dicom()))
         visits = [one.visit for one in ris.encounters.by("patient", patient.id)]
         made |= stay(rows[4], ris.habits.visit(order.visit, visits))
+        if term := self._charsets.for_dicom(texts(made)):
+            made["SpecificCharacterSet"] = term
         self._entries[step.id] = (rows, made)
         return made
 
@@ -159,10 +163,6 @@ def entry(
         "PlacerOrderNumberImagingServiceRequest": order.placer,
         "FillerOrderNumberImagingServiceRequest": order.filler,
     }
-    if charset := smallest_charset(
-        (name, order.provider, order.reason, order.alerts, requested.text, step.text)
-    ):
-        made["SpecificCharacterSet"] = charset
     return made
 
 
@@ -178,22 +178,6 @@ def stay(encounter: Encounter | None, visit: str) -> Elements:
 
 def _code(value: str, meaning: str) -> Elements:
     return {"CodeValue": value, "CodingSchemeDesignator": CODING_SCHEME, "CodeMeaning": meaning}
-
-
-def smallest_charset(texts: Iterable[str]) -> str:
-    """Return the first of default repertoire, ISO_IR 100 and ISO_IR 192 that can write all ``texts``."""
-    everything = "".join(texts)
-    if everything.isascii():
-        return ""
-    return "ISO_IR 100" if _is_latin(everything) else "ISO_IR 192"
-
-
-def _is_latin(text: str) -> bool:
-    try:
-        text.encode("iso8859-1")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _shape(identifier: Elements) -> Shape:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.errors import Broken, LinkLost, NoAnswer, Refused, RemoteProtocolError, StepwedgeError
 from stepwedge.evidence.exchange import NOTHING, Exchange, Payload
 from stepwedge.sim import keys as keys_of
+from stepwedge.sim.charsets import Charsets, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -278,6 +279,8 @@ def _find(cast: Cast, actor: str, association: Association, model: str, identifi
     from stepwedge.wire import status
     from stepwedge.wire.elements import encode
 
+    if term := Charsets().for_dicom(texts(identifier)):  # keys outside the default repertoire (PS3.4 C.2.2.2)
+        identifier = {**identifier, "SpecificCharacterSet": term}
     facts: dict[str, Any] = {"model": model, "identifier": identifier}
     request = Payload.of(encode(identifier, explicit=True))
     witness = _Witness(cast, actor, "dimse", "C-FIND", facts, keys_of.of_values(identifier), request)

@@ -51,8 +51,16 @@ def identifier(message: hl7.Group, field: str) -> str | None:
 
 def _name(message: hl7.Group) -> str | None:
     """Return PID-5 as a DICOM PN: HL7 puts the suffix fourth and the prefix fifth, DICOM the other way round."""
-    parts = [message[f"PID-5[1].{number}.1"] for number in range(1, 6)]
-    return PersonName.from_hl7(parts).dicom() or None
+    for pid in message.each("PID")[:1]:
+        places = [f"5[{at}]" for at in range(1, len(pid.all("5")) + 1)]
+        return (
+            PersonName.represented_as(
+                (pid[f"{place}.8.1"], PersonName.from_hl7([pid[f"{place}.{part}.1"] for part in range(1, 6)]))
+                for place in places
+            ).dicom()
+            or None
+        )
+    return None
 
 
 def _moment(message: hl7.Group) -> str | None:

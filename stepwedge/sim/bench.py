@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from stepwedge.clock import Clock, SystemClock
 from stepwedge.evidence.exchange import NOTHING, Direction, Exchange, Payload, Protocol
 from stepwedge.evidence.redact import Identity
+from stepwedge.sim.charsets import Charsets
 from stepwedge.sim.dimse import DimseSender
 from stepwedge.sim.hl7 import Hl7Sender
 from stepwedge.sim.outbox import Outbox
@@ -96,6 +97,7 @@ class Bench:
         self.outbox = Outbox(self)
         self.outbox.register("hl7", Hl7Sender(self))
         self.outbox.register("dimse", DimseSender(self))
+        self.charsets = Charsets.of(self.settings, self.name)
         self.identity = Identity.of(self.settings.get("identity") or {})
 
     @property

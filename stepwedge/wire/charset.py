@@ -67,6 +67,15 @@ def write(text: str, charset: str, key: str) -> bytes:
         ) from error
 
 
+def writes(text: str, charset: str) -> bool:
+    """Tell whether ``text`` can be written in a Specific Character Set."""
+    try:
+        write(text, charset, "")
+    except LocalProtocolError:
+        return False
+    return True
+
+
 def _write_extended(text: str, charset: str) -> bytes:
     terms = _terms(charset)
     if len(terms) == 1:

@@ -15,7 +15,7 @@ either version and return the same plain objects, so that no simulated system ev
 """
 
 from stepwedge.sim.messages.appointments import APPOINTMENT_EVENTS, appointment_message, read_appointment
-from stepwedge.sim.messages.envelope import Envelope, said, smallest_charset
+from stepwedge.sim.messages.envelope import Envelope, said
 from stepwedge.sim.messages.orders import (
     REPLY_KIND,
     Answer,
@@ -52,5 +52,4 @@ __all__ = [
     "reply_segments",
     "report_message",
     "said",
-    "smallest_charset",
 ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.sim.charsets import Charsets, texts
 from stepwedge.wire.hl7 import compose, header, null
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from stepwedge.wire.hl7 import Group
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 FACILITY: Final = "STEPWEDGE"
 """Facility (MSH-4, MSH-6) of all simulated systems."""
 
-_CHARSETS: Final = (("ascii", ""), ("iso8859-1", "8859/1"), ("utf-8", "UNICODE UTF-8"))
+
+_USUAL: Final = Charsets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Envelope:
     Attributes:
         sender: sending application (MSH-3); ``receiver`` likewise (MSH-5).
         control: message control ID (MSH-10).
-        charset: MSH-18; None for the smallest that holds the content.
+        charset: MSH-18; None for the first of ``charsets`` that holds the content.
     """
 
     sender: str
@@ -36,10 +38,11 @@ class Envelope:
     now: datetime
     version: str = "2.5.1"
     charset: str | None = None
+    charsets: Charsets = _USUAL
 
     def seal(self, kind: str, segments: Sequence[Written]) -> bytes:
         """Return the message of a ``kind`` (``ORM^O01``) with these segments after MSH."""
-        charset = smallest_charset(_texts(segments)) if self.charset is None else self.charset
+        charset = self.charsets.for_hl7(texts(segments)) if self.charset is None else self.charset
         msh = header(
             kind,
             control=self.control,
@@ -49,28 +52,6 @@ class Envelope:
             receiver=(self.receiver, FACILITY),
         )
         return compose([msh, *segments], charset=charset)
-
-
-def smallest_charset(texts: Iterable[str]) -> str:
-    """Return the first of ASCII, 8859/1 and UTF-8 (HL7 table 0211) that can write all ``texts``."""
-    everything = "".join(texts)
-    for codec, name in _CHARSETS:
-        try:
-            everything.encode(codec)
-        except UnicodeEncodeError:
-            continue
-        return name
-    return _CHARSETS[-1][1]
-
-
-def _texts(value: object) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from _texts(tuple(value.values()))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
 
 
 def said(group: Group, *places: str) -> str | None:

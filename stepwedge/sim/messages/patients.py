@@ -9,13 +9,14 @@ from stepwedge.model.identifiers import ISSUER
 from stepwedge.model.patient import Patient, PersonName
 from stepwedge.sim.messages.envelope import day_and_time, said
 from stepwedge.wire.hl7 import HL7Error, timestamp
+from stepwedge.wire.hl7_build import Rep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stepwedge.sim.messages.envelope import Envelope
     from stepwedge.wire.hl7 import Group, Message
-    from stepwedge.wire.hl7_build import Written
+    from stepwedge.wire.hl7_build import Value, Written
 
 SEX_FROM_HL7: Final = {"F": "F", "M": "M", "O": "O", "A": "O", "N": "O", "U": ""}
 """HL7 table 0001 to DICOM (0010,0040), which knows only F, M and O; unknown is empty."""
@@ -30,20 +31,28 @@ _LOCATION: Final = 3
 
 
 def pid(patient: Patient, version: str) -> Written:
-    """Return PID; a name of type *legal* says so from 2.5 on (XPN-7)."""
-    name = [*patient.name.hl7()]
-    if version >= "2.5":
-        name = [*name, *[""] * (6 - len(name)), "L"]
+    """Return PID; a name of type *legal* says so from 2.5 on (XPN-7), one in several scripts repeats (XPN-8)."""
+    kind = "L" if version >= "2.5" else ""
     return (
         "PID",
         {
             1: "1",
             3: [patient.id, "", "", patient.issuer, "PI"],
-            5: name,
+            5: _names(patient.name, kind),
             7: patient.birth_date,
             8: patient.sex or "U",
         },
     )
+
+
+def _names(name: PersonName, kind: str) -> Value:
+    """Return PID-5: one repetition for each representation, the alphabetic first; one alone needs no code."""
+    told = name.represented()
+    written = [
+        [*parts, *[""] * (6 - len(parts)), kind, *([code] if len(told) > 1 else [])]
+        for code, parts in told.items()
+    ]
+    return Rep(written)
 
 
 def visit(encounter: Encounter | None = None) -> Written:
@@ -95,9 +104,19 @@ def read_patient(
     """
     return Patient(
         id=number(_identifier(message, "PID-3", ISSUER)),
-        name=name([message[f"PID-5[1].{part}.1"] for part in range(1, 6)]),
+        name=read_name(message, name),
         birth_date=(said(message, "PID-7.1") or "")[:8],
         sex=SEX_FROM_HL7.get(said(message, "PID-8.1") or "", ""),
+    )
+
+
+def read_name(message: Group, name: Callable[[list[str]], PersonName] = PersonName.from_hl7) -> PersonName:
+    """Read PID-5 with all its repetitions."""
+    segments = message.each("PID")
+    places = [f"PID-5[{at}]" for at in range(1, len(segments[0].all("5")) + 1 if segments else 1)]
+    return PersonName.represented_as(
+        (message[f"{place}.8.1"], name([message[f"{place}.{part}.1"] for part in range(1, 6)]))
+        for place in places
     )
 
 
