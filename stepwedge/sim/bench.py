@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stepwedge.clock import Clock, SystemClock
@@ -14,6 +15,7 @@ from stepwedge.sim.dimse import DimseSender
 from stepwedge.sim.hl7 import Hl7Sender
 from stepwedge.sim.outbox import Outbox
 from stepwedge.sim.quirks import Quirks
+from stepwedge.sim.security import Security
 from stepwedge.sim.store import Change, Store
 
 if TYPE_CHECKING:
@@ -97,6 +99,11 @@ class Bench:
         self.outbox.register("hl7", Hl7Sender(self))
         self.outbox.register("dimse", DimseSender(self))
         self.identity = Identity.of(self.settings.get("identity") or {})
+
+    @cached_property
+    def security(self) -> Security:
+        """Who may call, and how we call others."""
+        return Security(self)
 
     @property
     def application(self) -> str:

@@ -45,6 +45,7 @@ PORT: Final = 2762
 
 _NO_CHECK_TIME: Final = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which the library has no name for."""
+_DEEP: Final = 8
 LENIENT: Final = frozenset(
     {"expired", "revoked", "unknown-ca", "no-certificate", "old-versions", "weak-ciphers"}
 )
@@ -102,6 +103,16 @@ def trouble(error: Exception, where: str = "") -> WireError:
     if isinstance(error, TimeoutError):
         return NoAnswer(f"{prefix}no answer in time")
     return LinkLost(f"{prefix}{getattr(error, 'strerror', None) or error}")
+
+
+def refusal(error: BaseException | None, where: str) -> WireError | None:
+    """Find what TLS said below an error of a library that hides it (httpx)."""
+    seen = 0
+    while error is not None and seen < _DEEP:
+        if isinstance(error, ssl.SSLError):
+            return trouble(error, where)
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.errors import LinkLost, NoAnswer, WireError
+from stepwedge.errors import BadInput, LinkLost, NoAnswer, WireError
 from stepwedge.wire import tls
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ READ: Final = 1 << 16
 HANDSHAKE_SECONDS: Final = 10.0
 MOST_HANDSHAKES: Final = 256
 """Handshakes under way at one listener; what comes beyond them is dropped at once."""
+HANDSHAKE_RECORD: Final = 0x16
+"""ContentType handshake, the first byte a client of TLS sends (RFC 8446 section 5.1)."""
 LINGER_SECONDS: Final = 1.0
 """How long a refused peer may go on sending: closing earlier would take the alert back (RFC 9293 section 3.6.1)."""
 _LINGER_BYTES: Final = 1 << 20
@@ -35,6 +38,22 @@ _LINGER_BYTES: Final = 1 << 20
 
 def _nobody(_peer: str, _why: WireError) -> None:
     """Drop the report."""
+
+
+class Manners:
+    """What a listener decides; a simulated system can be told to decide wrongly."""
+
+    def tolerates(self) -> frozenset[str]:
+        """Return what it puts up with, out of ``tls.LENIENT``."""
+        return frozenset()
+
+    def speaks_plain(self) -> bool:
+        """Tell whether it serves peers that do not begin with a handshake."""
+        return False
+
+    def handshakes(self) -> int:
+        """Return how many handshakes may be under way at once."""
+        return MOST_HANDSHAKES
 
 
 class Gate:
@@ -46,12 +65,40 @@ class Gate:
         *,
         refused: Callable[[str, WireError], None] = _nobody,
         seconds: float = HANDSHAKE_SECONDS,
-        most: int = MOST_HANDSHAKES,
+        manners: Manners | None = None,
+        strangers: dict[str, str] | None = None,
     ) -> None:
-        """Judge with ``credentials``; ``refused(peer, why)`` hears of every handshake that came to nothing."""
-        self.context, self.refused, self.seconds, self.most = credentials.server(), refused, seconds, most
+        """Judge with ``credentials``; ``refused(peer, why)`` hears of every handshake that came to nothing.
+
+        ``strangers`` holds, while their connections last, the peers whose certificate is good and not on the list of
+        known nodes, and why: protocols have words to refuse them that TLS has not.
+        """
+        self.credentials, self.refused, self.seconds = credentials, refused, seconds
+        self.manners = manners or Manners()
+        self.strangers = {} if strangers is None else strangers
         self.buffer = memoryview(bytearray(READ))
         self.under_way: set[_Records] = set()
+        self._made: tuple[object, ssl.SSLContext] = (self._now(), self._judge())
+
+    def context(self) -> ssl.SSLContext:
+        """Return today's context: files that were replaced are read again, without a restart.
+
+        Files that cannot be used, for example while they are being written, leave the last good ones in force.
+        """
+        if (now := self._now()) != self._made[0]:
+            with contextlib.suppress(BadInput):
+                self._made = (now, self._judge())
+        return self._made[1]
+
+    def _judge(self) -> ssl.SSLContext:
+        return replace(self.credentials, lenient=self.manners.tolerates()).server()
+
+    def _now(self) -> object:
+        own = self.credentials
+        files = (own.ca, own.certificate, own.key, own.crl)
+        with contextlib.suppress(OSError):
+            return self.manners.tolerates(), *(path.stat().st_mtime_ns for path in files if path is not None)
+        return None
 
 
 async def listen(
@@ -394,23 +441,60 @@ class _Accepted(_Records):
     """A connection that a listener took."""
 
     def __init__(self, factory: Callable[[], asyncio.BaseProtocol], gate: Gate) -> None:
-        super().__init__(gate.context, gate.buffer, gate.seconds, None)
-        self._factory, self._gate = factory, gate
+        super().__init__(gate.context(), gate.buffer, gate.seconds, None)
+        self._factory, self._gate, self._first = factory, gate, True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if len(self._gate.under_way) >= self._gate.most:
-            self._fail(LinkLost(f"more than {self._gate.most} TLS handshakes at once"))
+        if len(self._gate.under_way) >= (most := self._gate.manners.handshakes()):
+            self._fail(LinkLost(f"more than {most} TLS handshakes at once"))
             return
         self._gate.under_way.add(self)
 
-    def opened(self, sealed: Sealed) -> asyncio.BaseProtocol:  # noqa: ARG002 - the client's side wants it
-        self._gate.under_way.discard(self)
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._first and self._buffer[0] != HANDSHAKE_RECORD and self._gate.manners.speaks_plain():
+            self._in_the_clear(bytes(self._buffer[:nbytes]))
+            return
+        self._first = False
+        super().buffer_updated(nbytes)
+
+    def opened(self, sealed: Sealed) -> asyncio.BaseProtocol:
+        gate = self._gate
+        gate.under_way.discard(self)
+        certificate, der = sealed.get_extra_info("peercert", {}), sealed.get_extra_info("peercert_der", b"")
+        if why := gate.credentials.stranger(certificate, der):
+            gate.strangers[self.peer] = why
         return self._factory()
 
     def failed(self, why: WireError) -> None:
         self._gate.under_way.discard(self)
         self._gate.refused(self.peer, why)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._gate.strangers.pop(self.peer, None)
+
+    def _in_the_clear(self, data: bytes) -> None:
+        """Serve a peer without TLS."""
+        self._still()
+        self._gate.under_way.discard(self)
+        protocol = self._factory()
+        self.raw.set_protocol(protocol)
+        protocol.connection_made(self.raw)
+        feed(protocol, data)
+
+
+def feed(protocol: asyncio.BaseProtocol, data: bytes) -> None:
+    """Hand data to a protocol of either kind."""
+    if isinstance(protocol, asyncio.BufferedProtocol):
+        while data:
+            place = memoryview(protocol.get_buffer(-1))
+            count = min(len(place), len(data))
+            place[:count] = data[:count]
+            protocol.buffer_updated(count)
+            data = data[count:]
+    elif isinstance(protocol, asyncio.Protocol):
+        protocol.data_received(data)
 
 
 class _Called(_Records):
