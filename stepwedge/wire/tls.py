@@ -128,7 +128,7 @@ class Credentials:
         verify: as a client, judge the server's certificate and name. Off is for diagnosis alone.
         profile: PS3.15 annex B.
         known: names or SHA-256 fingerprints of the nodes that may call; all that the authorities vouch for when empty.
-        passphrase: name of the environment variable that holds the key's passphrase.
+        passphrase_from: name of the environment variable that holds the key's passphrase.
         lenient: what a wrong server puts up with, out of ``LENIENT``.
     """
 
@@ -140,7 +140,7 @@ class Credentials:
     verify: bool = True
     profile: Profile = "bcp195"
     known: tuple[str, ...] = ()
-    passphrase: str = ""
+    passphrase_from: str = ""
     lenient: frozenset[str] = frozenset()
 
     @classmethod
@@ -158,11 +158,22 @@ class Credentials:
     @classmethod
     def parse(cls, written: Mapping[str, Any], name: str, place: str = "tls") -> Self:
         """Read ``{"folder": ...}`` or ``{"ca", "cert", "key", "crl"}`` with ``mutual``, ``verify``, ``profile``, ``known``."""
-        keys = {"folder", "ca", "cert", "key", "crl", "mutual", "verify", "profile", "known", "passphrase"}
+        keys = {
+            "folder",
+            "ca",
+            "cert",
+            "key",
+            "crl",
+            "mutual",
+            "verify",
+            "profile",
+            "known",
+            "passphrase_from",
+        }
         if unknown := set(written) - keys:
             raise BadInput(place, f"keys out of {', '.join(sorted(keys))}", ", ".join(sorted(unknown)))
         further: dict[str, Any] = {
-            key: written[key] for key in ("mutual", "verify", "profile", "passphrase") if key in written
+            key: written[key] for key in ("mutual", "verify", "profile", "passphrase_from") if key in written
         }
         if further.get("profile", "bcp195") not in CIPHERS:
             raise BadInput(f"{place}.profile", f"one of {', '.join(CIPHERS)}", str(further["profile"]))
@@ -276,15 +287,17 @@ class Credentials:
 
     def _secret(self) -> str:
         """Return the key's passphrase; OpenSSL asks only when the key is encrypted."""
-        if not self.passphrase:
+        if not self.passphrase_from:
             raise BadInput(
                 str(self.key),
                 "a key that is not encrypted, or the name of the variable with its passphrase",
                 "an encrypted key",
-                "write passphrase: NAME, and set the environment variable NAME",
+                "write passphrase_from: NAME, and set the environment variable NAME",
             )
-        if (secret := os.environ.get(self.passphrase)) is None:
-            raise BadInput("tls.passphrase", f"the environment variable {self.passphrase} to be set", "none")
+        if (secret := os.environ.get(self.passphrase_from)) is None:
+            raise BadInput(
+                "tls.passphrase_from", f"the environment variable {self.passphrase_from} to be set", "none"
+            )
         return secret
 
 
