@@ -89,17 +89,34 @@ def fault(tried: Tried, served: Tried, intruder: str) -> str:
     trouble = tried.trouble
     if intruder == "stalled":
         return "" if trouble is None else f"one stalled handshake keeps others out: {trouble}"
-    if trouble is None:
-        alike = tried.answer == served.answer or not tried.answer.startswith("AR")
-        return f"served: {tried.answer}" if alike else ""
     if isinstance(trouble, NoAnswer):
         raise Inconclusive(f"nothing came back to the intruder: {trouble}")
     if intruder == "plain-text":
-        return ""
-    expected = tls_intruder.INTRUDERS[intruder].alerts if intruder in tls_intruder.INTRUDERS else frozenset()
-    if isinstance(trouble, TlsRefused) and trouble.by == "peer":
-        return "" if trouble.reason in expected else f"refused for another reason: {trouble.reason}"
-    if isinstance(trouble, Refused) and not isinstance(trouble, TlsRefused) and not expected:
+        return "" if trouble else f"served: {tried.answer}"
+    known = tls_intruder.INTRUDERS.get(intruder)
+    return _tls_fault(tried, known.alerts) if known and known.alerts else _stranger_fault(tried, served)
+
+
+def _tls_fault(tried: Tried, expected: frozenset[str]) -> str:
+    """Judge what must end inside TLS: an answer of the protocol above it, even a no, comes too late."""
+    match tried.trouble:
+        case None:
+            return f"served: {tried.answer}"
+        case TlsRefused(by="peer", reason=reason):
+            return "" if reason in expected else f"refused for another reason: {reason}"
+        case TlsRefused() | LinkLost() | RemoteProtocolError() as trouble:
+            raise Inconclusive(f"the door did not say why: {trouble}")
+        case trouble:
+            return f"let in by TLS, and turned away later: {trouble}"
+
+
+def _stranger_fault(tried: Tried, served: Tried) -> str:
+    """Judge what TLS has nothing against: the protocol above it must say no, and not say to the stranger what it says to all."""
+    trouble = tried.trouble
+    if trouble is None:
+        refused = tried.answer.startswith(("AR", "CR")) and tried.answer != served.answer
+        return "" if refused else f"served: {tried.answer}"
+    if isinstance(trouble, Refused) and not isinstance(trouble, TlsRefused):
         return "" if _as_stranger(trouble) else f"refused for another reason: {trouble}"
     raise Inconclusive(f"the door did not say why: {trouble}")
 

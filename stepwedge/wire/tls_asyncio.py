@@ -462,7 +462,8 @@ class _Accepted(_Records):
         gate = self._gate
         gate.under_way.discard(self)
         certificate, der = sealed.get_extra_info("peercert", {}), sealed.get_extra_info("peercert_der", b"")
-        if why := gate.credentials.stranger(certificate, der):
+        unseen = not der and "no-certificate" in gate.manners.tolerates()
+        if not unseen and (why := gate.credentials.stranger(certificate, der)):
             gate.strangers[self.peer] = why
         return self._factory()
 
