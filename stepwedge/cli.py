@@ -307,6 +307,41 @@ def preflight(
 
 
 @command()
+def certs(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; it must not hold a PKI yet.")] = Path("pki"),
+    actor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Who gets a certificate; repeatable. Default: every actor of the lab, and the probe."
+        ),
+    ] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="A further host name or address of all of them, besides localhost; repeatable."),
+    ] = None,
+    keys: Annotated[
+        str, typer.Option(help="ec (P-256) or rsa (2048 bits), for systems that know nothing else.")
+    ] = "rsa",
+    lab: LabFile = None,
+) -> int:
+    """Make a PKI for tests: an authority, a certificate for every actor, and the bad ones that must be refused.
+
+    [bold]stepwedge certs pki --host pacs.test.example[/]     ca.pem, crl.pem, pacs.pem, pacs.key, ..., bad/expired.pem, ...
+    Give ca.pem and its own pair to every real system, and name the folder in the lab file: [bold]tls: {folder: pki}[/].
+    The README in the folder says what each file is.
+    """
+    from stepwedge.lab import security
+
+    written = security.certs(folder, actor or (), host or (), keys, lab)
+    _console().print(
+        f"wrote {len(written)} files to {folder}; {folder / 'README.md'} says what each is",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
+@command()
 def init(
     folder: Annotated[
         Path, typer.Argument(help="Folder to make your lab in; it must not hold scenarios yet.")

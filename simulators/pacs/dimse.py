@@ -97,7 +97,8 @@ class Pacs(Provider):
         self._level(model, identifier, retrieval=True)
         if (entity := self._entity(destination)) is None:
             raise Failure(MOVE_DESTINATION_UNKNOWN, f"no address is known for {destination}")
-        return Retrieval(entity.host, entity.port, self._held(identifier))
+        context = self._bench.security.context(tls=entity.tls)
+        return Retrieval(entity.host, entity.port, self._held(identifier), context)
 
     async def on_get(self, peer: PeerInfo, model: str, identifier: Elements) -> list[Held]:
         """Say what is sent back."""

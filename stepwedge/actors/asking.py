@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from stepwedge.wire.dicomweb import DicomWeb, WebExchange
     from stepwedge.wire.dimse_blocking import Association
     from stepwedge.wire.elements import Elements
+    from stepwedge.wire.tls import Credentials
 
 ASK_SECONDS: Final = 10.0
 """How long one answer may take, before patience scales it."""
@@ -217,6 +218,7 @@ def _associated(
         contexts=[(name, TRANSFERS) for name in classes],
         timeout=seconds * cast.patience,
         scp_of=stored,
+        context=cast.context(tls=entity.tls),
     ) as association:
         yield association
 
@@ -350,7 +352,8 @@ def _web(cast: Cast, actor: str, witness: _Witness) -> Iterator[DicomWeb]:
     url = cast[actor].address.web
     if url is None:
         raise Broken(f"{actor} has no web address in the lab file, so it cannot be asked over DICOMweb")
-    client, heard = _connection(url, RETRIEVE_SECONDS * cast.patience)
+    security = cast.tls if url.startswith("https:") else None
+    client, heard = _connection(url, RETRIEVE_SECONDS * cast.patience, security)
     heard.clear()
     try:
         yield client
@@ -363,11 +366,12 @@ def _web(cast: Cast, actor: str, witness: _Witness) -> Iterator[DicomWeb]:
 
 
 @cache
-def _connection(url: str, seconds: float) -> tuple[DicomWeb, list[WebExchange]]:
+def _connection(url: str, seconds: float, security: Credentials | None) -> tuple[DicomWeb, list[WebExchange]]:
     from stepwedge.wire.dicomweb import DicomWeb
 
     heard: list[WebExchange] = []
-    return DicomWeb(url, timeout=seconds, observe=heard.append), heard
+    context = security.client() if security else None
+    return DicomWeb(url, timeout=seconds, observe=heard.append, context=context), heard
 
 
 def _opened(data: bytes) -> Retrieved:

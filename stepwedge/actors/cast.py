@@ -16,10 +16,12 @@ from stepwedge.actors.words import did_you_mean
 from stepwedge.errors import BadInput, Broken, Failed, Inconclusive, Refused, Skipped
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
 
     from stepwedge.evidence.exchange import Exchange
     from stepwedge.sim.address import Address
+    from stepwedge.wire.tls import Credentials
 
 PROBE_AE = "SW_PROBE"
 """The calling AE title of questions that checks ask; a real system under test must know it (connection sheet)."""
@@ -154,6 +156,7 @@ class Cast:
         host: the admin API of the whole simulated hospital, whose journal holds what its actors saw.
         claims: what the systems under test promise to support; ``None`` when everything is simulated.
         probe: the calling AE title of questions asked by checks.
+        tls: what checks present to doors that speak TLS, and whom they trust there.
         observe: told of every exchange a check makes itself; returns the number it is evidence under.
     """
 
@@ -162,6 +165,7 @@ class Cast:
     claims: frozenset[str] | None = None
     probe: str = PROBE_AE
     patience: float = 1.0
+    tls: Credentials | None = None
     observe: Callable[[Exchange], int] = field(default=lambda _exchange: 0)
 
     def __getitem__(self, name: str) -> Player:
@@ -178,6 +182,14 @@ class Cast:
     def __iter__(self) -> Iterator[Player]:
         """Iterate over the players."""
         return iter(self.players.values())
+
+    def context(self, *, tls: bool) -> ssl.SSLContext | None:
+        """Return what a door is called with; None for one that speaks plain text."""
+        if not tls:
+            return None
+        if self.tls is None:
+            raise Broken("a door speaks TLS, and the lab file has no tls: to say what checks present there")
+        return self.tls.client()
 
     def claimed(self, claim: str) -> bool:
         """Tell whether the systems under test promise ``claim``; simulated ones promise everything."""

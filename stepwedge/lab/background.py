@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stepwedge.actors.cast import Admin
 from stepwedge.errors import BadInput, Broken
-from stepwedge.lab import hospital, labfile
+from stepwedge.lab import hospital, labfile, security
 from stepwedge.lab import preflight as asking
 
 if TYPE_CHECKING:
@@ -75,16 +75,16 @@ def preflight(console: Console, file: Path, timeout: float) -> int:
             str(file), "a lab with a real system", "only simulated ones", "write real: {...} for one actor"
         )
     bad = 0
-    for finding in asking.findings(lab, timeout=timeout):
+    for finding in asking.findings(lab, timeout=timeout, tls=security.probe(lab, STATE)):
         bad += bool(finding.trouble)
-        sign = "[red]✕[/]" if finding.trouble else "[green]✓[/]"
+        sign = "[red]✕[/]" if finding.trouble else "[yellow]![/]" if finding.warning else "[green]✓[/]"
         console.print(
             f"{sign} {finding.actor} {finding.door} {finding.where}: {finding.asked}",
             highlight=False,
             soft_wrap=True,
         )
-        if finding.trouble:
-            console.print(f"    {finding.trouble}", markup=False, highlight=False, soft_wrap=True)
+        if said := finding.trouble or finding.warning:
+            console.print(f"    {said}", markup=False, highlight=False, soft_wrap=True)
     table = Table(title="Connection sheet: what the real systems must know", title_justify="left")
     table.add_column("our side")
     table.add_column("reached at, or known as")

@@ -54,6 +54,10 @@ CLAIMS: Final[dict[str, Claim]] = {
     ),
     "appointments": Claim(("ris",), "tells the ward when an exam takes place (RAD-48, SIU)"),
     "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
+    "tls": Claim(
+        ("ehr", "ris", "pacs", "modality", "reader", "engine"),
+        "speaks TLS with mutual authentication and keeps strangers out (ITI-19, PS3.15 annex B)",
+    ),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }
 

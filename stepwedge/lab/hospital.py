@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from stepwedge.actors.cast import Admin, Cast, Player
 from stepwedge.errors import BadInput, Broken
-from stepwedge.lab import preflight
+from stepwedge.lab import preflight, security
 from stepwedge.lab.child import Child, python
 from stepwedge.sim.address import Address
 
@@ -67,7 +67,10 @@ class Running:
                 own = frozenset(self.lab.text.sut.claims)
                 players[name] = Player(name, real.role, simulated=False, address=real.address, claims=own)
         host = Admin(self.told["admin"]) if "admin" in self.told else None
-        return Cast(players, host, claims, self.lab.text.probe.ae_title, self.lab.text.patience.scale)
+        tls = security.probe(self.lab, self.state)
+        return Cast(
+            players, host, claims, self.lab.text.probe.ae_title, self.lab.text.patience.scale, tls=tls
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return the lab as the run record and the report name it."""
@@ -139,7 +142,7 @@ def attach(lab: Lab, state: Path) -> Running:
 def _start_hospital(lab: Lab, state: Path, seed: int, quirks: Sequence[str], *, stays: bool) -> Child:
     (state / READY).unlink(missing_ok=True)
     plan = state / "actors.json"
-    plan.write_text(json.dumps(_plan(lab), indent=1), encoding="utf-8")
+    plan.write_text(json.dumps(_plan(lab, state), indent=1), encoding="utf-8")
     command = python("-m", "stepwedge", "sim", "--hospital", "--actors", str(plan), "--state", str(state))
     command += ["--seed", str(seed), *(word for quirk in quirks for word in ("--quirk", quirk))]
     if not stays:
@@ -155,11 +158,19 @@ def _start_hospital(lab: Lab, state: Path, seed: int, quirks: Sequence[str], *, 
     return child
 
 
-def _plan(lab: Lab) -> dict[str, Any]:
+def _plan(lab: Lab, state: Path) -> dict[str, Any]:
     """Return what the hospital process is told: whom to play, and where the others are."""
     identity = {"patients": lab.text.identity.patients}
+    told = security.settings(lab, state)
     actors = {
-        name: {"role": one.role, "settings": {"identity": identity, **one.settings}}
+        name: {
+            "role": one.role,
+            "settings": {
+                "identity": identity,
+                **one.settings,
+                **security.of_actor(lab, told, one.settings.get("tls")),
+            },
+        }
         for name, one in lab.simulated.items()
     }
     directory = {name: dict(one.doors) for name, one in lab.real.items()}
@@ -171,7 +182,8 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
     told = real.start
     assert told is not None  # noqa: S101 - the caller looked
     door = "web" if told.ready == "http" else told.ready
-    if not preflight.trouble(real.address, door, lab.text.probe.ae_title, timeout=1.0):
+    tls = security.probe(lab, state)
+    if not preflight.trouble(real.address, door, lab.text.probe.ae_title, timeout=1.0, tls=tls):
         where = getattr(real.address, door) or real.address.dicom
         raise BadInput(
             f"{lab.file} (actors.{name}.start)",
@@ -182,6 +194,8 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
     own = state / name
     own.mkdir(parents=True, exist_ok=True)
     env = {"STEPWEDGE_STATE": str(own.resolve()), **told.env}
+    if lab.text.tls is not None:
+        env.setdefault("STEPWEDGE_PKI", str((security.settings(lab, state) or {}).get("folder", "")))
     command = [
         *python("-m", "stepwedge.lab.keep"),
         *(word.replace("{state}", env["STEPWEDGE_STATE"]) for word in told.command),
@@ -189,7 +203,7 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
     child = Child.start(name, command, state / f"{name}.log", env=env, cwd=lab.file.resolve().parent)
     try:
         child.wait_until(
-            lambda: not preflight.trouble(real.address, door, lab.text.probe.ae_title, timeout=1.0),
+            lambda: not preflight.trouble(real.address, door, lab.text.probe.ae_title, timeout=1.0, tls=tls),
             told.seconds,
         )
     except BaseException:

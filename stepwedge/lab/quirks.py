@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stepwedge import kit
 from stepwedge.actors.words import did_you_mean
 from stepwedge.errors import BadInput
+from stepwedge.sim import security
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def known() -> dict[str, tuple[str, Quirk]]:
-    """Return every quirk of every simulated system: name to (role, quirk)."""
+    """Return every quirk of every simulated system: name to (role, quirk); any system's doors can have those of role ``any``."""
     found: dict[str, tuple[str, Quirk]] = {}
     for role in kit.simulators():
         for name, quirk in getattr(kit.load_simulator(role), "QUIRKS", {}).items():
             found[name] = (role, quirk)
-    return found
+    return found | {name: ("any", quirk) for name, quirk in security.QUIRKS.items()}
 
 
 def chosen(names: Sequence[str]) -> dict[str, tuple[str, Quirk]]:

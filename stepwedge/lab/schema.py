@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from stepwedge import kit
@@ -86,7 +86,7 @@ def door(name: str, value: Any) -> str:
             remedy="never write a secret into a lab file; name an environment variable instead: ${NAME}",
             hidden="an address with a user name or password (not shown)",
         )
-    if url.scheme not in {"hl7": ("mllp",), "web": ("http", "https")}.get(name, ("dicom",)):
+    if url.scheme not in {"hl7": ("mllp", "mllps"), "web": ("http", "https")}.get(name, ("dicom", "dicoms")):
         raise wrong(
             f"an address such as {form}", remedy=f"the scheme {url.scheme or '(none)'!r} is not for {name}"
         )
@@ -219,6 +219,10 @@ def _settings(settings: dict[str, Any]) -> dict[str, Any]:
             if not isinstance(value, int) or isinstance(value, bool):
                 raise wrong("a TCP port, a whole number from 1 to 65535", at=value)
             _pointing(value, port)
+    if (own := settings.get("tls")) is not None and own is not False:
+        if not isinstance(own, dict):
+            raise wrong("tls: false, or a mapping such as {profile: bcp195-modified}", at=own)
+        _pointing(own, Tls.model_validate)
     if "port" in settings:  # short for the one DICOM port a scanner has
         settings["dicom_port"] = settings.pop("port")
     return settings
@@ -273,6 +277,42 @@ class Identity(Part):
     issuer: str = Field(default=ISSUER, min_length=1, max_length=64)
 
 
+class Tls(Part):
+    """Transport security of the whole lab; an actor's own entry may say otherwise, or ``tls: false``.
+
+    Attributes:
+        folder: what ``stepwedge certs`` made; without it and without ``ca`` certificates are made when the lab starts.
+        ca: authorities to trust; ``cert`` and ``key`` are what we present, ``crl`` the revocation lists.
+        mutual: insist on the caller's certificate (IHE ITI-19).
+        verify: judge the certificates of servers; off is for diagnosis alone.
+        profile: PS3.15 B.12 or B.13.
+        passphrase_from: environment variable with the key's passphrase.
+    """
+
+    folder: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    crl: str | None = None
+    mutual: bool = True
+    verify: bool = True
+    profile: Literal["bcp195", "bcp195-modified"] = "bcp195"
+    passphrase_from: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Tls:
+        if self.folder and self.ca:
+            raise wrong("folder, or ca with cert and key", remedy="take one of them out")
+        if (self.cert or self.key) and not self.ca:
+            raise wrong(
+                "ca, the authorities to trust, beside cert and key",
+                remedy="or folder: what stepwedge certs made",
+            )
+        if bool(self.cert) != bool(self.key):
+            raise wrong("cert and key together", remedy="a certificate is of no use without its key")
+        return self
+
+
 class Probe(Part):
     """What checks call themselves when they ask a real system; it must know this AE title."""
 
@@ -292,3 +332,4 @@ class LabText(Part):
     lanes: int = Field(default=1, ge=1, le=64)
     allow: tuple[str, ...] = Field(default=("127.0.0.0/8", "::1/128"), strict=False)
     probe: Probe = Probe()
+    tls: Tls | None = None

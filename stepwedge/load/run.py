@@ -172,7 +172,7 @@ def reconcile(outcome: Outcome, account: Account, ris: Address) -> None:
         outcome.unsure.append("the RIS has no worklist to look at")
         return
     try:
-        ae, host, port = entity
+        ae, host, port = entity[:3]
         with Association.open(host, port, calling="SW_PROBE", called=ae, contexts=[_WORKLIST]) as link:
             for placer, accession in account.accessions.items():
                 if (count := _entries(link, {"AccessionNumber": accession})) != 1:

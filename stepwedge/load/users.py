@@ -81,7 +81,7 @@ class Ward(User):  # type: ignore[misc]  # Locust is untyped
         with self.environment.events.request.measure("HL7", name) as measured:
             if self.link is None:
                 assert self.address.hl7 is not None  # noqa: S101  # the RIS has an HL7 door
-                self.link = Link.open(*self.address.hl7, _TIMEOUT)
+                self.link = Link.open(*self.address.hl7[:2], _TIMEOUT)
             try:
                 reply = self.link.ask(raw)
             except LinkLost:
@@ -117,7 +117,7 @@ class Scanner(User):  # type: ignore[misc]  # Locust is untyped
             return
         if self.worklist is None:
             raise Failed("the RIS has no worklist")
-        ae, host, port = self.worklist
+        ae, host, port = self.worklist[:3]
         with (
             self.environment.events.request.measure("DIMSE", "C-FIND worklist") as measured,
             Association.open(

@@ -10,24 +10,26 @@ from stepwedge.errors import BadInput, Broken
 
 
 class Endpoint(NamedTuple):
-    """A TCP endpoint of an HL7 receiver."""
+    """A TCP endpoint of an HL7 receiver; ``tls`` when it speaks TLS."""
 
     host: str
     port: int
+    tls: bool = False
 
     def __str__(self) -> str:
-        return f"mllp://{self.host}:{self.port}"
+        return f"mllp{'s' * self.tls}://{self.host}:{self.port}"
 
 
 class Entity(NamedTuple):
-    """A DICOM application entity and its TCP endpoint."""
+    """A DICOM application entity and its TCP endpoint; ``tls`` when it speaks TLS (PS3.15 annex B)."""
 
     ae: str
     host: str
     port: int
+    tls: bool = False
 
     def __str__(self) -> str:
-        return f"dicom://{self.ae}@{self.host}:{self.port}"
+        return f"dicom{'s' * self.tls}://{self.ae}@{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Address:
 
     @classmethod
     def parse(cls, doors: dict[str, Any], place: str = "address") -> Address:
-        """Read ``{"hl7": "mllp://h:p", "dicom": "dicom://AE@h:p", "web": "http://..."}``."""
+        """Read ``{"hl7": "mllp://h:p", "dicom": "dicom://AE@h:p", "web": "http://..."}``; ``mllps``, ``dicoms``, ``https`` are TLS."""
         known = {field.name for field in fields(cls)}
         values: dict[str, Any] = {}
         for door, text in doors.items():
@@ -93,14 +95,15 @@ def _parse(door: str, text: str, place: str) -> Any:
         port = url.port
     except ValueError:
         port = None
-    if url.scheme != scheme or not url.hostname or not port:
+    tls = url.scheme == f"{scheme}s"
+    if url.scheme not in {scheme, f"{scheme}s"} or not url.hostname or not port:
         raise BadInput(place, form, text)
     if scheme == "mllp":
-        return Endpoint(url.hostname, port)
+        return Endpoint(url.hostname, port, tls)
     ae = text.split("//", 1)[1].rpartition("@")[0]
     if not ae.strip() or len(ae) > 16 or "\\" in ae or not ae.isprintable():  # noqa: PLR2004 - PS3.5, VR AE
         raise BadInput(place, f"{form}, the AE title 1 to 16 printable characters", text)
-    return Entity(ae, url.hostname, port)
+    return Entity(ae, url.hostname, port, tls)
 
 
 class Directory(dict[str, Address]):

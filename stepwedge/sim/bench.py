@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stepwedge.clock import Clock, SystemClock
@@ -15,6 +16,7 @@ from stepwedge.sim.dimse import DimseSender
 from stepwedge.sim.hl7 import Hl7Sender
 from stepwedge.sim.outbox import Outbox
 from stepwedge.sim.quirks import Quirks
+from stepwedge.sim.security import Security
 from stepwedge.sim.store import Change, Store
 
 if TYPE_CHECKING:
@@ -99,6 +101,11 @@ class Bench:
         self.outbox.register("dimse", DimseSender(self))
         self.charsets = Charsets.of(self.settings, self.name)
         self.identity = Identity.of(self.settings.get("identity") or {})
+
+    @cached_property
+    def security(self) -> Security:
+        """Who may call, and how we call others."""
+        return Security(self)
 
     @property
     def application(self) -> str:

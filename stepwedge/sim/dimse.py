@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from stepwedge.sim.bench import Bench
-    from stepwedge.wire.dimse import DimseExchange
+    from stepwedge.wire.dimse import DimseExchange, PeerInfo
     from stepwedge.wire.elements import Elements
     from stepwedge.wire.services import Observer
 
@@ -172,16 +172,17 @@ class DimseDoor:
         self._bench = bench
         self._doors = doors
         self._acceptor = dimse_asyncio.Acceptor(
-            bench.ae_title, accepts, provider, observer=observer(bench), **limits
+            bench.ae_title, accepts, provider, observer=observer(bench), admits=self._admits, **limits
         )
         self._server: dimse_asyncio.Server | None = None
 
     async def start(self) -> Address:
         """Listen on the bench's ``dicom`` port."""
+        gate = self._bench.security.gate("dimse")
         self._server, port = await self._bench.listen(
-            "dicom", lambda host, port: dimse_asyncio.serve(host, port, self._acceptor)
+            "dicom", lambda host, port: dimse_asyncio.serve(host, port, self._acceptor, gate)
         )
-        entity = Entity(self._acceptor.ae_title, self._bench.ports.host, port)
+        entity = Entity(self._acceptor.ae_title, self._bench.ports.host, port, gate is not None)
         return Address(
             dicom=entity if "dicom" in self._doors else None,
             worklist=entity if "worklist" in self._doors else None,
@@ -191,6 +192,14 @@ class DimseDoor:
         """Stop listening and abort what is open."""
         if self._server is not None:
             await self._server.close()
+
+    def _admits(self, peer: PeerInfo) -> bool:
+        """Tell whether a node may associate; a no stands in the journal."""
+        security = self._bench.security
+        why = security.stranger(f"{peer.host}:{peer.port}", ae=peer.calling)
+        if why:
+            security.note("dimse", "A-ASSOCIATE", peer.calling, why)
+        return not why
 
 
 @asynccontextmanager
@@ -219,6 +228,7 @@ async def calling(
             timeout=float(bench.settings.get("dimse_timeout", 30.0)),
             scp_of=scp_of,
             observer=observer(bench, peer=to, case=case),
+            context=bench.security.context(tls=entity.tls),
         )
     except WireError as trouble:
         facts = {"calling": bench.ae_title, "called": entity.ae, "error": str(trouble)}

@@ -7,7 +7,7 @@ commits rows, outgoing messages and the reply as one transaction, journals, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -96,11 +96,12 @@ class Hl7Door:
 
     async def start(self) -> Address:
         """Listen on the bench's ``hl7`` port."""
-        hear = self.handler()
+        hear = self.handler() if self._bench.security.open else self._screened(self.handler())
+        gate = self._bench.security.gate("hl7")
         self._server, port = await self._bench.listen(
-            "hl7", lambda host, port: mllp_asyncio.serve(host, port, hear, trouble=self._trouble)
+            "hl7", lambda host, port: mllp_asyncio.serve(host, port, hear, trouble=self._trouble, gate=gate)
         )
-        return Address(hl7=Endpoint(self._bench.ports.host, port))
+        return Address(hl7=Endpoint(self._bench.ports.host, port, gate is not None))
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -110,6 +111,26 @@ class Hl7Door:
     def handler(self) -> mllp_asyncio.Handler:
         """Return what answers each message."""
         return self.answer
+
+    def _screened(self, hear: mllp_asyncio.Handler) -> mllp_asyncio.Handler:
+        """Answer nodes that may not call AR, before anything else is looked at."""
+
+        def screened(raw: bytes, peer: str) -> Awaitable[bytes | None] | bytes | None:
+            try:
+                message = parse(raw)
+            except HL7Error:
+                message = (
+                    None  # what cannot be read is refused as it is for everybody, if the node is known at all
+                )
+            security = self._bench.security
+            why = security.stranger(peer, application=message["MSH-3.1"] if message else "")
+            if not why:
+                return hear(raw, peer)
+            security.note("hl7", message.type if message else "MLLP", peer, why)
+            error = HL7Error(INTERNAL_ERROR, "MSH-3", why)
+            return self._acknowledge(message, Reply("AR", error=error), digest(raw), self._bench.clock.now())
+
+        return screened
 
     def answer(self, raw: bytes, peer: str) -> bytes:
         """Handle one message: everything it causes is durable and in the journal when the answer is returned."""
@@ -272,7 +293,11 @@ class Hl7Sender:
         endpoint = self._bench.directory.door(send.to, "hl7")
         client = self._clients.get(endpoint)
         if client is None:
-            client = self._clients[endpoint] = mllp_asyncio.Client(endpoint.host, endpoint.port)
+            client = self._clients[endpoint] = mllp_asyncio.Client(
+                endpoint.host,
+                endpoint.port,
+                context=self._bench.security.context(tls=endpoint.tls),
+            )
         began = time.time()
         reply = b""
         try:

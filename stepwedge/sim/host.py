@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from stepwedge import kit
 from stepwedge.errors import BadInput
 from stepwedge.evidence.journal import Journal
+from stepwedge.sim import security
 from stepwedge.sim.address import Address, Directory
 from stepwedge.sim.bench import Bench
 from stepwedge.sim.ports import Ports
@@ -82,7 +83,9 @@ class Host:
         self._ports = Ports(state / "ports.json")
         self.simulators: dict[str, Simulator] = {}
         packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
-        known = {name: dict(getattr(package, "QUIRKS", {})) for name, package in packages.items()}
+        known = {
+            name: {**security.QUIRKS, **getattr(package, "QUIRKS", {})} for name, package in packages.items()
+        }
         _check(quirks, known.values())
         for name, part in plan.parts.items():
             folder = state / name

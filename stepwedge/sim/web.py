@@ -14,9 +14,10 @@ from urllib.parse import urlencode, urlsplit
 
 import uvicorn
 
-from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError
+from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.sim import keys
 from stepwedge.sim.address import Address
+from stepwedge.wire import tls, tls_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 
     from stepwedge.evidence.exchange import Keys
     from stepwedge.sim.bench import Bench
+    from stepwedge.wire.tls_asyncio import Gate
 
 AGENT = "Stepwedge/"
 """Product name in User-Agent, followed by the application name of the sender."""
 BACKLOG = 128
-SERVER_ERROR = 500
+FORBIDDEN, SERVER_ERROR = 403, 500
 GRACE = 1
 """Seconds that open requests get when a server stops."""
 
@@ -42,8 +44,8 @@ class WebServer:
         self._application = application
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen; an OSError says that the port cannot be had."""
+    async def start(self, host: str, port: int, gate: Gate | None = None) -> None:
+        """Listen, over TLS behind a ``gate``; an OSError says that the port cannot be had."""
         listening = socket.create_server((host, port), backlog=BACKLOG)
         # Connections inherit it; asyncio sets it only on sockets that name their protocol, and 40 ms an answer are lost.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -59,7 +61,7 @@ class WebServer:
             date_header=False,
             timeout_graceful_shutdown=GRACE,
         )
-        self._server = _Server(config)
+        self._server = _Server(config, gate)
         self._task = asyncio.get_running_loop().create_task(self._server.serve([listening]))
         await self._server.ready.wait()
 
@@ -73,8 +75,9 @@ class WebServer:
 class _Server(uvicorn.Server):
     """A server that leaves signals to the host and says when it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, gate: Gate | None) -> None:
         super().__init__(config)
+        self._gate = gate
         self.ready = asyncio.Event()
 
     @contextlib.contextmanager
@@ -82,8 +85,23 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self._gate is None:
+            await super().startup(sockets)
+        else:
+            self.servers = [
+                await tls_asyncio.listen(self._connection, "", 0, self._gate, sock=listening)
+                for listening in sockets or ()
+            ]
+            self.started = True
         self.ready.set()
+
+    def _connection(self) -> asyncio.Protocol:
+        """Make what uvicorn makes for a connection."""
+        kind: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
 
 @dataclass(slots=True)
@@ -115,8 +133,10 @@ class WebDoor:
 
     async def start(self) -> Address:
         """Listen on the bench's ``web`` port."""
-        _, port = await self._bench.listen("web", self._server.start)
-        return Address(web=f"http://{self._bench.ports.host}:{port}{self._root}")
+        gate = self._bench.security.gate("web")
+        _, port = await self._bench.listen("web", lambda host, port: self._server.start(host, port, gate))
+        scheme = "http" if gate is None else "https"
+        return Address(web=f"{scheme}://{self._bench.ports.host}:{port}{self._root}")
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -125,6 +145,11 @@ class WebDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and record it."""
         if scope["type"] != "http":
+            return
+        security = self._bench.security
+        if not security.open and (why := security.stranger("{}:{}".format(*scope["client"]))):
+            security.note("web", f"{scope['method']} {_kind(scope['path'])}", str(scope["client"][0]), why)
+            await _forbid(send, why)
             return
         scope["stepwedge.note"] = Note()
         seen = _Seen(time.time())
@@ -176,6 +201,14 @@ class WebDoor:
             request=bytes(seen.request),
             response=bytes(seen.response),
         )
+
+
+async def _forbid(send: Send, why: str) -> None:
+    """Answer 403 (RFC 9110 section 15.5.4)."""
+    body = f"{why}\n".encode()
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": FORBIDDEN, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 @dataclass(slots=True)
@@ -257,7 +290,13 @@ class Web:
 
         if self._client is None:
             logging.getLogger("httpx").setLevel(logging.WARNING)
-            self._client = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False, trust_env=False)
+            credentials = self._bench.security.credentials
+            self._client = httpx.AsyncClient(
+                timeout=self._timeout,
+                follow_redirects=False,
+                trust_env=False,
+                verify=credentials.client() if credentials else True,
+            )
         root = self._bench.directory.door(to, "web")
         asked = urlencode(query or {})
         url = f"{root}{path}" + (f"?{asked}" if asked else "")
@@ -277,8 +316,9 @@ class Web:
             outcome = "lost"
             raise LinkLost(f"{method} {url}: {trouble}") from trouble
         except httpx.TransportError as trouble:
-            outcome = "lost"
-            raise LinkLost(f"{method} {url}: {trouble or type(trouble).__name__}") from trouble
+            refused = tls.refusal(trouble, f"{method} {url}")
+            outcome = "refused" if isinstance(refused, Refused) else "lost"
+            raise refused or LinkLost(f"{method} {url}: {trouble or type(trouble).__name__}") from trouble
         except httpx.HTTPError as trouble:
             outcome = "garbled"
             raise RemoteProtocolError(f"{method} {url}: {trouble}") from trouble

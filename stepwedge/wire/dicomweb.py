@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError, WireError
-from stepwedge.wire import dicomjson, multipart, part10
+from stepwedge.wire import dicomjson, multipart, part10, tls
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
@@ -98,8 +99,12 @@ class DicomWeb:
         headers: Mapping[str, str] | None = None,
         observe: Callable[[WebExchange], None] | None = None,
         body_limit: int = BODY_LIMIT,
+        context: ssl.SSLContext | None = None,
     ) -> None:
-        """Talk to the service at ``root`` (``http://host:port/dicom-web``); ``observe`` hears every exchange."""
+        """Talk to the service at ``root`` (``http://host:port/dicom-web``); ``observe`` hears every exchange.
+
+        ``context`` says whom to trust behind ``https``; without one the system's authorities are.
+        """
         import httpx
 
         self.root = root.rstrip("/")
@@ -108,6 +113,7 @@ class DicomWeb:
             timeout=timeout,
             follow_redirects=False,
             trust_env=False,
+            verify=context or True,
             headers={"Accept-Encoding": "identity", **(headers or {})},
         )
 
@@ -236,7 +242,7 @@ class DicomWeb:
         except httpx.TimeoutException as cause:
             error = _timed_out(cause, place, self._timeout)
         except httpx.NetworkError as cause:
-            error = LinkLost(f"{place}: {cause or type(cause).__name__}")
+            error = tls.refusal(cause, place) or LinkLost(f"{place}: {cause or type(cause).__name__}")
         except httpx.RemoteProtocolError as cause:
             error = LinkLost(f"{place}: the answer is cut or no HTTP: {cause}")
         except httpx.HTTPError as cause:

@@ -15,10 +15,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
+import ssl
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from stepwedge.errors import LinkLost, LocalProtocolError, NoAnswer, Refused, RemoteProtocolError
+from stepwedge.errors import LinkLost, LocalProtocolError, NoAnswer, Refused, RemoteProtocolError, WireError
+from stepwedge.wire import tls
 from stepwedge.wire.dimse import Channel, Message, PeerInfo
 from stepwedge.wire.dul import (
     NEED_DATA,
@@ -47,6 +49,11 @@ _JOINED: Final = 1 << 16
 _numbers = itertools.count(1)
 
 
+def _gathers(link: socket.socket) -> bool:
+    """Tell whether a socket sends several buffers with one call; TLS does not."""
+    return hasattr(link, "sendmsg") and not isinstance(link, ssl.SSLSocket)
+
+
 class Association:
     """An established association in the role of service class user."""
 
@@ -71,6 +78,7 @@ class Association:
         max_pdu: int = 16384,
         scp_of: Iterable[str] = (),
         observer: Observer | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> Self:
         """Connect and associate.
 
@@ -85,11 +93,12 @@ class Association:
             max_pdu: our maximum length received.
             scp_of: SOP classes that we also want to be provider of (C-GET, PS3.7 D.3.3.4).
             observer: told about every operation when it is finished.
+            context: for DICOM over TLS (PS3.15 annex B).
 
         Raises:
             LinkLost: no connection, or it ended.
             NoAnswer: no association answer within ``timeout``.
-            Refused: the association was rejected or aborted.
+            Refused: the association was rejected or aborted; TlsRefused: one side refused the other's certificate.
         """
         roles = tuple(Role(abstract, scu=False, scp=True) for abstract in scp_of)
         proposal = Proposal(calling, called, numbered(contexts), max_pdu, roles)
@@ -100,6 +109,8 @@ class Association:
         except OSError as error:
             raise LinkLost(f"no connection to {host}:{port}: {error}") from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            sock = tls.wrap(sock, context, host, f"{called} at {host}:{port}")
         channel = Channel(UpperLayer(requestor=True, max_pdu=max_pdu))
         peer = PeerInfo(calling, called, host, port, next(_numbers))
         association = cls(sock, channel, peer, timeout)
@@ -279,7 +290,7 @@ class Association:
         except TimeoutError as error:
             raise NoAnswer(f"{self._name()} said nothing in time {self._account()}") from error
         except OSError as error:
-            raise LinkLost(f"the connection broke ({error.strerror or error}) {self._account()}") from error
+            raise self._broken(error) from error
         if (
             _QUICKACK is not None and data
         ):  # the kernel forgets the option, so it is set again after each read
@@ -292,7 +303,7 @@ class Association:
         ledger = self._channel.upper.sent
         self._socket.settimeout(self.timeout)
         try:
-            if total <= _JOINED or not hasattr(self._socket, "sendmsg"):
+            if total <= _JOINED or not _gathers(self._socket):
                 buffers = [b"".join(buffers)]
             while buffers:
                 count = (
@@ -306,17 +317,29 @@ class Association:
             raise NoAnswer(f"{self._name()} took no more data in time {self._account()}") from error
         except OSError as error:
             self._last_words()
-            raise LinkLost(f"the connection broke ({error.strerror or error}) {self._account()}") from error
+            raise self._broken(error) from error
+
+    def _broken(self, error: OSError) -> WireError:
+        if isinstance(error, ssl.SSLError):
+            return tls.trouble(error, self._name())
+        return LinkLost(f"the connection broke ({error.strerror or error}) {self._account()}")
 
     def _last_words(self) -> None:
         """Read what the peer said before it closed: an A-ABORT explains more than a broken pipe."""
         with contextlib.suppress(OSError, RemoteProtocolError):
             self._socket.settimeout(0.2)
-            while data := self._socket.recv(_READ):
+            while data := self._read_on():
                 self._channel.upper.receive_data(data)
                 while (event := self._channel.next_event()) is not NEED_DATA:
                     if isinstance(event, Abort):
                         raise Refused(str(event))
+
+    def _read_on(self) -> bytes:
+        """Read once; an alert of TLS is an answer too."""
+        try:
+            return self._socket.recv(_READ)
+        except ssl.SSLError as error:
+            raise self._broken(error) from error
 
     def _name(self) -> str:
         return f"{self.peer.called} at {self.peer.host}:{self.peer.port}"

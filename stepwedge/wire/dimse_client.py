@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError, WireError
+from stepwedge.wire import tls_asyncio
 from stepwedge.wire.dimse import Channel, Message, PeerInfo
 from stepwedge.wire.dimse_link import Link, anything, numbers
 from stepwedge.wire.dul import Event, Release, Released, UpperLayer
@@ -16,6 +17,7 @@ from stepwedge.wire.negotiation import contexts as numbered
 from stepwedge.wire.services import Dialogue, Observer, T, Talk
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable, Sequence
 
     from stepwedge.wire.elements import Elements
@@ -186,6 +188,7 @@ async def open(  # noqa: A001  read as dimse_asyncio.open
     max_pdu: int = 16384,
     scp_of: Iterable[str] = (),
     observer: Observer | None = None,
+    context: ssl.SSLContext | None = None,
 ) -> Association:
     """Connect and associate; arguments and errors are those of ``dimse_blocking.Association.open``."""
     roles = tuple(Role(abstract, scu=False, scp=True) for abstract in scp_of)
@@ -193,7 +196,8 @@ async def open(  # noqa: A001  read as dimse_asyncio.open
     link = Link(Channel(UpperLayer(requestor=True, max_pdu=max_pdu)), timeout)
     try:
         async with asyncio.timeout(timeout):
-            await asyncio.get_running_loop().create_connection(lambda: link, host, port)
+            name = f"{called} at {host}:{port}"
+            await tls_asyncio.connect(lambda: link, host, port, context, name=name, seconds=timeout)
     except TimeoutError as error:
         raise NoAnswer(f"no connection to {host}:{port} within {timeout:g} s") from error
     except OSError as error:

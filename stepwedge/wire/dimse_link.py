@@ -70,7 +70,8 @@ class Link(asyncio.Protocol):
             self.channel.upper.receive_data(b"")
             self._advance()
             reason = f" ({error})" if error else ""
-            self.end(LinkLost(f"the connection ended{reason} {self.account()}"))
+            ended = LinkLost(f"the connection ended{reason} {self.account()}")
+            self.end(error if isinstance(error, WireError) else ended)
         if self._timer is not None:
             self._timer.cancel()
         if self._writable is not None and not self._writable.done():

@@ -211,6 +211,7 @@ class Operation:
                 contexts=_proposals(retrieval.instances),
                 timeout=self.acceptor.timeout,
                 observer=self.acceptor.observer,
+                context=retrieval.context,
             )
         except WireError as error:
             self.exchange.error = f"{destination}: {error}"

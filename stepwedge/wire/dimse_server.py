@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import LinkLost, RemoteProtocolError, WireError
-from stepwedge.wire import negotiation
+from stepwedge.wire import negotiation, tls_asyncio
 from stepwedge.wire.command import Field, name
 from stepwedge.wire.dimse import Channel, Message, PeerInfo
 from stepwedge.wire.dimse_client import Speaker
@@ -19,6 +19,7 @@ from stepwedge.wire.negotiation import Proposal
 if TYPE_CHECKING:
     from stepwedge.wire.negotiation import Rejection
     from stepwedge.wire.provider import Acceptor
+    from stepwedge.wire.tls_asyncio import Gate
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -40,10 +41,9 @@ class Server:
         port: int = self._listener.sockets[0].getsockname()[1]
         return port
 
-    async def listen(self, host: str, port: int) -> None:
+    async def listen(self, host: str, port: int, gate: Gate | None = None) -> None:
         """Start listening; port 0 takes a free one."""
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._protocol, host, port, reuse_address=True)
+        self._listener = await tls_asyncio.listen(self._protocol, host, port, gate)
 
     async def close(self) -> None:
         """Stop listening and abort open associations."""
@@ -71,7 +71,9 @@ class Server:
             assert isinstance(proposal, Proposal)  # noqa: S101  nothing else passes Sta2 of table 9-10
             host, port = link.peer_address()
             peer = PeerInfo(proposal.calling, proposal.called, host, port, number)
-            rejection = self._verdict(proposal) or await self.acceptor.provider.on_associate(peer, proposal)
+            rejection = self._verdict(proposal, peer) or await self.acceptor.provider.on_associate(
+                peer, proposal
+            )
             if rejection is not None:
                 link.write([link.channel.send(rejection)])
                 await link.lost
@@ -92,7 +94,7 @@ class Server:
             self.associations.pop(number, None)
             link.close()
 
-    def _verdict(self, proposal: Proposal) -> Rejection | None:
+    def _verdict(self, proposal: Proposal, peer: PeerInfo) -> Rejection | None:
         acceptor = self.acceptor
         if proposal.application_context != negotiation.APPLICATION_CONTEXT:
             return negotiation.APPLICATION_UNKNOWN
@@ -100,15 +102,17 @@ class Server:
             return negotiation.CALLED_UNKNOWN
         if acceptor.callers and proposal.calling not in acceptor.callers:
             return negotiation.CALLING_UNKNOWN
+        if acceptor.admits is not None and not acceptor.admits(peer):
+            return negotiation.CALLING_UNKNOWN
         if len(self.associations) >= acceptor.max_associations:
             return negotiation.LIMIT_EXCEEDED
         return None
 
 
-async def serve(host: str, port: int, acceptor: Acceptor) -> Server:
-    """Listen for associations; port 0 takes a free port, read it from ``Server.port``."""
+async def serve(host: str, port: int, acceptor: Acceptor, gate: Gate | None = None) -> Server:
+    """Listen for associations, over TLS behind a ``gate``; port 0 takes a free port, read it from ``Server.port``."""
     server = Server(acceptor)
-    await server.listen(host, port)
+    await server.listen(host, port, gate)
     return server
 
 

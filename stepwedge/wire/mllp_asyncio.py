@@ -7,11 +7,15 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError, WireError
+from stepwedge.wire import tls_asyncio
 from stepwedge.wire.mllp import MESSAGE_LIMIT, Frame, Framer, frame
 from stepwedge.wire.mllp_asking import Asking
+
+if TYPE_CHECKING:
+    import ssl
 
 Handler = Callable[[bytes, str], Awaitable[bytes | None] | bytes | None]
 """Takes one message and the peer's ``host:port``; ``None`` sends no answer.
@@ -141,6 +145,7 @@ class Server:
         self._connections: set[_Served] = set()
         self._listening: asyncio.Server | None = None
         self.port = 0
+        self.gate: tls_asyncio.Gate | None = None
 
     def admit(self, connection: _Served) -> bool:
         """Count a new connection in, unless there are too many."""
@@ -156,8 +161,7 @@ class Server:
 
     async def start(self, host: str, port: int) -> None:
         """Listen."""
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(lambda: _Served(self), host, port)
+        self._listening = await tls_asyncio.listen(lambda: _Served(self), host, port, self.gate)
         self.port = self._listening.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -186,12 +190,14 @@ async def serve(
     trouble: Trouble = _silent,
     limit: int = MESSAGE_LIMIT,
     connections: int = 256,
+    gate: tls_asyncio.Gate | None = None,
 ) -> Server:
-    """Answer every message with what ``handler`` returns, in order on each connection.
+    """Answer every message with what ``handler`` returns, in order on each connection; over TLS behind a ``gate``.
 
     A broken frame, or a handler that raises, ends its connection without an answer and is told to ``trouble``.
     """
     server = Server(handler, trouble, limit, connections)
+    server.gate = gate
     await server.start(host, port)
     return server
 
@@ -228,7 +234,8 @@ class _Asked(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
-        self._fail(LinkLost(f"{self._name}: {exc or 'the peer closed without an answer'}"))
+        closed = LinkLost(f"{self._name}: {exc or 'the peer closed without an answer'}")
+        self._fail(exc if isinstance(exc, WireError) else closed)
 
     def _fail(self, error: Exception) -> None:
         self.lost = True
@@ -242,10 +249,12 @@ class Client:
     It never repeats a message by itself: whether to send again is the sender's decision (see ``sim.outbox``).
     """
 
-    def __init__(self, host: str, port: int, *, limit: int = MESSAGE_LIMIT) -> None:
-        """Connect on the first question."""
-        self.host, self.port, self._limit = host, port, limit
-        self.name = f"mllp://{host}:{port}"
+    def __init__(
+        self, host: str, port: int, *, limit: int = MESSAGE_LIMIT, context: ssl.SSLContext | None = None
+    ) -> None:
+        """Connect on the first question; over TLS with a ``context``."""
+        self.host, self.port, self._limit, self._context = host, port, limit, context
+        self.name = f"{'mllps' if context else 'mllp'}://{host}:{port}"
         self._turn = asyncio.Lock()
         self._link: _Asked | None = None
 
@@ -277,12 +286,17 @@ class Client:
     async def _connected(self, allowed: float) -> _Asked:
         if self._link is not None and not self._link.lost and not self._link.transport.is_closing():
             return self._link
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(allowed):
-                _, link = await loop.create_connection(
-                    lambda: _Asked(self.name, self._limit), self.host, self.port
+                _, link = await tls_asyncio.connect(
+                    lambda: _Asked(self.name, self._limit),
+                    self.host,
+                    self.port,
+                    self._context,
+                    name=self.name,
+                    seconds=allowed,
                 )
+                assert isinstance(link, _Asked)  # noqa: S101 - what was just made
         except TimeoutError:
             raise NoAnswer(f"{self.name}: no connection within {allowed:g} s") from None
         except OSError as error:

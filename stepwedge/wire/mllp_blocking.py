@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from typing import TYPE_CHECKING, Final, Self
 
 from stepwedge.errors import LinkLost, NoAnswer
+from stepwedge.wire import tls
 from stepwedge.wire.mllp import MESSAGE_LIMIT
 from stepwedge.wire.mllp_asking import Asking
 
@@ -30,14 +32,24 @@ class Link:
         self._asking = Asking(limit)
 
     @classmethod
-    def open(cls, host: str, port: int, timeout: float = 10.0, *, limit: int = MESSAGE_LIMIT) -> Self:
-        """Connect."""
-        name = f"mllp://{host}:{port}"
+    def open(
+        cls,
+        host: str,
+        port: int,
+        timeout: float = 10.0,
+        *,
+        limit: int = MESSAGE_LIMIT,
+        context: ssl.SSLContext | None = None,
+    ) -> Self:
+        """Connect; over TLS with a ``context``."""
+        name = f"{'mllps' if context else 'mllp'}://{host}:{port}"
         try:
             connection = socket.create_connection((host, port), timeout)
         except OSError as error:
             raise LinkLost(f"{name}: no connection: {error}") from error
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            connection = tls.wrap(connection, context, host, name)
         return cls(connection, name, timeout, limit)
 
     def ask(self, raw: bytes, timeout: float | None = None) -> bytes:
@@ -56,6 +68,8 @@ class Link:
             ) from None
         except OSError as error:
             self.close()
+            if isinstance(error, ssl.SSLError):
+                raise tls.trouble(error, self.name) from error
             raise LinkLost(f"{self.name}: lost before the answer was complete: {error}") from error
         except BaseException:
             self.close()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from stepwedge.wire.command import Command
@@ -70,11 +71,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Where a C-MOVE goes and what it sends, in order."""
+    """Where a C-MOVE goes and what it sends, in order; over TLS with a ``context``."""
 
     host: str
     port: int
     instances: Sequence[Held]
+    context: ssl.SSLContext | None = None
 
 
 class Provider:
@@ -163,6 +165,7 @@ class Acceptor:
         accepts: SOP class -> transfer syntaxes, our preference first.
         provider: the handlers.
         callers: calling AE titles that are known; empty means any. Others are rejected 1/1/3.
+        admits: says whether a peer may call, after ``callers``; one that may not is rejected 1/1/3.
         any_called: accept any called AE title.
         max_pdu: our maximum length received; also what a peer may send at once.
         max_associations: at the limit a further one is rejected 2/3/2, transient.
@@ -177,6 +180,7 @@ class Acceptor:
     accepts: Mapping[str, Sequence[str]]
     provider: Provider = field(default_factory=Provider)
     callers: frozenset[str] = frozenset()
+    admits: Callable[[PeerInfo], bool] | None = None
     any_called: bool = False
     max_pdu: int = 131072
     max_associations: int = 64

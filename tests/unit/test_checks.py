@@ -84,6 +84,7 @@ def test_every_check_says_what_it_shows():
         "images.intact",
         "report.received",
         "commitment.result",
+        "door.refuses",
         "result",
         "relay.dead_letter",
     }
