@@ -17,13 +17,13 @@ from stepwedge.evidence.redact import refusal
 from stepwedge.sim import keys
 from stepwedge.sim.address import Address, Endpoint
 from stepwedge.sim.outbox import Delivery, trouble_word
-from stepwedge.sim.store import Send, StoredReply, digest
+from stepwedge.sim.store import Change, Send, StoredReply, digest
 from stepwedge.wire import mllp_asyncio
 from stepwedge.wire.hl7 import HL7Error, Message, acknowledgement, parse
 from stepwedge.wire.hl7_values import check
 
 if TYPE_CHECKING:
-    from stepwedge.evidence.exchange import Keys
+    from stepwedge.evidence.exchange import Exchange, Keys
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.tables import State
 
@@ -96,9 +96,9 @@ class Hl7Door:
 
     async def start(self) -> Address:
         """Listen on the bench's ``hl7`` port."""
-        hear = self.handler()
+        handler = self.handler()
         self._server, port = await self._bench.listen(
-            "hl7", lambda host, port: mllp_asyncio.serve(host, port, hear, trouble=self._trouble)
+            "hl7", lambda host, port: mllp_asyncio.serve(host, port, handler, trouble=self._trouble)
         )
         return Address(hl7=Endpoint(self._bench.ports.host, port))
 
@@ -107,20 +107,54 @@ class Hl7Door:
         if self._server is not None:
             await self._server.close()
 
-    def handler(self) -> mllp_asyncio.Handler:
-        """Return what answers each message."""
-        return self.answer
+    def handler(self) -> mllp_asyncio.Handler | mllp_asyncio.Together:
+        """Return what answers messages."""
+        return mllp_asyncio.Together(self.answers)
 
     def answer(self, raw: bytes, peer: str) -> bytes:
         """Handle one message: everything it causes is durable and in the journal when the answer is returned."""
         return self.record(self.take(raw, peer))
 
+    def answers(self, messages: Sequence[tuple[bytes, str]]) -> list[bytes]:
+        """Handle messages of several connections: one transaction and one write to the journal, then all answers.
+
+        When the transaction cannot be made, each message is handled alone, so that only its own trouble stops it.
+        """
+        taken = self._together(messages) or [self.take(raw, peer) for raw, peer in messages]
+        self._bench.journal.extend([self._exchange(one) for one in taken])
+        return [one.reply for one in taken]
+
     def take(self, raw: bytes, peer: str) -> Answered:
         """Decide about one message and commit what it causes; nothing is in the journal yet."""
-        began = time.time()
         now = self._bench.clock.now()
+        try:
+            with self._bench.change(self._state) as change:
+                return self._take(raw, peer, now, change)
+        except Exception as trouble:  # noqa: BLE001 - what cannot be kept is answered, and the door stays open
+            return self._failed(raw, peer, now, trouble)
+
+    def record(self, answered: Answered) -> bytes:
+        """Put a decided message into the journal and return the answer that may leave now."""
+        self._bench.journal.append(self._exchange(answered))
+        return answered.reply
+
+    def _together(self, messages: Sequence[tuple[bytes, str]]) -> list[Answered]:
+        """Decide about messages in one transaction; nothing has happened when there is nothing to return."""
+        if len(messages) == 1:
+            return []
+        now = self._bench.clock.now()
+        try:
+            with self._bench.change(self._state) as change:
+                return [self._take(raw, peer, now, change) for raw, peer in messages]
+        except Exception:  # noqa: BLE001 - whose trouble it is comes out when each is handled alone
+            return []
+
+    def _take(self, raw: bytes, peer: str, now: datetime, change: Change) -> Answered:
+        """Decide about one message; what it causes becomes durable with the change."""
+        began = time.time()
         content = digest(raw)
         facts: dict[str, Any] = {}
+        self._state.mark()
         try:
             message = parse(raw)
         except HL7Error as error:
@@ -135,44 +169,59 @@ class Hl7Door:
             foreign = {"refused": "identifiers that are not synthetic"}
             return Answered(reply, "AE", began, message.type, peer, {}, foreign, b"", hidden=True)
         application, facility = message.header.heads(3)[0], message.header.heads(4)[0]
-        reply, code = self._decide(message, f"{application}|{facility}", content, now, facts)
+        reply, code = self._decide(message, f"{application}|{facility}", content, now, facts, change)
         sender = self._bench.directory.by_application(application)
         return Answered(reply, code, began, message.type, sender, found, facts, raw)
 
-    def record(self, answered: Answered) -> bytes:
-        """Put a decided message into the journal and return the answer that may leave now."""
-        one = answered
-        found = one.found if one.hidden else keys.merge(one.found, _answered(one.reply))
-        shown = b"" if one.hidden else one.reply
-        self._record(one.kind, one.began, one.peer, one.code, found, one.facts, one.request, shown)
-        return one.reply
-
     def _decide(
-        self, message: Message, sender: str, content: bytes, now: datetime, facts: dict[str, Any]
+        self,
+        message: Message,
+        sender: str,
+        content: bytes,
+        now: datetime,
+        facts: dict[str, Any],
+        change: Change,
     ) -> tuple[bytes, str]:
-        """Return the answer and its code, from memory or from the handler, committed."""
-        before = self._bench.store.replied(sender, message.control)
+        """Return the answer and its code, from memory or from the handler."""
+        control = message.control
+        before = change.replies.get((sender, control)) or self._bench.store.replied(sender, control)
         if before is not None and before.digest == content:
             facts["repeated"] = True
             return before.reply, "AA"
         try:
             _check(message, before)
-            with self._bench.change(self._state) as change:
-                reply = self._handle(message, now)
-                answer = self._acknowledge(message, reply, content, now)
-                if reply.code == "AA":
-                    change.sends.extend(reply.sends)
-                    change.reply = StoredReply(sender, message.control, content, answer)
-                else:
-                    self._state.rollback()
+            reply = self._handle(message, now)
+            answer = self._acknowledge(message, reply, content, now)
+            if reply.code == "AA":
+                for send in reply.sends:
+                    self._bench.outbox.check(send)
+                change.sends.extend(reply.sends)
+                change.remember(StoredReply(sender, control, content, answer))
+            else:
+                self._state.rollback()
         except HL7Error as error:
+            self._state.rollback()
             facts["error"] = str(error)
             return self._acknowledge(message, Reply(error.answer, error=error), content, now), error.answer
         except Exception as trouble:  # noqa: BLE001 - whatever fails in a handler is answered, and the door stays open
-            facts["error"] = f"{type(trouble).__name__}: {trouble}"
-            internal = HL7Error(INTERNAL_ERROR, "", facts["error"])
-            return self._acknowledge(message, Reply("AE", error=internal), content, now), "AE"
+            self._state.rollback()
+            return self._broken(message, trouble, content, now, facts), "AE"
         return answer, reply.code
+
+    def _failed(self, raw: bytes, peer: str, now: datetime, trouble: Exception) -> Answered:
+        """Answer a message whose change could not be made durable."""
+        message, facts = parse(raw), dict[str, Any]()
+        reply = self._broken(message, trouble, digest(raw), now, facts)
+        sender = self._bench.directory.by_application(message.header.heads(3)[0]) or peer
+        return Answered(reply, "AE", time.time(), message.type, sender, keys.of_message(message), facts, raw)
+
+    def _broken(
+        self, message: Message, trouble: Exception, content: bytes, now: datetime, facts: dict[str, Any]
+    ) -> bytes:
+        """Compose the answer to a message that we failed on."""
+        facts["error"] = f"{type(trouble).__name__}: {trouble}"
+        internal = HL7Error(INTERNAL_ERROR, "", facts["error"])
+        return self._acknowledge(message, Reply("AE", error=internal), content, now)
 
     def _refusal(self, found: Keys) -> tuple[str, str] | None:
         """Return place and reason when a patient is not synthetic."""
@@ -207,34 +256,28 @@ class Hl7Door:
             kind=reply.type or "ACK",
         )
 
-    def _record(
-        self,
-        kind: str,
-        began: float,
-        peer: str,
-        outcome: str,
-        found: Keys,
-        facts: dict[str, Any],
-        request: bytes,
-        response: bytes,
-    ) -> None:
-        self._bench.record(
+    def _exchange(self, one: Answered) -> Exchange:
+        """Return what the journal holds of a decided message."""
+        return self._bench.exchange(
             "hl7",
             "in",
-            kind,
-            began=began,
-            peer=peer,
-            outcome=outcome,
-            keys=found,
-            facts=facts,
-            request=request,
-            response=response,
+            one.kind,
+            began=one.began,
+            peer=one.peer,
+            outcome=one.code,
+            keys=one.found if one.hidden else keys.merge(one.found, _answered(one.reply)),
+            facts=one.facts,
+            request=one.request,
+            response=b"" if one.hidden else one.reply,
         )
 
     def _trouble(self, peer: str, error: Exception) -> None:
         """Keep what ended a connection."""
         if isinstance(error, WireError):
-            self._record("MLLP", time.time(), peer, "garbled", {}, {"error": str(error)}, b"", b"")
+            facts = {"error": str(error)}
+            self._bench.record(
+                "hl7", "in", "MLLP", began=time.time(), peer=peer, outcome="garbled", facts=facts
+            )
 
 
 def _check(message: Message, before: StoredReply | None) -> None:

@@ -118,6 +118,7 @@ class State:
         self.seed = seed
         self.name = name
         self.log: list[tuple[Table[Any], str, Any]] = []
+        self._mark = 0
         self.tables: dict[str, Table[Any]] = {}
         self.counters = self.table("counters", int)
 
@@ -151,12 +152,22 @@ class State:
     def keep(self) -> None:
         """Forget how to undo: the changes are durable, or nobody will ask."""
         self.log.clear()
+        self._mark = 0
+
+    def mark(self) -> None:
+        """Begin what :meth:`rollback` undoes: one message of several that become durable together."""
+        self._mark = len(self.log)
 
     def rollback(self) -> None:
-        """Undo every change since the last :meth:`keep`."""
-        for table, key, old in reversed(self.log):
+        """Undo every change since the last :meth:`mark` or :meth:`keep`."""
+        for table, key, old in reversed(self.log[self._mark :]):
             table.put(key, old)
-        self.log.clear()
+        del self.log[self._mark :]
+
+    def undo(self) -> None:
+        """Undo every change since the last :meth:`keep`, whatever was marked."""
+        self._mark = 0
+        self.rollback()
 
     def clear(self) -> None:
         """Remove every row (logged, like any change)."""
