@@ -91,7 +91,7 @@ class Hl7Door:
         self._state = state
         self._handlers = handlers
         self._codes = {kind.partition("^")[0] for kind in handlers}
-        self._salt = bench.ae_title.encode()
+        self._salt = int.from_bytes(digest(bench.ae_title.encode())[:7])
         self._server: mllp_asyncio.Server | None = None
 
     async def start(self) -> Address:
@@ -169,8 +169,9 @@ class Hl7Door:
             foreign = {"refused": "identifiers that are not synthetic"}
             return Answered(reply, "AE", began, message.type, peer, {}, foreign, b"", hidden=True)
         application, facility = message.header.heads(3)[0], message.header.heads(4)[0]
-        reply, code = self._decide(message, f"{application}|{facility}", content, now, facts, change)
+        reply, code, told = self._decide(message, f"{application}|{facility}", content, now, facts, change)
         sender = self._bench.directory.by_application(application)
+        found = keys.merge(found, told)
         return Answered(reply, code, began, message.type, sender, found, facts, raw)
 
     def _decide(
@@ -181,13 +182,13 @@ class Hl7Door:
         now: datetime,
         facts: dict[str, Any],
         change: Change,
-    ) -> tuple[bytes, str]:
-        """Return the answer and its code, from memory or from the handler."""
+    ) -> tuple[bytes, str, Keys]:
+        """Return the answer, its code and the identifiers it adds, from memory or from the handler."""
         control = message.control
         before = change.replies.get((sender, control)) or self._bench.store.replied(sender, control)
         if before is not None and before.digest == content:
             facts["repeated"] = True
-            return before.reply, "AA"
+            return before.reply, "AA", told_by(before.reply)
         try:
             _check(message, before)
             reply = self._handle(message, now)
@@ -202,11 +203,15 @@ class Hl7Door:
         except HL7Error as error:
             self._state.rollback()
             facts["error"] = str(error)
-            return self._acknowledge(message, Reply(error.answer, error=error), content, now), error.answer
+            return (
+                self._acknowledge(message, Reply(error.answer, error=error), content, now),
+                error.answer,
+                {},
+            )
         except Exception as trouble:  # noqa: BLE001 - whatever fails in a handler is answered, and the door stays open
             self._state.rollback()
-            return self._broken(message, trouble, content, now, facts), "AE"
-        return answer, reply.code
+            return self._broken(message, trouble, content, now, facts), "AE", {}
+        return answer, reply.code, keys.of_segments(reply.segments) if reply.segments else {}
 
     def _failed(self, raw: bytes, peer: str, now: datetime, trouble: Exception) -> Answered:
         """Answer a message whose change could not be made durable."""
@@ -248,7 +253,7 @@ class Hl7Door:
         return acknowledgement(
             message,
             reply.code,
-            control="SW" + digest(content + self._salt).hex()[:14],
+            control=f"SW{int.from_bytes(content[:7]) ^ self._salt:014x}",
             now=now,
             text=reply.text,
             error=reply.error,
@@ -265,7 +270,7 @@ class Hl7Door:
             began=one.began,
             peer=one.peer,
             outcome=one.code,
-            keys=one.found if one.hidden else keys.merge(one.found, _answered(one.reply)),
+            keys=one.found,
             facts=one.facts,
             request=one.request,
             response=b"" if one.hidden else one.reply,
@@ -287,7 +292,7 @@ def _check(message: Message, before: StoredReply | None) -> None:
     check(message)
 
 
-def _answered(reply: bytes) -> Keys:
+def told_by(reply: bytes) -> Keys:
     """Return the keys an application reply adds: filler and accession number (ORR, ORG, ORI)."""
     if b"ORC" not in reply:
         return {}
@@ -336,7 +341,7 @@ class Hl7Sender:
         message = parse(send.body)
         found = keys.of_message(message)
         if outcome == "AA":
-            found = keys.merge(found, _answered(reply))
+            found = keys.merge(found, told_by(reply))
         self._bench.record(
             "hl7",
             "out",
