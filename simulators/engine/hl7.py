@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import WireError
-from stepwedge.sim.hl7 import Answered, Hl7Door, Reply
+from stepwedge.sim import keys
+from stepwedge.sim.hl7 import Answered, Hl7Door, Reply, told_by
 from stepwedge.sim.outbox import Delivery, Policy
 from stepwedge.sim.store import Send
 from stepwedge.wire.hl7 import parse
@@ -124,4 +125,7 @@ class RelayDoor(Hl7Door):
                 reply = (await self._bench.outbox.answer(send, self._relay.settings.within)).reply
             except WireError:
                 return answered  # it is stored and will arrive: the engine's own AA says that and no more
-        return replace(answered, reply=reply, code=parse(reply)["MSA-1"]) if reply else answered
+        if not reply:
+            return answered
+        found = keys.merge(answered.found, told_by(reply))
+        return replace(answered, reply=reply, code=parse(reply)["MSA-1"], found=found)

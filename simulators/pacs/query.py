@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.errors import LocalProtocolError
 from stepwedge.wire.elements import encode, match
 
-from .state import Instance, Person, patient_key
+from . import narrowing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .state import Archive
+    from .state import Archive, Instance, Person
 
 Elements = dict[str, Any]
 
@@ -113,6 +113,8 @@ def with_charset(told: Elements, row: Elements) -> Elements:
 
 def fitting_charset(elements: Elements, preferred: str) -> str:
     """Return the preferred defined term if the elements can be written in it, else UTF-8; none for plain ASCII."""
+    if _is_ascii(elements):
+        return ""
     for term in ("", preferred):
         try:
             encode({**elements, "SpecificCharacterSet": term}, explicit=True)
@@ -120,6 +122,14 @@ def fitting_charset(elements: Elements, preferred: str) -> str:
             continue
         return term
     return UTF8
+
+
+def _is_ascii(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.isascii()
+    if isinstance(value, dict):
+        return all(map(_is_ascii, value.values()))
+    return not isinstance(value, list) or all(map(_is_ascii, value))
 
 
 def requested(archive: Archive, identifier: Elements) -> list[Instance]:
@@ -138,10 +148,7 @@ def _position(one: Instance) -> tuple[str, str, int, str]:
 
 def _people(archive: Archive, identifier: Elements) -> Iterable[Person]:
     """Return the patient records that may match and are offered to queries."""
-    wanted = str(identifier.get("PatientID") or "")
-    exact = wanted and not set("*?\\") & set(wanted)
-    people = archive.people.by("id", wanted) if exact else archive.people.values()
-    return [person for person in people if archive.habits.lists(person)]
+    return [person for person in narrowing.people(archive, identifier) if archive.habits.lists(person)]
 
 
 def _patients(archive: Archive, identifier: Elements) -> Iterator[Elements]:
@@ -172,22 +179,8 @@ def _study_uids(archive: Archive, keys: Iterable[str]) -> list[str]:
     ]
 
 
-def _candidates(archive: Archive, identifier: Elements) -> Iterable[str]:
-    """Return the studies that may match, by the narrowest key that was given."""
-    if uids := identifier.get("StudyInstanceUID"):
-        return [uid for uid in str(uids).split("\\") if uid in archive.studies]
-    accession = str(identifier.get("AccessionNumber") or "")
-    if accession and not set("*?") & set(accession):
-        return [study.uid for study in archive.studies.by("accession", accession)]
-    number = str(identifier.get("PatientID") or "")
-    if number and not set("*?") & set(number):
-        keys = [key for person in archive.people.by("id", number) for key in archive.aliases(person.key)]
-        return _study_uids(archive, keys or [patient_key(number)])
-    return list(archive.studies)
-
-
 def _studies(archive: Archive, identifier: Elements) -> Iterator[Elements]:
-    for uid in _candidates(archive, identifier):
+    for uid in narrowing.studies(archive, identifier):
         if instances := archive.instances.by("study", uid):
             yield _study_row(archive, instances)
 
@@ -209,7 +202,7 @@ def _study_row(archive: Archive, instances: list[Instance]) -> Elements:
 
 
 def _series(archive: Archive, identifier: Elements) -> Iterator[Elements]:
-    for uid in _candidates(archive, identifier):
+    for uid in narrowing.studies(archive, identifier):
         instances = archive.instances.by("study", uid)
         if not instances:
             continue
@@ -238,7 +231,7 @@ def _images(archive: Archive, identifier: Elements) -> Iterator[Elements]:
 
 
 def _instances(archive: Archive, identifier: Elements) -> Iterator[tuple[Instance, Elements]]:
-    for uid in _candidates(archive, identifier):
+    for uid in narrowing.studies(archive, identifier):
         if not (instances := archive.instances.by("study", uid)):
             continue
         study = _study_row(archive, instances)

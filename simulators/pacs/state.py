@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.model.identifiers import ISSUER
 from stepwedge.sim.tables import State
+from stepwedge.wire.matching import sortable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -155,6 +156,21 @@ def patient_key(number: str, issuer: str = "") -> str:
     return f"{number}^^^{issuer or ISSUER}"
 
 
+def parts(value: str) -> list[str]:
+    """Return the values of an attribute, as matching compares them."""
+    return [part.strip() for part in value.split("\\")]
+
+
+def folded(name: str) -> str:
+    """Return a name without regard to case, so that names that match (PS3.4 C.2.2.2.1) are the same text."""
+    return name.replace("\u0130", "i").replace("\u0131", "i").casefold()
+
+
+def dates(instance: Instance) -> list[str]:
+    """Return the study dates of an instance, for the index."""
+    return [sortable("DA", one) for one in parts(str(instance.header.get("StudyDate", "")))]
+
+
 class Archive(State):
     """The tables of the archive, and what changes them."""
 
@@ -163,12 +179,15 @@ class Archive(State):
         self.habits = habits
         self.people = self.table("people", Person)
         self.people.index("merged", lambda person: [person.merged_into])
-        self.people.index("id", lambda person: [person.id])
+        self.people.index("id", lambda person: parts(person.id), ordered=True)
+        self.people.index("name", lambda person: parts(folded(person.name)), ordered=True)
         self.studies = self.table("studies", Study)
         self.studies.index("patient", lambda study: [study.patient])
-        self.studies.index("accession", lambda study: [study.accession])
+        self.studies.index("accession", lambda study: parts(study.accession), ordered=True)
         self.instances = self.table("instances", Instance)
         self.instances.index("study", lambda one: [one.study])
+        self.instances.index("date", dates, ordered=True)
+        self.instances.index("modality", lambda one: [str(one.header.get("Modality", ""))])
         self.expected = self.table("expected", Expected)
         self.notes = self.table("notes", Note)
         self.commitments = self.table("commitments", Commitment)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.evidence.exchange import INLINE_LIMIT, Exchange, Payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from stepwedge.evidence.exchange import Keys
@@ -48,13 +48,21 @@ class Journal:
 
     def append(self, exchange: Exchange) -> int:
         """Write one exchange as the next line and return its number; the exchange's own number is ignored."""
-        number = len(self._ends)
-        line = _line(number, exchange, self._fit(exchange.request), self._fit(exchange.response))
-        _write_all(self._file, line)
-        self._ends.append(self._ends[-1] + len(line))
+        self.extend((exchange,))
+        return self.last
+
+    def extend(self, exchanges: Iterable[Exchange]) -> None:
+        """Write exchanges as the next lines, in one write."""
+        lines, ends, end = [], [], self._ends[-1]
+        for number, exchange in enumerate(exchanges, len(self._ends)):
+            line = _line(number, exchange, self._fit(exchange.request), self._fit(exchange.response))
+            end += len(line)
+            lines.append(line)
+            ends.append(end)
+        _write_all(self._file, b"".join(lines))
+        self._ends.extend(ends)
         if self._waiting:
             self._wake()
-        return number
 
     def _wake(self) -> None:
         for future in self._waiting:

@@ -56,7 +56,7 @@ class _Changing:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._state.rollback()
+            self._state.undo()
             return
         outbox, change = self._bench.outbox, self._change
         try:
@@ -64,7 +64,7 @@ class _Changing:
                 outbox.check(send)
             self._bench.store.commit(self._state, change)
         except BaseException:
-            self._state.rollback()
+            self._state.undo()
             raise
         self._state.keep()
         if change.sends:
@@ -144,7 +144,7 @@ class Bench:
         """
         return _Changing(self, state)
 
-    def record(
+    def exchange(
         self,
         protocol: Protocol,
         direction: Direction,
@@ -158,26 +158,28 @@ class Bench:
         request: bytes | Payload = NOTHING,
         response: bytes | Payload = NOTHING,
         case: str = "",
-    ) -> int:
-        """Append one exchange to the journal and return its number; ``began`` is ``time.time()`` at its start."""
-        return self.journal.append(
-            Exchange(
-                0,
-                began,
-                time.time() - began,
-                self.name,
-                direction,
-                protocol,
-                kind,
-                peer,
-                outcome,
-                keys or {},
-                facts or {},
-                request if isinstance(request, Payload) else Payload.of(request),
-                response if isinstance(response, Payload) else Payload.of(response),
-                case,
-            )
+    ) -> Exchange:
+        """Describe one exchange that is over now; ``began`` is ``time.time()`` at its start."""
+        return Exchange(
+            0,
+            began,
+            time.time() - began,
+            self.name,
+            direction,
+            protocol,
+            kind,
+            peer,
+            outcome,
+            keys or {},
+            facts or {},
+            request if isinstance(request, Payload) else Payload.of(request),
+            response if isinstance(response, Payload) else Payload.of(response),
+            case,
         )
+
+    def record(self, protocol: Protocol, direction: Direction, kind: str, **told: Any) -> int:
+        """Append what :meth:`exchange` describes to the journal and return its number."""
+        return self.journal.append(self.exchange(protocol, direction, kind, **told))
 
     @contextmanager
     def acting(self, word: str, args: dict[str, Any], case: Case) -> Iterator[dict[str, Any]]:

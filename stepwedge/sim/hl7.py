@@ -17,13 +17,13 @@ from stepwedge.evidence.redact import refusal
 from stepwedge.sim import keys
 from stepwedge.sim.address import Address, Endpoint
 from stepwedge.sim.outbox import Delivery, trouble_word
-from stepwedge.sim.store import Send, StoredReply, digest
+from stepwedge.sim.store import Change, Send, StoredReply, digest
 from stepwedge.wire import mllp_asyncio
 from stepwedge.wire.hl7 import HL7Error, Message, acknowledgement, parse
 from stepwedge.wire.hl7_values import check
 
 if TYPE_CHECKING:
-    from stepwedge.evidence.exchange import Keys
+    from stepwedge.evidence.exchange import Exchange, Keys
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.tables import State
 
@@ -91,15 +91,17 @@ class Hl7Door:
         self._state = state
         self._handlers = handlers
         self._codes = {kind.partition("^")[0] for kind in handlers}
-        self._salt = bench.ae_title.encode()
+        self._salt = int.from_bytes(digest(bench.ae_title.encode())[:7])
         self._server: mllp_asyncio.Server | None = None
 
     async def start(self) -> Address:
         """Listen on the bench's ``hl7`` port."""
-        hear = self.handler() if self._bench.security.open else self._screened(self.handler())
+        handler = self.handler()
+        if not self._bench.security.open:
+            handler = self._screened(self.answer if isinstance(handler, mllp_asyncio.Together) else handler)
         gate = self._bench.security.gate("hl7")
         self._server, port = await self._bench.listen(
-            "hl7", lambda host, port: mllp_asyncio.serve(host, port, hear, trouble=self._trouble, gate=gate)
+            "hl7", lambda host, port: mllp_asyncio.serve(host, port, handler, trouble=self._trouble, gate=gate)
         )
         return Address(hl7=Endpoint(self._bench.ports.host, port, gate is not None))
 
@@ -108,9 +110,9 @@ class Hl7Door:
         if self._server is not None:
             await self._server.close()
 
-    def handler(self) -> mllp_asyncio.Handler:
-        """Return what answers each message."""
-        return self.answer
+    def handler(self) -> mllp_asyncio.Handler | mllp_asyncio.Together:
+        """Return what answers messages."""
+        return mllp_asyncio.Together(self.answers)
 
     def _screened(self, hear: mllp_asyncio.Handler) -> mllp_asyncio.Handler:
         """Answer nodes that may not call AR, before anything else is looked at."""
@@ -136,12 +138,46 @@ class Hl7Door:
         """Handle one message: everything it causes is durable and in the journal when the answer is returned."""
         return self.record(self.take(raw, peer))
 
+    def answers(self, messages: Sequence[tuple[bytes, str]]) -> list[bytes]:
+        """Handle messages of several connections: one transaction and one write to the journal, then all answers.
+
+        When the transaction cannot be made, each message is handled alone, so that only its own trouble stops it.
+        """
+        taken = self._together(messages) or [self.take(raw, peer) for raw, peer in messages]
+        self._bench.journal.extend([self._exchange(one) for one in taken])
+        return [one.reply for one in taken]
+
     def take(self, raw: bytes, peer: str) -> Answered:
         """Decide about one message and commit what it causes; nothing is in the journal yet."""
-        began = time.time()
         now = self._bench.clock.now()
+        try:
+            with self._bench.change(self._state) as change:
+                return self._take(raw, peer, now, change)
+        except Exception as trouble:  # noqa: BLE001 - what cannot be kept is answered, and the door stays open
+            return self._failed(raw, peer, now, trouble)
+
+    def record(self, answered: Answered) -> bytes:
+        """Put a decided message into the journal and return the answer that may leave now."""
+        self._bench.journal.append(self._exchange(answered))
+        return answered.reply
+
+    def _together(self, messages: Sequence[tuple[bytes, str]]) -> list[Answered]:
+        """Decide about messages in one transaction; nothing has happened when there is nothing to return."""
+        if len(messages) == 1:
+            return []
+        now = self._bench.clock.now()
+        try:
+            with self._bench.change(self._state) as change:
+                return [self._take(raw, peer, now, change) for raw, peer in messages]
+        except Exception:  # noqa: BLE001 - whose trouble it is comes out when each is handled alone
+            return []
+
+    def _take(self, raw: bytes, peer: str, now: datetime, change: Change) -> Answered:
+        """Decide about one message; what it causes becomes durable with the change."""
+        began = time.time()
         content = digest(raw)
         facts: dict[str, Any] = {}
+        self._state.mark()
         try:
             message = parse(raw)
         except HL7Error as error:
@@ -156,44 +192,64 @@ class Hl7Door:
             foreign = {"refused": "identifiers that are not synthetic"}
             return Answered(reply, "AE", began, message.type, peer, {}, foreign, b"", hidden=True)
         application, facility = message.header.heads(3)[0], message.header.heads(4)[0]
-        reply, code = self._decide(message, f"{application}|{facility}", content, now, facts)
+        reply, code, told = self._decide(message, f"{application}|{facility}", content, now, facts, change)
         sender = self._bench.directory.by_application(application)
+        found = keys.merge(found, told)
         return Answered(reply, code, began, message.type, sender, found, facts, raw)
 
-    def record(self, answered: Answered) -> bytes:
-        """Put a decided message into the journal and return the answer that may leave now."""
-        one = answered
-        found = one.found if one.hidden else keys.merge(one.found, _answered(one.reply))
-        shown = b"" if one.hidden else one.reply
-        self._record(one.kind, one.began, one.peer, one.code, found, one.facts, one.request, shown)
-        return one.reply
-
     def _decide(
-        self, message: Message, sender: str, content: bytes, now: datetime, facts: dict[str, Any]
-    ) -> tuple[bytes, str]:
-        """Return the answer and its code, from memory or from the handler, committed."""
-        before = self._bench.store.replied(sender, message.control)
+        self,
+        message: Message,
+        sender: str,
+        content: bytes,
+        now: datetime,
+        facts: dict[str, Any],
+        change: Change,
+    ) -> tuple[bytes, str, Keys]:
+        """Return the answer, its code and the identifiers it adds, from memory or from the handler."""
+        control = message.control
+        before = change.replies.get((sender, control)) or self._bench.store.replied(sender, control)
         if before is not None and before.digest == content:
             facts["repeated"] = True
-            return before.reply, "AA"
+            return before.reply, "AA", told_by(before.reply)
         try:
             _check(message, before)
-            with self._bench.change(self._state) as change:
-                reply = self._handle(message, now)
-                answer = self._acknowledge(message, reply, content, now)
-                if reply.code == "AA":
-                    change.sends.extend(reply.sends)
-                    change.reply = StoredReply(sender, message.control, content, answer)
-                else:
-                    self._state.rollback()
+            reply = self._handle(message, now)
+            answer = self._acknowledge(message, reply, content, now)
+            if reply.code == "AA":
+                for send in reply.sends:
+                    self._bench.outbox.check(send)
+                change.sends.extend(reply.sends)
+                change.remember(StoredReply(sender, control, content, answer))
+            else:
+                self._state.rollback()
         except HL7Error as error:
+            self._state.rollback()
             facts["error"] = str(error)
-            return self._acknowledge(message, Reply(error.answer, error=error), content, now), error.answer
+            return (
+                self._acknowledge(message, Reply(error.answer, error=error), content, now),
+                error.answer,
+                {},
+            )
         except Exception as trouble:  # noqa: BLE001 - whatever fails in a handler is answered, and the door stays open
-            facts["error"] = f"{type(trouble).__name__}: {trouble}"
-            internal = HL7Error(INTERNAL_ERROR, "", facts["error"])
-            return self._acknowledge(message, Reply("AE", error=internal), content, now), "AE"
-        return answer, reply.code
+            self._state.rollback()
+            return self._broken(message, trouble, content, now, facts), "AE", {}
+        return answer, reply.code, keys.of_segments(reply.segments) if reply.segments else {}
+
+    def _failed(self, raw: bytes, peer: str, now: datetime, trouble: Exception) -> Answered:
+        """Answer a message whose change could not be made durable."""
+        message, facts = parse(raw), dict[str, Any]()
+        reply = self._broken(message, trouble, digest(raw), now, facts)
+        sender = self._bench.directory.by_application(message.header.heads(3)[0]) or peer
+        return Answered(reply, "AE", time.time(), message.type, sender, keys.of_message(message), facts, raw)
+
+    def _broken(
+        self, message: Message, trouble: Exception, content: bytes, now: datetime, facts: dict[str, Any]
+    ) -> bytes:
+        """Compose the answer to a message that we failed on."""
+        facts["error"] = f"{type(trouble).__name__}: {trouble}"
+        internal = HL7Error(INTERNAL_ERROR, "", facts["error"])
+        return self._acknowledge(message, Reply("AE", error=internal), content, now)
 
     def _refusal(self, found: Keys) -> tuple[str, str] | None:
         """Return place and reason when a patient is not synthetic."""
@@ -220,7 +276,7 @@ class Hl7Door:
         return acknowledgement(
             message,
             reply.code,
-            control="SW" + digest(content + self._salt).hex()[:14],
+            control=f"SW{int.from_bytes(content[:7]) ^ self._salt:014x}",
             now=now,
             text=reply.text,
             error=reply.error,
@@ -228,34 +284,28 @@ class Hl7Door:
             kind=reply.type or "ACK",
         )
 
-    def _record(
-        self,
-        kind: str,
-        began: float,
-        peer: str,
-        outcome: str,
-        found: Keys,
-        facts: dict[str, Any],
-        request: bytes,
-        response: bytes,
-    ) -> None:
-        self._bench.record(
+    def _exchange(self, one: Answered) -> Exchange:
+        """Return what the journal holds of a decided message."""
+        return self._bench.exchange(
             "hl7",
             "in",
-            kind,
-            began=began,
-            peer=peer,
-            outcome=outcome,
-            keys=found,
-            facts=facts,
-            request=request,
-            response=response,
+            one.kind,
+            began=one.began,
+            peer=one.peer,
+            outcome=one.code,
+            keys=one.found,
+            facts=one.facts,
+            request=one.request,
+            response=b"" if one.hidden else one.reply,
         )
 
     def _trouble(self, peer: str, error: Exception) -> None:
         """Keep what ended a connection."""
         if isinstance(error, WireError):
-            self._record("MLLP", time.time(), peer, "garbled", {}, {"error": str(error)}, b"", b"")
+            facts = {"error": str(error)}
+            self._bench.record(
+                "hl7", "in", "MLLP", began=time.time(), peer=peer, outcome="garbled", facts=facts
+            )
 
 
 def _check(message: Message, before: StoredReply | None) -> None:
@@ -265,7 +315,7 @@ def _check(message: Message, before: StoredReply | None) -> None:
     check(message)
 
 
-def _answered(reply: bytes) -> Keys:
+def told_by(reply: bytes) -> Keys:
     """Return the keys an application reply adds: filler and accession number (ORR, ORG, ORI)."""
     if b"ORC" not in reply:
         return {}
@@ -318,7 +368,7 @@ class Hl7Sender:
         message = parse(send.body)
         found = keys.of_message(message)
         if outcome == "AA":
-            found = keys.merge(found, _answered(reply))
+            found = keys.merge(found, told_by(reply))
         self._bench.record(
             "hl7",
             "out",

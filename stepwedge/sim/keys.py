@@ -9,11 +9,15 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from stepwedge.wire.hl7_build import Rep
+from stepwedge.wire.hl7_escape import STANDARD, Er7, unescape
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from stepwedge.evidence.exchange import Keys
     from stepwedge.wire.hl7 import Message
+    from stepwedge.wire.hl7_build import Written
 
 _HL7 = {
     # segment: field and kind of key, always its first component (2.5.1 and 2.3.1; IHE RAD TF-2 appendix B for ZDS and IPC)
@@ -92,15 +96,50 @@ def of_message(message: Message) -> Keys:
     """Return the keys of an HL7 message."""
     keys: Keys = {}
     add(keys, "control", message.control)
+    _, component, repetition, escape, _, _ = message.separators
     for segment in message.segments:
-        name = segment.line[:3]
-        for field, kind in _HL7.get(name, ()):
-            if segment.written(field):
-                for value in segment.heads(field):
-                    add(keys, kind, value)
-        if name == "OBX" and segment["3.1"] == _OBX_STUDY:
+        if named := _HL7.get(segment.name):
+            fields = segment.fields
+            count = len(fields)
+            for field, kind in named:
+                text = fields[field] if field < count else ""
+                if not text:
+                    continue
+                if repetition in text or escape in text:
+                    for value in segment.heads(field):
+                        add(keys, kind, value)
+                else:
+                    add(keys, kind, text.partition(component)[0])
+        elif segment.name == "OBX" and segment["3.1"] == _OBX_STUDY:
             add(keys, "study", segment["5"].partition("^")[0])
     return keys
+
+
+def of_segments(segments: Iterable[Written]) -> Keys:
+    """Return the keys in segments that were written here, as ``wire.hl7.compose`` takes them: nothing is read back."""
+    keys: Keys = {}
+    for name, fields in segments:
+        for field, kind in _HL7.get(name, ()):
+            for one in _repetitions(fields.get(field)):
+                add(keys, kind, _head(one))
+    return keys
+
+
+def _repetitions(value: Any) -> Iterable[Any]:
+    """Return the repetitions of a field as it is written."""
+    if isinstance(value, Er7):
+        return map(Er7, value.split(STANDARD.repetition))
+    return value if isinstance(value, Rep) else (value,)
+
+
+def _head(value: Any) -> str:
+    """Return the first component of one of them."""
+    while isinstance(value, list | tuple):
+        value = value[0] if value else ""
+    if isinstance(value, Er7):
+        head = value.partition(STANDARD.component)[0]
+        return unescape(head) if STANDARD.escape in head else head
+    return "" if value is None else str(value)
 
 
 def of_values(value: Any) -> Keys:

@@ -17,7 +17,7 @@ from stepwedge.errors import BadInput, Broken
 from stepwedge.sim.rows import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from stepwedge.sim.tables import State, Table
@@ -38,6 +38,8 @@ _PRAGMAS = (
     "locking_mode = EXCLUSIVE",  # one process owns a state folder; saves the locks of every transaction
     "wal_autocheckpoint = 32000",  # a checkpoint is the only moment that waits for the disk
 )
+_REPLY = "INSERT INTO replies (sender, control, digest, reply) VALUES (?, ?, ?, ?)"
+_Places = dict[tuple[str, str], int]
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -77,12 +79,16 @@ class Change:
     """What one transaction takes along besides changed rows."""
 
     sends: list[Send] = field(default_factory=list)
-    reply: StoredReply | None = None
+    replies: dict[tuple[str, str], StoredReply] = field(default_factory=dict)
 
     def send(self, send: Send) -> Send:
         """Put a message into the outbox; it leaves after the commit."""
         self.sends.append(send)
         return send
+
+    def remember(self, reply: StoredReply) -> None:
+        """Keep what is answered to a sender's message."""
+        self.replies[reply.sender, reply.control] = reply
 
 
 def digest(message: bytes) -> bytes:
@@ -130,26 +136,24 @@ class Store:
                 table.put(key, unpack(table.kind, json.loads(row)))
 
     def commit(self, state: State, change: Change) -> None:
-        """Make the state's changes, the outgoing messages (which get their place) and the reply durable at once."""
-        reply = change.reply
-        if state.log or change.sends:
+        """Make the state's changes, the outgoing messages (which get their place) and the replies durable at once."""
+        if state.log or change.sends or len(change.replies) > 1:
             answered = self._commit(state, change)
-        elif reply:
-            answered = self._remember(reply)  # one statement is a transaction of its own
+        elif change.replies:
+            answered = self._remember(change.replies)  # one statement is a transaction of its own
         else:
             return
-        if reply and answered:
-            self._replies[reply.sender, reply.control] = answered
+        self._replies.update(answered)
 
-    def _commit(self, state: State, change: Change) -> int | None:
-        """Write everything in one transaction and return the place of the reply."""
+    def _commit(self, state: State, change: Change) -> _Places:
+        """Write everything in one transaction and return the places of the replies."""
         places: dict[tuple[str, str], int | None] = {}
         with self._db as db:  # commits, or rolls back when something is raised
             db.execute("BEGIN IMMEDIATE")
             for table, key in state.changed():
                 places[table.name, key] = self._write(table, key)
             change.sends[:] = [self._enqueue(send) for send in change.sends]
-            answered = self._remember(change.reply) if change.reply else None
+            answered = self._remember(change.replies)
         for row, place in places.items():
             if place is None:
                 self._rows.pop(row, None)
@@ -211,11 +215,13 @@ class Store:
             "INSERT INTO rows (tab, key, row) VALUES (?, ?, ?)", (table.name, key, row)
         ).lastrowid
 
-    def _remember(self, reply: StoredReply) -> int | None:
-        return self._db.execute(
-            "INSERT INTO replies (sender, control, digest, reply) VALUES (?, ?, ?, ?)",
-            (reply.sender, reply.control, reply.digest, reply.reply),
-        ).lastrowid
+    def _remember(self, replies: Mapping[tuple[str, str], StoredReply]) -> _Places:
+        answered: _Places = {}
+        for key, reply in replies.items():
+            values = (reply.sender, reply.control, reply.digest, reply.reply)
+            if place := self._db.execute(_REPLY, values).lastrowid:
+                answered[key] = place
+        return answered
 
     def _enqueue(self, send: Send) -> Send:
         cursor = self._db.execute(

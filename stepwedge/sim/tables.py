@@ -7,6 +7,7 @@ put under its key; every change is logged, so that the shell can either take the
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stepwedge.errors import Broken
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ABSENT: Any = object()
+_FEW = 64
+"""New values that are put into a sorted list one by one; with more of them it is sorted anew."""
 
 
 class Table(Generic[T]):
@@ -31,15 +34,26 @@ class Table(Generic[T]):
         self._indexes: dict[str, _Index[T]] = {}
         self._log: list[tuple[Table[Any], str, Any]] = [] if log is None else log
 
-    def index(self, name: str, of: Callable[[T], Iterable[str]]) -> None:
-        """Keep an index: ``of(row)`` gives the values under which the row is found by :meth:`by`."""
-        self._indexes[name] = index = _Index(of)
+    def index(self, name: str, of: Callable[[T], Iterable[str]], *, ordered: bool = False) -> None:
+        """Keep an index: ``of(row)`` gives the values under which the row is found by :meth:`by`.
+
+        An ordered one also finds values :meth:`between` two.
+        """
+        self._indexes[name] = index = _Ordered(of) if ordered else _Index(of)
         for key, row in self._rows.items():
             index.add(key, row)
 
     def by(self, index: str, value: str) -> list[T]:
         """Return the rows under one value of an index, in the order they came there."""
         return [self._rows[key] for key in self._indexes[index].keys.get(value, ())]
+
+    def count(self, index: str, value: str) -> int:
+        """Return how many rows are under one value of an index."""
+        return len(self._indexes[index].keys.get(value, ()))
+
+    def between(self, index: str, low: str, high: str) -> list[str]:
+        """Return the values of an ordered index from ``low`` to ``high``, both included, in order."""
+        return self._indexes[index].between(low, high)
 
     def get(self, key: str) -> T | None:
         """Return the row, or None."""
@@ -105,6 +119,43 @@ class _Index(Generic[T]):
                 if not keys:
                     del self.keys[value]
 
+    def between(self, low: str, high: str) -> list[str]:
+        """Return the values in a range: all must be looked at where they are in no order."""
+        return sorted(value for value in self.keys if low <= value <= high)
+
+
+class _Ordered(_Index[T]):
+    """An index whose values are also kept sorted, from the first question on."""
+
+    def __init__(self, of: Callable[[T], Iterable[str]]) -> None:
+        super().__init__(of)
+        self._sorted: list[str] = []
+        self._new: dict[str, None] = {}
+
+    def add(self, key: str, row: T) -> None:
+        for value in self.of(row):
+            if value not in self.keys:
+                self._new[value] = None
+        super().add(key, row)
+
+    def remove(self, key: str, row: T) -> None:
+        super().remove(key, row)
+        for value in self.of(row):
+            if value not in self.keys and self._new.pop(value, value) is not None:
+                at = bisect_left(self._sorted, value)
+                if self._sorted[at : at + 1] == [value]:
+                    del self._sorted[at]
+
+    def between(self, low: str, high: str) -> list[str]:
+        if len(self._new) > _FEW:
+            self._sorted += self._new
+            self._sorted.sort()
+        else:
+            for value in self._new:
+                insort(self._sorted, value)
+        self._new.clear()
+        return self._sorted[bisect_left(self._sorted, low) : bisect_right(self._sorted, high)]
+
 
 class State:
     """The tables of one simulated system, and its durable counters.
@@ -118,6 +169,7 @@ class State:
         self.seed = seed
         self.name = name
         self.log: list[tuple[Table[Any], str, Any]] = []
+        self._mark = 0
         self.tables: dict[str, Table[Any]] = {}
         self.counters = self.table("counters", int)
 
@@ -151,12 +203,22 @@ class State:
     def keep(self) -> None:
         """Forget how to undo: the changes are durable, or nobody will ask."""
         self.log.clear()
+        self._mark = 0
+
+    def mark(self) -> None:
+        """Begin what :meth:`rollback` undoes: one message of several that become durable together."""
+        self._mark = len(self.log)
 
     def rollback(self) -> None:
-        """Undo every change since the last :meth:`keep`."""
-        for table, key, old in reversed(self.log):
+        """Undo every change since the last :meth:`mark` or :meth:`keep`."""
+        for table, key, old in reversed(self.log[self._mark :]):
             table.put(key, old)
-        self.log.clear()
+        del self.log[self._mark :]
+
+    def undo(self) -> None:
+        """Undo every change since the last :meth:`keep`, whatever was marked."""
+        self._mark = 0
+        self.rollback()
 
     def clear(self) -> None:
         """Remove every row (logged, like any change)."""

@@ -60,20 +60,15 @@ _CONTROL_ID_LIMIT_BEFORE_2_7: Final = 20
 class Segment:
     """One segment; ``segment["3.1"]`` reads inside it."""
 
-    __slots__ = ("_fields", "_separators", "line", "number")
+    __slots__ = ("_fields", "_separators", "line", "name", "number")
 
     def __init__(self, line: str, number: int, separators: Separators) -> None:
-        """Keep the line as written and its position in the message, from 1."""
-        self.line, self.number, self._separators = line, number, separators
+        """Keep the line as written, its segment ID and its position in the message, from 1."""
+        self.line, self.name, self.number, self._separators = line, line[:3], number, separators
         self._fields: list[str] | None = None
 
     def __repr__(self) -> str:
         return f"Segment({self.line[:60]!r})"
-
-    @property
-    def name(self) -> str:
-        """Segment ID."""
-        return self.line[:3]
 
     def __getitem__(self, place: str) -> str:
         """Return the text at ``place``, "" when it is not valued."""
@@ -95,7 +90,7 @@ class Segment:
 
     def _separates(self, number: int) -> bool:
         """Tell whether the field is MSH-1 or MSH-2, the separators themselves."""
-        return number <= 2 and self.line[:3] in _HEADERS  # noqa: PLR2004 - they are two
+        return number <= 2 and self.name in _HEADERS  # noqa: PLR2004 - they are two
 
     @property
     def fields(self) -> list[str]:
@@ -126,13 +121,13 @@ class Segment:
         """Return field ``number`` ready to be composed into another message, whatever separators this one has."""
         return standard(self.written(number), self._separators)
 
-    def copies(self, numbers: Sequence[int]) -> list[Er7]:
+    def copies(self, numbers: Sequence[int]) -> list[str]:
         """Return several fields as :meth:`copy` does."""
         fields, separators = self.fields, self._separators
         count = len(fields)
         texts = [fields[number] if number < count else "" for number in numbers]
         if separators[:5] == STANDARD[:5]:
-            return [Er7(text) for text in texts]
+            return texts
         return [standard(text, separators) for text in texts]
 
     def read(self, number: int, repetition: int = 1, component: int = 0, subcomponent: int = 0) -> str | None:
@@ -177,7 +172,10 @@ class Group:
         if index is None:
             index = self._by_name = {}
             for segment in self.segments:
-                index.setdefault(segment.line[:3], []).append(segment)
+                if (same := index.get(segment.name)) is None:
+                    index[segment.name] = [segment]
+                else:
+                    same.append(segment)
         return index
 
     def __contains__(self, name: str) -> bool:
@@ -246,7 +244,7 @@ class Message(Group):
         )
         self.raw = raw
         msh = self.segments[0]
-        self.type = "^".join(msh.written(9).split(separators.component, 2)[:2]).rstrip("^")
+        self.type = _type(msh.written(9), separators.component)
         self.control = msh.read(10) or ""
         self.version = msh.read(12, 1, 1) or ""
         self.charset = msh.written(18)
@@ -258,6 +256,12 @@ class Message(Group):
 
     def __repr__(self) -> str:
         return f"<HL7 {self.version} {self.type} {self.control}>"
+
+
+@lru_cache(maxsize=256)
+def _type(written: str, component: str) -> str:
+    """Return message code and trigger event of MSH-9."""
+    return "^".join(written.split(component, 2)[:2]).rstrip("^")
 
 
 def parse(raw: bytes) -> Message:
@@ -320,14 +324,14 @@ def _decoded(raw: bytes, separators: Separators) -> tuple[str, Separators]:
     """Return the text, and the separators with the codec that MSH-18 names."""
     head = _header_line(raw).split(separators.field.encode(), 18)
     charset = head[17].decode("latin-1") if len(head) > 17 else ""  # noqa: PLR2004 - MSH-18 is the eighteenth, counted with its name
-    encoding = codec(charset.replace(separators.repetition or "~", "~"))
+    encoding = codec(charset.replace(separators.repetition or "~", "~") if charset else "")
     if encoding is None:
         raise HL7Error(103, "MSH-18", f"character set {charset!r} is not in HL7 table 0211 or not supported")
     if len(raw.translate(None, _FORBIDDEN)) != len(raw):
         at = next(index for index, byte in enumerate(raw) if byte in _FORBIDDEN)
         raise HL7Error(102, _place(raw, at, separators), f"control character 0x{raw[at]:02X} in the message")
     try:
-        return raw.decode(encoding), _read_in(separators, encoding)
+        return raw.decode(encoding), _read_in(*separators[:5], encoding)
     except UnicodeDecodeError as error:
         said = charset or "nothing, which means ASCII"
         raise HL7Error(
@@ -337,19 +341,18 @@ def _decoded(raw: bytes, separators: Separators) -> tuple[str, Separators]:
         ) from None
 
 
-@lru_cache(maxsize=64)
-def _read_in(separators: Separators, encoding: str) -> Separators:
-    return separators._replace(encoding=encoding)
+_read_in = lru_cache(maxsize=64)(Separators)
+"""Separators with the codec that MSH-18 names, each made once."""
 
 
 def _check_segments(message: Message) -> None:
-    field = message.separators.field
+    field, headers = message.separators.field, 0
     for segment in message.segments:
         if not _starts_segment(segment.line[:4], field):
             raise HL7Error(100, "", f"line {segment.number} is no segment: {segment.line[:20]!r}")
-    headers = message.each("MSH")
-    if len(headers) > 1:
-        number = headers[1].number
+        headers += segment.name == "MSH"
+    if headers > 1:
+        number = message.each("MSH")[1].number
         raise HL7Error(100, "MSH[2]", f"a second MSH at line {number}: two messages in one frame")
 
 

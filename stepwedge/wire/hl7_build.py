@@ -204,7 +204,7 @@ def acknowledgement(
         kind: ``ACK``, or an application reply such as ``ORR^O02``.
     """
     if message is None:
-        version, charset, asked = "2.5.1", "", [Er7()] * 6
+        version, charset, asked = "2.5.1", "", [""] * 6
     else:
         version = message.version if message.version in VERSIONS else "2.5.1"
         charset = message.charset if codec(message.charset) else ""
@@ -213,7 +213,7 @@ def acknowledgement(
             kind = f"ACK^{message.type.partition('^')[2]}"
     application, facility, us, here, answered, processing = asked
     if processing.partition("^")[0] not in PROCESSING:
-        processing = Er7("P")
+        processing = "P"
     said = escape(text or error.text) if error else escape(text)
     lines = [
         f"MSH|{_ENCODING}|{us}|{here}|{application}|{facility}|{timestamp(now)}||{_er7_type(kind, version)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.wire.hl7_build import null
@@ -20,6 +19,9 @@ _TIMESTAMP: Final = re.compile(
     re.ASCII,
 )
 _LONGEST_TIMESTAMP: Final = len("YYYYMMDDHHMMSS.SSSS+ZZZZ")
+_MOST_KNOWN: Final = 4096
+_KNOWN: Final[set[str]] = set()
+"""Texts that are a time and nothing else; messages of one day repeat theirs."""
 _TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,4})?)?)?([+-]\d{4})?", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
@@ -67,40 +69,37 @@ def moment(text: str, place: str = "") -> datetime:
         raise HL7Error(102, place, f"{text!r} is no time: {error}") from None
 
 
-@lru_cache(maxsize=4096)
-def _is_known_moment(text: str) -> bool:
-    """Tell whether a text is a time and nothing else; messages of one day repeat theirs."""
-    return _is_moment(text)
-
-
 def check(message: Message) -> None:
     """Refuse a message whose own values cannot be right; the error names table 0357 code and place."""
     for segment in message.segments:
-        if numbers := _TIMESTAMPS.get(segment.line[:3]):
-            _check_moments(message, segment, numbers)
+        if numbers := _TIMESTAMPS.get(segment.name):
+            fields = segment.fields
+            count = len(fields)
+            for number in numbers:
+                # most fields hold nothing but the time, and most times of a message were in it, or in another, before
+                if number < count and (written := fields[number]) and written not in _KNOWN:
+                    _check_moment(message, segment, number)
     for occurrence, segment in enumerate(message.each("OBX"), 1):
         _check_observation(segment, f"OBX[{occurrence}]")
     _check_identity(message)
 
 
-def _check_moments(message: Message, segment: Segment, numbers: tuple[int, ...]) -> None:
-    fields = segment.fields
-    for number in numbers:
-        if number >= len(fields):
-            return
-        # most fields hold nothing but the time, and most times of a message were in it, or in another, before
-        written = fields[number]
-        if written and not (len(written) <= _LONGEST_TIMESTAMP and _is_known_moment(written)):
-            text = segment.read(number, 1, 1)
-            if text and text != null:
-                occurrence = message.each(segment.name).index(segment) + 1
-                moment(text, f"{segment.name}[{occurrence}]-{number}")
+def _check_moment(message: Message, segment: Segment, number: int) -> None:
+    text = segment.read(number, 1, 1)
+    if not text or text == null:
+        return
+    occurrence = message.each(segment.name).index(segment) + 1
+    moment(text, f"{segment.name}[{occurrence}]-{number}")
+    if text == segment.written(number) and len(text) <= _LONGEST_TIMESTAMP:
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN.add(text)
 
 
 def _check_identity(message: Message) -> None:
     patients = message.each("PID")
     for occurrence, segment in enumerate(patients, 1):
-        if not segment.heads(3)[0]:
+        if not segment.read(3, 1, 1):
             raise HL7Error(101, f"PID[{occurrence}]-3", "no patient identifier")
     if len(patients) > 1 and message.type.startswith(_ONE_PATIENT) and message.type not in _MERGES:
         raise HL7Error(100, "PID[2]", f"a second PID; {message.type} is about one patient")

@@ -73,6 +73,20 @@ def _text(vr: str, wanted: str) -> re.Pattern[str]:
     return re.compile(pattern, re.DOTALL | (re.IGNORECASE if vr == "PN" else 0))
 
 
+def sortable(vr: str, value: str) -> str:
+    """Return a date or time as text that sorts as moments do."""
+    return _digits(vr, value, "0")
+
+
+def bounds(vr: str, wanted: str) -> tuple[str, str]:
+    """Return the first and the last :func:`sortable` text that single value or range matching finds (C.2.2.2.1, C.2.2.2.5)."""
+    first, dash, last = _range(vr, wanted.strip())
+    low = _digits(vr, first, "0") if first else ""
+    if not dash:
+        return low, low
+    return low, _digits(vr, last, "9") if last else chr(0x10FFFF)
+
+
 def _temporal(vr: str, wanted: str, found: str) -> bool:
     first, dash, last = _range(vr, wanted.strip())
     value = _digits(vr, found, "0")

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError, WireError
@@ -22,9 +23,23 @@ Handler = Callable[[bytes, str], Awaitable[bytes | None] | bytes | None]
 
 A plain function is called as soon as its message is there; ``async`` costs a change of task for each message.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """A handler of all messages that are there at once, from every connection, oldest first on each.
+
+    ``handle`` takes them with the peers they came from and returns one answer for each, in their order.
+    """
+
+    handle: Callable[[Sequence[tuple[bytes, str]]], Sequence[bytes]]
+
+
 Trouble = Callable[[str, Exception], None]
 """Hears what ended a connection: the peer's ``host:port`` and the error."""
 
+_TOGETHER: Final = 64
+"""Messages handed over at once at most; those behind them are not kept waiting for longer."""
 _WAITING: Final = 64
 """Frames read ahead on one connection before reading stops."""
 _READ: Final = 1 << 16
@@ -95,23 +110,48 @@ class _Served(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         """Handle what is here, until a handler waits or the peer does not take its answers."""
+        handler = self._server.handler
+        if not isinstance(handler, Together):
+            self._handle(handler)
+        elif self._frames and self._writable:
+            self._server.gather(self)
+        self._settle()
+
+    def offer(self, most: int) -> list[bytes]:
+        """Hand over messages to be handled together with those of other connections."""
+        if not self._writable:
+            return []
+        return [self._frames.popleft() for _ in range(min(most, len(self._frames)))]
+
+    def tell(self, answers: Sequence[bytes]) -> None:
+        """Send the answers to what was handed over, then go on."""
+        try:
+            self.transport.write(b"".join(map(frame, answers)))
+        except Exception as error:  # noqa: BLE001 - as in _handle
+            self.fail(error)
+        self._go_on()
+
+    def _handle(self, handler: Handler) -> None:
+        """Have one message after the other handled, until a handler waits."""
         try:
             while self._frames and self._writable and self.work is None:
-                answer = self._server.handler(self._frames.popleft(), self.peer)
+                answer = handler(self._frames.popleft(), self.peer)
                 if isinstance(answer, bytes):
                     self.transport.write(frame(answer))
                 elif answer is not None:
                     self.work = asyncio.ensure_future(self._wait(answer))
         except Exception as error:  # noqa: BLE001 - whatever a handler does, it must neither acknowledge nor stop the server
-            self._fail(error)
-            return
+            self.fail(error)
+
+    def _settle(self) -> None:
+        """Read on, stop reading, or close, by what is left to do."""
         if self._frames or self.work is not None:
             if len(self._frames) >= _WAITING and not self._paused:
                 self._paused = True
                 self.transport.pause_reading()
         elif self._ended:
             if self._error is not None:
-                self._fail(self._error)
+                self.fail(self._error)
             self.transport.close()
         elif self._paused:
             self._paused = False
@@ -122,13 +162,14 @@ class _Served(asyncio.BufferedProtocol):
             reply = await answer
             if reply is not None:
                 self.transport.write(frame(reply))
-        except Exception as error:  # noqa: BLE001 - as in _go_on
-            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - as in _handle
+            self.fail(error)
             return
         self.work = None
         self._go_on()
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """End the connection, and say why."""
         self._error, self._ended = None, True
         self._frames.clear()
         self._server.trouble(self.peer, error)
@@ -138,9 +179,11 @@ class _Served(asyncio.BufferedProtocol):
 class Server:
     """A listening MLLP server; ``port`` is the real one when 0 was asked for."""
 
-    def __init__(self, handler: Handler, trouble: Trouble, limit: int, connections: int) -> None:
+    def __init__(self, handler: Handler | Together, trouble: Trouble, limit: int, connections: int) -> None:
         """Bound message size and number of connections; :func:`serve` starts one."""
         self.handler, self.trouble, self.limit, self._most = handler, trouble, limit, connections
+        self._ready: dict[_Served, None] = {}
+        self._turning = False
         self.buffer = memoryview(bytearray(_READ))
         self._connections: set[_Served] = set()
         self._listening: asyncio.Server | None = None
@@ -159,6 +202,36 @@ class Server:
         """Count a connection out."""
         self._connections.discard(connection)
 
+    def gather(self, connection: _Served) -> None:
+        """Handle what a connection holds: at once when it is the only one, else together with what others hold by then."""
+        waiting = bool(self._ready)
+        self._ready[connection] = None
+        if len(self._connections) == 1 and not self._turning:
+            self._turn()
+        elif not waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Hand over all messages that are here and let their answers go."""
+        ready, self._ready = self._ready, {}
+        share = max(1, _TOGETHER // max(1, len(ready)))
+        taken = [(served, raws) for served in ready if (raws := served.offer(share))]
+        if not taken:
+            return
+        assert isinstance(self.handler, Together)  # noqa: S101 - only then does anybody gather
+        self._turning = True
+        try:
+            answers = iter(
+                self.handler.handle([(raw, served.peer) for served, raws in taken for raw in raws])
+            )
+            for served, raws in taken:
+                served.tell([next(answers) for _ in raws])
+        except Exception as error:  # noqa: BLE001 - as in _Served._handle
+            for served, _ in taken:
+                served.fail(error)
+        finally:
+            self._turning = False
+
     async def start(self, host: str, port: int) -> None:
         """Listen."""
         self._listening = await tls_asyncio.listen(lambda: _Served(self), host, port, self.gate)
@@ -168,6 +241,7 @@ class Server:
         """Stop listening and drop every connection; a message in work is not acknowledged."""
         if self._listening is not None:
             self._listening.close()
+        self._ready.clear()
         working = [served.work for served in self._connections if served.work is not None]
         for served in tuple(self._connections):
             served.transport.abort()
@@ -185,7 +259,7 @@ class Server:
 async def serve(
     host: str,
     port: int,
-    handler: Handler,
+    handler: Handler | Together,
     *,
     trouble: Trouble = _silent,
     limit: int = MESSAGE_LIMIT,

@@ -32,7 +32,8 @@ def test_rows_messages_and_reply_come_back_together(path):
     state.orders["b"] = Order("b", "Möller")
     state.orders["a"] = Order("a")
     state.next("control")
-    change = Change([Send("ehr", b"M\xf6", control="1", case="c")], StoredReply("S|F", "9", b"d", b"reply"))
+    change = Change([Send("ehr", b"M\xf6", control="1", case="c")])
+    change.remember(StoredReply("S|F", "9", b"d", b"reply"))
     store.commit(state, change)
     state.keep()
     store.close()
@@ -49,7 +50,9 @@ def test_rows_messages_and_reply_come_back_together(path):
 def test_a_reply_alone_comes_back(path):
     store, state = Store(path), Orders()
     reply = StoredReply("S|F", "9", b"d", b"reply")
-    store.commit(state, Change(reply=reply))
+    change = Change()
+    change.remember(reply)
+    store.commit(state, change)
     assert store.replied("S|F", "9") == reply
     store.close()
     assert Store(path).replied("S|F", "9") == reply
@@ -73,7 +76,8 @@ def test_a_commit_that_fails_leaves_nothing(path):
     store, state = Store(path), Orders()
     state.orders["a"] = Order("a")
     state.orders["b"] = Order("b", object())
-    change = Change([Send("ehr", b"x", control="1")], StoredReply("S|F", "9", b"d", b"reply"))
+    change = Change([Send("ehr", b"x", control="1")])
+    change.remember(StoredReply("S|F", "9", b"d", b"reply"))
     with pytest.raises(TypeError, match="cannot hold"):
         store.commit(state, change)
     state.rollback()

@@ -12,7 +12,7 @@ from stepwedge.errors import LinkLost, LocalProtocolError, NoAnswer, RemoteProto
 from stepwedge.wire import hl7
 from stepwedge.wire.mllp import Frame, Framer, frame
 from stepwedge.wire.mllp_asking import Asking
-from stepwedge.wire.mllp_asyncio import Client, serve
+from stepwedge.wire.mllp_asyncio import Client, Together, serve
 from stepwedge.wire.mllp_blocking import Link
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -391,3 +391,90 @@ def test_a_handler_may_stay_silent():
         return None
 
     assert serve_and([frame(ONE)], handler=silent) == ([[]], [])
+
+
+def together(groups, hold=None):
+    def handle(messages):
+        groups.append([peer for _, peer in messages])
+        if hold is not None:
+            hold(messages)
+        return [ack(raw) for raw, _ in messages]
+
+    return Together(handle)
+
+
+def test_what_several_connections_sent_is_handled_at_once_and_answered_on_each_in_order():
+    groups = []
+
+    async def run():
+        async with await serve("127.0.0.1", 0, together(groups)) as server:
+            links = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+            for _, writer in links:  # nothing is read by the server before this turn of the loop is over
+                writer.write(frame(ONE) + frame(TWO))
+            answers = [
+                await asyncio.wait_for(reader.readexactly(len(frame(ack(ONE)) + frame(ack(TWO)))), 5)
+                for reader, _ in links
+            ]
+            for _, writer in links:
+                writer.close()
+            return answers
+
+    assert asyncio.run(run()) == [frame(ack(ONE)) + frame(ack(TWO))] * 3
+    assert sum(map(len, groups)) == 6
+    assert max(len(set(group)) for group in groups) > 1
+
+
+def test_many_messages_at_once_are_all_answered_in_bounded_groups():
+    groups = []
+
+    async def run():
+        async with await serve("127.0.0.1", 0, together(groups)) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(b"".join(frame(message(str(number))) for number in range(500)))
+            framer, found = Framer(), []
+            while len(found) < 500:
+                framer.receive_data(await asyncio.wait_for(reader.read(1 << 16), 5))
+                while isinstance(event := framer.next_event(), Frame):
+                    found.append(hl7.parse(event.payload)["MSA-2"])
+            writer.close()
+            return found
+
+    assert asyncio.run(run()) == [str(number) for number in range(500)]
+    assert max(map(len, groups)) <= 64
+
+
+def test_messages_before_the_end_of_the_stream_are_answered_together():
+    async def run():
+        async with await serve("127.0.0.1", 0, together([])) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(frame(ONE) + frame(TWO))
+            writer.write_eof()
+            return await asyncio.wait_for(reader.read(), 5)
+
+    assert asyncio.run(run()) == frame(ack(ONE)) + frame(ack(TWO))
+
+
+def test_a_handler_of_many_that_fails_answers_none_of_them_and_the_server_goes_on():
+    heard, failing = [], [True]
+
+    def hold(_messages):
+        if failing:
+            raise RuntimeError("the journal is full")
+
+    async def run():
+        handler = together([], hold)
+        async with await serve(
+            "127.0.0.1", 0, handler, trouble=lambda *what: heard.append(str(what[1]))
+        ) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(frame(ONE))
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+            failing.clear()
+            client = Client("127.0.0.1", server.port)
+            answer = await client.ask(TWO, 5)
+            await client.close()
+            return answer
+
+    assert asyncio.run(run()) == ack(TWO)
+    assert heard == ["the journal is full"]
