@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from stepwedge.evidence.exchange import NOTHING, Direction, Exchange, Payload, P
 from stepwedge.evidence.redact import Identity
 from stepwedge.sim.dimse import DimseSender
 from stepwedge.sim.hl7 import Hl7Sender
+from stepwedge.sim.log import LogHabits
 from stepwedge.sim.outbox import Outbox
 from stepwedge.sim.quirks import Quirks
 from stepwedge.sim.store import Change, Store
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from stepwedge.evidence.journal import Journal
     from stepwedge.sim.address import Directory
+    from stepwedge.sim.audit import Trail
     from stepwedge.sim.ports import Ports
     from stepwedge.sim.simulator import Case
     from stepwedge.sim.tables import State
@@ -97,6 +100,8 @@ class Bench:
         self.outbox.register("hl7", Hl7Sender(self))
         self.outbox.register("dimse", DimseSender(self))
         self.identity = Identity.of(self.settings.get("identity") or {})
+        self.log = self.adopt(LogHabits())
+        self.trail: Trail | None = None
 
     @property
     def application(self) -> str:
@@ -151,24 +156,28 @@ class Bench:
         case: str = "",
     ) -> int:
         """Append one exchange to the journal and return its number; ``began`` is ``time.time()`` at its start."""
-        return self.journal.append(
-            Exchange(
-                0,
-                began,
-                time.time() - began,
-                self.name,
-                direction,
-                protocol,
-                kind,
-                peer,
-                outcome,
-                keys or {},
-                facts or {},
-                request if isinstance(request, Payload) else Payload.of(request),
-                response if isinstance(response, Payload) else Payload.of(response),
-                case,
-            )
+        exchange = Exchange(
+            0,
+            began,
+            time.time() - began,
+            self.name,
+            direction,
+            protocol,
+            kind,
+            peer,
+            outcome,
+            keys or {},
+            facts or {},
+            request if isinstance(request, Payload) else Payload.of(request),
+            response if isinstance(response, Payload) else Payload.of(response),
+            case,
         )
+        number = self.journal.append(exchange)
+        if self.trail is not None:
+            self.trail.witness(exchange)
+        if line := self.log.line(exchange):
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - the log of a simulated system
+        return number
 
     @contextmanager
     def acting(self, word: str, args: dict[str, Any], case: Case) -> Iterator[dict[str, Any]]:

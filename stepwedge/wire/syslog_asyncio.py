@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import LinkLost, LocalProtocolError, NoAnswer, RemoteProtocolError
 from stepwedge.wire.syslog import LARGEST, LARGEST_DATAGRAM, NEED_DATA, Framer, frame
+from stepwedge.wire.tls_asyncio import connect, listen
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+
+    from stepwedge.wire.tls_asyncio import Gate
 
     Hear = Callable[[bytes, str, str], None]
     Trouble = Callable[[str, Exception], None]
@@ -28,7 +31,7 @@ READ: Final = 1 << 16
 
 
 class Receiver:
-    """A syslog receiver on one port number: datagrams and streams; with a context, the streams are TLS."""
+    """A syslog receiver on one port number: datagrams and streams; behind a gate, the streams are TLS."""
 
     def __init__(
         self, hear: Hear, trouble: Trouble = lambda _peer, _error: None, limit: int = LARGEST
@@ -44,20 +47,22 @@ class Receiver:
         self._datagrams: asyncio.DatagramTransport | None = None
         self._open: set[asyncio.Task[None]] = set()
 
-    async def start(
-        self, host: str, port: int, tls: ssl.SSLContext | None = None, *, datagrams: bool = True
-    ) -> int:
+    async def start(self, host: str, port: int, gate: Gate | None = None, *, datagrams: bool = True) -> int:
         """Listen and return the port; an OSError says that it cannot be had."""
-        transport = "tls" if tls else "tcp"
+        transport = "tls" if gate else "tcp"
+        loop = asyncio.get_running_loop()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await self._serve(reader, writer, transport)
 
-        self._server = await asyncio.start_server(serve, host, port, ssl=tls, limit=READ)
+        def factory() -> asyncio.BaseProtocol:
+            return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=READ), serve)
+
+        self._server = await listen(factory, host, port, gate)
         bound = int(self._server.sockets[0].getsockname()[1])
         if datagrams:
             try:
-                self._datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                self._datagrams, _ = await loop.create_datagram_endpoint(
                     lambda: _Datagrams(self._hear), local_addr=(host, bound)
                 )
             except OSError:
@@ -132,7 +137,6 @@ class Sender:
         transport: str = "tcp",
         *,
         tls: ssl.SSLContext | None = None,
-        server_name: str | None = None,
         timeout: float = 10.0,
     ) -> None:
         """Send over ``udp``, ``tcp`` or ``tls``; ``timeout`` seconds bound the connection and each message."""
@@ -140,7 +144,7 @@ class Sender:
             raise LocalProtocolError("a TLS context belongs to the transport tls, and to no other")
         self._where = (host, port)
         self._transport = transport
-        self._tls, self._name, self._timeout = tls, server_name, timeout
+        self._tls, self._timeout = tls, timeout
         self._stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
 
@@ -188,9 +192,12 @@ class Sender:
         if self._stream is not None and (self._stream[0].at_eof() or self._stream[1].is_closing()):
             await self.close()  # the receiver went away; what is written to it now would be lost
         if self._stream is None:
-            self._stream = await asyncio.open_connection(
-                *self._where, ssl=self._tls, server_hostname=self._name if self._tls else None
-            )
+            reader = asyncio.StreamReader(limit=READ)
+            protocol = asyncio.StreamReaderProtocol(reader)
+            transport, _ = await connect(lambda: protocol, *self._where, self._tls, name=_named(self._where))
+            assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream has no other
+            writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
+            self._stream = (reader, writer)
         _, writer = self._stream
         writer.write(frame(message))
         await writer.drain()
