@@ -17,6 +17,7 @@ from stepwedge.errors import BadInput, Broken, Failed, Inconclusive, Refused, Sk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from stepwedge.evidence.exchange import Exchange
     from stepwedge.sim.address import Address
@@ -154,6 +155,7 @@ class Cast:
         host: the admin API of the whole simulated hospital, whose journal holds what its actors saw.
         claims: what the systems under test promise to support; ``None`` when everything is simulated.
         probe: the calling AE title of questions asked by checks.
+        logs: what the processes of the simulated actors write besides the journal.
         observe: told of every exchange a check makes itself; returns the number it is evidence under.
     """
 
@@ -162,6 +164,7 @@ class Cast:
     claims: frozenset[str] | None = None
     probe: str = PROBE_AE
     patience: float = 1.0
+    logs: tuple[Path, ...] = ()
     observe: Callable[[Exchange], int] = field(default=lambda _exchange: 0)
 
     def __getitem__(self, name: str) -> Player:

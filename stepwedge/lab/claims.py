@@ -54,6 +54,9 @@ CLAIMS: Final[dict[str, Claim]] = {
     ),
     "appointments": Claim(("ris",), "tells the ward when an exam takes place (RAD-48, SIU)"),
     "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
+    "atna": Claim(
+        ("ehr", "ris", "pacs"), "keeps an audit trail and sends it to the audit record repository (ITI-20)"
+    ),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }
 

@@ -20,6 +20,8 @@ TRANSACTIONS: Final = {
     "RAD-14": "Query Images",
     "RAD-16": "Retrieve Images",
     "RAD-128": "Send Imaging Result",
+    # IHE IT Infrastructure Technical Framework, volume 2
+    "ITI-20": "Record Audit Event",
 }
 
 
