@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 64 << 20
 """Octets of one page that are read."""
+PAGE: Final = 1000
 MOST_PAGES: Final = 50
 _OK: Final = 200
 
@@ -30,7 +31,7 @@ def audit_events(cast: Cast, actor: str, wanted: Mapping[str, str]) -> Asked:
         raise Broken(f"{actor} has no web address in the lab file, so its audit records cannot be asked for")
     found: list[dict[str, Any]] = []
     evidence: list[int] = []
-    path = f"{urlsplit(root).path}/AuditEvent?{urlencode(dict(wanted))}"
+    path = f"{urlsplit(root).path}/AuditEvent?{urlencode({**wanted, '_count': PAGE})}"
     for _ in range(MOST_PAGES):
         bundle, number = _page(cast, actor, root, path)
         evidence.append(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.actors import asking_audit
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from stepwedge.actors.cast import Cast
 
+CLOCKS_DIFFER: Final = 60.0
+"""Seconds by which the clocks of systems may differ here (ITI-1 asks for one)."""
 _PARTS: Final = only(
     "patient",
     "study",
@@ -51,6 +54,11 @@ def recorded(question: Question) -> Look:
     """Search the repository for AuditEvents."""
     where = question.where
     wanted = {name: str(where[key]) for key, name in _ASKED.items() if isinstance(where.get(key), str | int)}
+    if (
+        question.case.exchanges
+    ):  # nothing of the case is older than its first exchange; clocks may differ a little
+        began = datetime.fromtimestamp(min(one.at for one in question.case.exchanges) - CLOCKS_DIFFER, UTC)
+        wanted["date"] = f"ge{began.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
     asked = asking_audit.audit_events(question.cast, question.from_, wanted)
     told = [_told(resource, question.cast) for resource in asked.answers]
     candidates = [Candidate(_label(one), one, asked.evidence) for one in told]

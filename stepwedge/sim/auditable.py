@@ -225,7 +225,7 @@ def objects(
     mpps, accessions = tuple(keys.get("mpps", ())), tuple(keys.get("accession", ()))
     sops = tuple(keys.get("sop", ()))
     sop_class = str(exchange.facts.get("sop_class") or exchange.facts.get("model") or "")
-    stored = ((sop_class, len(sops), sops),) if done.event == TRANSFERRED and sops and sop_class else ()
+    stored = ((sop_class, len(sops), sops),) if done.event == TRANSFERRED and sops else ()
     held = Contents(mpps, accessions, stored)
     about: list[Object] = []
     if done.event not in {ORDER, PATIENT}:
