@@ -197,7 +197,7 @@ def _good(exchange: Exchange) -> bool:
     if exchange.protocol == "hl7":
         return said in {"AA", "CA"}
     if exchange.protocol == "web":
-        return said.startswith("2") and said != "202"  # a STOW of which a part was refused (PS3.18 section 10.5)
+        return said.startswith("2") and said != "202"  # 202: a part was refused
     return said in {"0000", "0001", "0107", "0116"} or said.startswith("B")
 
 
