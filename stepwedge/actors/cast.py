@@ -18,6 +18,7 @@ from stepwedge.errors import BadInput, Broken, Failed, Inconclusive, Refused, Sk
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from stepwedge.evidence.exchange import Exchange
     from stepwedge.sim.address import Address
@@ -157,6 +158,7 @@ class Cast:
         claims: what the systems under test promise to support; ``None`` when everything is simulated.
         probe: the calling AE title of questions asked by checks.
         tls: what checks present to doors that speak TLS, and whom they trust there.
+        logs: what the processes of the simulated actors write besides the journal.
         observe: told of every exchange a check makes itself; returns the number it is evidence under.
     """
 
@@ -166,6 +168,7 @@ class Cast:
     probe: str = PROBE_AE
     patience: float = 1.0
     tls: Credentials | None = None
+    logs: tuple[Path, ...] = ()
     observe: Callable[[Exchange], int] = field(default=lambda _exchange: 0)
 
     def __getitem__(self, name: str) -> Player:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Direction = Literal["in", "out"]
-Protocol = Literal["hl7", "dimse", "web", "act"]
+Protocol = Literal["hl7", "dimse", "web", "syslog", "act"]
 Keys = dict[str, list[str]]
 
 INLINE_LIMIT = 64 << 10

@@ -58,6 +58,9 @@ CLAIMS: Final[dict[str, Claim]] = {
         ("ehr", "ris", "pacs", "modality", "reader", "engine"),
         "speaks TLS with mutual authentication and keeps strangers out (ITI-19, PS3.15 annex B)",
     ),
+    "atna": Claim(
+        ("ehr", "ris", "pacs"), "keeps an audit trail and sends it to the audit record repository (ITI-20)"
+    ),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }
 

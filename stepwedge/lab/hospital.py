@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stepwedge.lab.schema import Real
 
 READY: Final = "hospital.json"
+LOG: Final = "hospital.log"
 ACTED: Final = "quirks.json"
 _START: Final = 30.0
 _BAD_INPUT: Final = 2
@@ -68,9 +69,8 @@ class Running:
                 players[name] = Player(name, real.role, simulated=False, address=real.address, claims=own)
         host = Admin(self.told["admin"]) if "admin" in self.told else None
         tls = security.probe(self.lab, self.state)
-        return Cast(
-            players, host, claims, self.lab.text.probe.ae_title, self.lab.text.patience.scale, tls=tls
-        )
+        scale, logs = self.lab.text.patience.scale, (self.state / LOG,)
+        return Cast(players, host, claims, self.lab.text.probe.ae_title, scale, tls, logs)
 
     def describe(self) -> dict[str, Any]:
         """Return the lab as the run record and the report name it."""
@@ -147,7 +147,7 @@ def _start_hospital(lab: Lab, state: Path, seed: int, quirks: Sequence[str], *, 
     command += ["--seed", str(seed), *(word for quirk in quirks for word in ("--quirk", quirk))]
     if not stays:
         command += ["--parent", str(os.getpid())]
-    child = Child.start("the simulated hospital", command, state / "hospital.log")
+    child = Child.start("the simulated hospital", command, state / LOG)
     try:
         child.wait_until((state / READY).is_file, _START)
     except Broken:

@@ -8,6 +8,7 @@ from stepwedge import kit
 from stepwedge.actors.words import did_you_mean
 from stepwedge.errors import BadInput
 from stepwedge.sim import security
+from stepwedge.sim.shared_quirks import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 
 def known() -> dict[str, tuple[str, Quirk]]:
     """Return every quirk of every simulated system: name to (role, quirk); any system's doors can have those of role ``any``."""
-    found: dict[str, tuple[str, Quirk]] = {}
+    found: dict[str, tuple[str, Quirk]] = {
+        name: ("any", quirk) for name, quirk in {**SHARED, **security.QUIRKS}.items()
+    }
     for role in kit.simulators():
         for name, quirk in getattr(kit.load_simulator(role), "QUIRKS", {}).items():
             found[name] = (role, quirk)
-    return found | {name: ("any", quirk) for name, quirk in security.QUIRKS.items()}
+    return found
 
 
 def chosen(names: Sequence[str]) -> dict[str, tuple[str, Quirk]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _AE_LENGTH = 16
 _HIGHEST_PORT = 65535
-_DOORS = ("hl7", "dicom", "worklist", "web")
+_DOORS = ("hl7", "dicom", "worklist", "web", "syslog")
 _CALLS_ITSELF = ("application", "calling")
 
 
@@ -72,7 +72,8 @@ def finite(value: float) -> float:
 
 def door(name: str, value: Any) -> str:
     """Accept the address of one door, or say how it is written."""
-    form = {"hl7": "mllp://HOST:PORT", "web": "http://HOST:PORT/PATH"}.get(name, "dicom://AE@HOST:PORT")
+    forms = {"hl7": "mllp://HOST:PORT", "web": "http://HOST:PORT/PATH", "syslog": "tcp://HOST:PORT"}
+    form = forms.get(name, "dicom://AE@HOST:PORT")
     if not isinstance(value, str):
         raise wrong(f"an address such as {form}")
     try:
@@ -80,13 +81,14 @@ def door(name: str, value: Any) -> str:
         number = url.port
     except ValueError:
         raise wrong(f"an address such as {form}", remedy="the port is a number from 1 to 65535") from None
-    if url.password or (name in {"hl7", "web"} and url.username):
+    if url.password or (name in {"hl7", "web", "syslog"} and url.username):
         raise wrong(
             f"{form} without credentials",
             remedy="never write a secret into a lab file; name an environment variable instead: ${NAME}",
             hidden="an address with a user name or password (not shown)",
         )
-    if url.scheme not in {"hl7": ("mllp", "mllps"), "web": ("http", "https")}.get(name, ("dicom", "dicoms")):
+    schemes = {"hl7": ("mllp", "mllps"), "web": ("http", "https"), "syslog": ("udp", "tcp", "tls")}
+    if url.scheme not in schemes.get(name, ("dicom", "dicoms")):
         raise wrong(
             f"an address such as {form}", remedy=f"the scheme {url.scheme or '(none)'!r} is not for {name}"
         )

@@ -24,6 +24,7 @@ TRANSACTIONS: Final = {
     "RAD-128": "Send Imaging Result",
     # IHE IT Infrastructure Technical Framework, volume 2
     "ITI-19": "Authenticate Node",
+    "ITI-20": "Record Audit Event",
     "ITI-30": "Patient Identity Management",
     "ITI-31": "Patient Encounter Management",
 }

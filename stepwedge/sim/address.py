@@ -32,6 +32,17 @@ class Entity(NamedTuple):
         return f"dicom{'s' * self.tls}://{self.ae}@{self.host}:{self.port}"
 
 
+class SyslogPoint(NamedTuple):
+    """Where an audit record repository listens (ITI-20), and how: ``udp``, ``tcp`` or ``tls``."""
+
+    transport: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.transport}://{self.host}:{self.port}"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Every door of one actor; a door it does not have is None.
@@ -41,6 +52,7 @@ class Address:
         dicom: storage, query/retrieve, storage commitment.
         worklist: modality worklist and performed procedure step, when they stand apart from ``dicom``.
         web: DICOMweb root URL without trailing slash.
+        syslog: audit record repository.
         admin: admin API of a simulated actor.
         application: sending application (MSH-3) this actor calls itself by.
         calling: AE title this actor calls from, when it has no DICOM door of its own.
@@ -50,6 +62,7 @@ class Address:
     dicom: Entity | None = None
     worklist: Entity | None = None
     web: str | None = None
+    syslog: SyslogPoint | None = None
     admin: str | None = None
     application: str | None = None
     calling: str | None = None
@@ -84,8 +97,10 @@ class Address:
 def _parse(door: str, text: str, place: str) -> Any:
     if door in {"application", "calling"}:
         return text
-    scheme = {"hl7": "mllp", "dicom": "dicom", "worklist": "dicom"}.get(door)
     url = urlsplit(text)
+    scheme = {"hl7": "mllp", "dicom": "dicom", "worklist": "dicom"}.get(door)
+    if door == "syslog":
+        scheme = url.scheme if url.scheme in {"udp", "tls"} else "tcp"
     if scheme is None:
         if url.scheme not in {"http", "https"} or not url.hostname or url.username:
             raise BadInput(place, "http://HOST:PORT/PATH without credentials", text)
@@ -98,6 +113,8 @@ def _parse(door: str, text: str, place: str) -> Any:
     tls = url.scheme == f"{scheme}s"
     if url.scheme not in {scheme, f"{scheme}s"} or not url.hostname or not port:
         raise BadInput(place, form, text)
+    if door == "syslog":
+        return SyslogPoint(scheme, url.hostname, port)
     if scheme == "mllp":
         return Endpoint(url.hostname, port, tls)
     ae = text.split("//", 1)[1].rpartition("@")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from stepwedge.evidence.redact import Identity
 from stepwedge.sim.charsets import Charsets
 from stepwedge.sim.dimse import DimseSender
 from stepwedge.sim.hl7 import Hl7Sender
+from stepwedge.sim.log import LogHabits
 from stepwedge.sim.outbox import Outbox
 from stepwedge.sim.quirks import Quirks
 from stepwedge.sim.security import Security
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from stepwedge.evidence.journal import Journal
     from stepwedge.sim.address import Directory
+    from stepwedge.sim.audit import Trail
     from stepwedge.sim.ports import Ports
     from stepwedge.sim.simulator import Case
     from stepwedge.sim.tables import State
@@ -101,6 +104,8 @@ class Bench:
         self.outbox.register("dimse", DimseSender(self))
         self.charsets = Charsets.of(self.settings, self.name)
         self.identity = Identity.of(self.settings.get("identity") or {})
+        self.log = self.adopt(LogHabits())
+        self.trail: Trail | None = None
 
     @cached_property
     def security(self) -> Security:
@@ -179,7 +184,17 @@ class Bench:
 
     def record(self, protocol: Protocol, direction: Direction, kind: str, **told: Any) -> int:
         """Append what :meth:`exchange` describes to the journal and return its number."""
-        return self.journal.append(self.exchange(protocol, direction, kind, **told))
+        exchange = self.exchange(protocol, direction, kind, **told)
+        number = self.journal.append(exchange)
+        self.witness(exchange)
+        return number
+
+    def witness(self, exchange: Exchange) -> None:
+        """Tell the audit trail and the log of an exchange that the journal holds."""
+        if self.trail is not None:
+            self.trail.witness(exchange)
+        if line := self.log.line(exchange):
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - the log of a simulated system
 
     @contextmanager
     def acting(self, word: str, args: dict[str, Any], case: Case) -> Iterator[dict[str, Any]]:

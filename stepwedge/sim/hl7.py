@@ -101,7 +101,8 @@ class Hl7Door:
             handler = self._screened(self.answer if isinstance(handler, mllp_asyncio.Together) else handler)
         gate = self._bench.security.gate("hl7")
         self._server, port = await self._bench.listen(
-            "hl7", lambda host, port: mllp_asyncio.serve(host, port, handler, trouble=self._trouble, gate=gate)
+            "hl7",
+            lambda host, port: mllp_asyncio.serve(host, port, handler, trouble=self._trouble, gate=gate),
         )
         return Address(hl7=Endpoint(self._bench.ports.host, port, gate is not None))
 
@@ -144,7 +145,10 @@ class Hl7Door:
         When the transaction cannot be made, each message is handled alone, so that only its own trouble stops it.
         """
         taken = self._together(messages) or [self.take(raw, peer) for raw, peer in messages]
-        self._bench.journal.extend([self._exchange(one) for one in taken])
+        exchanges = [self._exchange(one) for one in taken]
+        self._bench.journal.extend(exchanges)
+        for exchange in exchanges:
+            self._bench.witness(exchange)
         return [one.reply for one in taken]
 
     def take(self, raw: bytes, peer: str) -> Answered:
@@ -158,7 +162,9 @@ class Hl7Door:
 
     def record(self, answered: Answered) -> bytes:
         """Put a decided message into the journal and return the answer that may leave now."""
-        self._bench.journal.append(self._exchange(answered))
+        exchange = self._exchange(answered)
+        self._bench.journal.append(exchange)
+        self._bench.witness(exchange)
         return answered.reply
 
     def _together(self, messages: Sequence[tuple[bytes, str]]) -> list[Answered]:

@@ -17,9 +17,11 @@ from stepwedge.errors import BadInput
 from stepwedge.evidence.journal import Journal
 from stepwedge.sim import security
 from stepwedge.sim.address import Address, Directory
+from stepwedge.sim.audit import Trail, Wish
 from stepwedge.sim.bench import Bench
 from stepwedge.sim.ports import Ports
 from stepwedge.sim.quirks import Quirk, Quirks, unknown
+from stepwedge.sim.shared_quirks import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from stepwedge.sim.web import WebServer
 
 READY = "hospital.json"
+AUDITOR = "auditor"
+"""The role whose systems keep the audit records of all others."""
 PARENT_LOOKS = 0.25
 """Seconds between two looks whether the process that started us still lives."""
 
@@ -84,17 +88,27 @@ class Host:
         self.simulators: dict[str, Simulator] = {}
         packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
         known = {
-            name: {**security.QUIRKS, **getattr(package, "QUIRKS", {})} for name, package in packages.items()
+            name: {**SHARED, **security.QUIRKS, **getattr(package, "QUIRKS", {})}
+            for name, package in packages.items()
         }
         _check(quirks, known.values())
         for name, part in plan.parts.items():
-            folder = state / name
+            folder, own = state / name, Quirks(known[name])
+            own.set(quirk for quirk in quirks if quirk in known[name])
             bench = Bench(
-                name, part.role, part.settings, folder, seed, self.journal, self.directory, self._ports
+                name, part.role, part.settings, folder, seed, self.journal, self.directory, self._ports, own
             )
-            bench.quirks = Quirks(known[name])
-            bench.quirks.set(quirk for quirk in quirks if quirk in known[name])
+            bench.trail = self._trail(bench)
             self.simulators[name] = packages[name].build(bench)
+
+    def _trail(self, bench: Bench) -> Trail | None:
+        """Give a system its audit trail when the lab has an audit record repository; a repository tells nobody but itself."""
+        if bench.role == AUDITOR:
+            return None
+        simulated = [name for name, part in self._plan.parts.items() if part.role == AUDITOR]
+        repositories = [*simulated, *self.directory.having("syslog")]
+        wish = Wish.read(bench.settings.get("audit"), bench.name, next(iter(repositories), ""))
+        return Trail(bench, wish) if wish else None
 
     async def start(self) -> str:
         """Open every door, then let out what waits; return the URL of the admin API."""

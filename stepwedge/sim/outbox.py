@@ -98,14 +98,20 @@ class Outbox:
         self._bench = bench
         self.policy = Policy()
         self._senders: dict[str, Sender] = {}
+        self._policies: dict[str, Policy] = {}
         self._queues: dict[str, _Queue] = {}
         self._answers: dict[tuple[str, str], asyncio.Future[Delivery]] = {}
         self._decided: dict[tuple[str, str], Delivery] = {}  # the newest, for those who ask late
         self._started = False
 
-    def register(self, kind: str, sender: Sender) -> None:
-        """Let ``sender`` take messages of a kind."""
+    def register(self, kind: str, sender: Sender, policy: Policy | None = None) -> None:
+        """Let ``sender`` take messages of a kind, under a policy of their own when one is given."""
         self._senders[kind] = sender
+        if policy is not None:
+            self._policies[kind] = policy
+
+    def _policy(self, send: Send) -> Policy:
+        return self._policies.get(send.kind, self.policy)
 
     def start(self) -> None:
         """Begin to deliver, first what the store kept from before; called when every address is known."""
@@ -206,11 +212,12 @@ class Outbox:
     async def _deliver(self, queue: _Queue) -> None:
         while True:
             await queue.wake.wait()
-            while queue.sends and not self.policy.holds(queue.sends[0].to):
-                send = queue.sends[self.policy.choose(len(queue.sends))]
+            while queue.sends and not self._policy(queue.sends[0]).holds(queue.sends[0].to):
+                policy = self._policy(queue.sends[0])
+                send = queue.sends[policy.choose(len(queue.sends))]
                 delivery = await self._insist(queue, send)
                 if send in queue.sends:  # not cleared meanwhile
-                    self.policy.decided(send, delivery)
+                    policy.decided(send, delivery)
                     queue.sends.remove(send)
                 if delivery.reason:
                     self._bench.store.park(send.place, delivery.reason)
@@ -243,7 +250,7 @@ class Outbox:
                 queue.trouble = None
                 if not delivery.reason:
                     return delivery
-            pause = self.policy.pause(delivery.code, tries)
+            pause = self._policy(send).pause(delivery.code, tries)
             if pause is None:
                 return delivery
             if send not in queue.sends:

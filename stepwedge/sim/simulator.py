@@ -78,6 +78,8 @@ class Simulator:
 
     def begin(self) -> None:
         """Let out what waits and start what runs in the background; called when every actor's address is known."""
+        if self.bench.trail is not None:
+            self.bench.trail.application(starts=True)
         self.bench.outbox.start()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(work()) for work in self.background]
@@ -91,6 +93,8 @@ class Simulator:
             await door.stop()
         for client in self.closes:
             await client.close()
+        if self.bench.trail is not None:
+            self.bench.trail.application(starts=False)
         await self.bench.stop()
 
     def addresses(self) -> Address:

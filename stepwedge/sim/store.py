@@ -152,7 +152,7 @@ class Store:
             db.execute("BEGIN IMMEDIATE")
             for table, key in state.changed():
                 places[table.name, key] = self._write(table, key)
-            change.sends[:] = [self._enqueue(send) for send in change.sends]
+            change.sends[:] = [self.enqueue(send) for send in change.sends]
             answered = self._remember(change.replies)
         for row, place in places.items():
             if place is None:
@@ -223,7 +223,8 @@ class Store:
                 answered[key] = place
         return answered
 
-    def _enqueue(self, send: Send) -> Send:
+    def enqueue(self, send: Send) -> Send:
+        """Put a message into the outbox and return it with its place; outside a commit it is a transaction of its own."""
         cursor = self._db.execute(
             'INSERT INTO outbox ("to", body, kind, control, "case") VALUES (?, ?, ?, ?, ?)',
             (send.to, send.body, send.kind, send.control, send.case),

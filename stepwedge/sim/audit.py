@@ -1,0 +1,241 @@
+"""The audit trail of a simulated system: one audit message for each auditable exchange it takes part in (ITI-20).
+
+A lab that has an audit record repository (an actor of the role ``auditor``, or a real one with a ``syslog`` address) gets
+a trail for every simulated system; otherwise there is none, and nothing of this is loaded. ``audit: false`` in the lab file
+keeps one system silent, ``audit: {to: NAME, transport: udp}`` chooses. An exchange is in the outbox as a syslog message
+before its answer leaves, and from there it goes to the repository in order, again after an outage.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.errors import BadInput
+from stepwedge.sim import auditable
+from stepwedge.sim.outbox import Delivery, Policy
+from stepwedge.sim.store import Send
+from stepwedge.wire import audit, syslog
+from stepwedge.wire.audit import AuditMessage, Code, Object, Participant
+from stepwedge.wire.audit_xml import compose
+from stepwedge.wire.syslog_asyncio import Sender as Wire
+from stepwedge.wire.tls import Credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stepwedge.evidence.exchange import Exchange
+    from stepwedge.sim.bench import Bench
+
+MESSAGE_ID: Final = "IHE+RFC-3881"
+"""MSGID of audit messages (ITI-20)."""
+TRANSPORTS: Final = ("udp", "tcp", "tls")
+START, STOP = Code("110120", text="Application Start"), Code("110121", text="Application Stop")
+LOGIN, LOGOUT = Code("110122", text="Login"), Code("110123", text="Logout")
+NODE_AUTHENTICATION: Final = Code("110126", text="Node Authentication")
+_SEVERITY: Final = {
+    audit.SUCCESS: syslog.NOTICE,
+    audit.MINOR: syslog.WARNING,
+    audit.SERIOUS: syslog.ERROR,
+    audit.MAJOR: syslog.CRITICAL,
+}
+
+
+class TrailHabits:
+    """What a system that claims ATNA does about its audit trail."""
+
+    def tells(self, event: str, outcome: int) -> bool:
+        """Return whether an event is reported: each, whatever came of it."""
+        return bool(event) or bool(outcome)
+
+    def patient(self, patient: str) -> str:
+        """Return whom an event is said to be about."""
+        return patient
+
+    def user(self, user: str) -> str:
+        """Return who is said to have taken part."""
+        return user
+
+    def insists(self, word: str) -> bool:
+        """Return whether a message that the repository did not take (``lost timeout refused``) is tried again."""
+        return word != "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What ``audit`` of the settings asks for."""
+
+    to: str
+    transport: str = ""
+    tls: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, given: Any, name: str, repository: str) -> Wish | None:
+        """Read ``audit: false`` or ``audit: {to, transport, tls}``; ``repository`` is the lab's own, empty when it has none."""
+        if given is False:
+            return None
+        chosen = {} if given is None or given is True else given
+        if not isinstance(chosen, dict) or set(chosen) - {"to", "transport", "tls"}:
+            raise BadInput(f"{name}.audit", "false, or {to, transport, tls}", repr(given))
+        if (transport := str(chosen.get("transport", ""))) not in {"", *TRANSPORTS}:
+            raise BadInput(f"{name}.audit.transport", " or ".join(TRANSPORTS), transport)
+        to = str(chosen.get("to") or repository)
+        return cls(to, transport, chosen.get("tls") or {}) if to else None
+
+
+class Trail:
+    """Turns what a system does into audit messages, and sees that they arrive."""
+
+    def __init__(self, bench: Bench, wish: Wish) -> None:
+        self._bench = bench
+        self._to = wish.to
+        self._habits = bench.adopt(TrailHabits())
+        self._memory = auditable.Memory()
+        bench.outbox.register("syslog", SyslogSender(bench, wish), _Patience(self._habits))
+
+    def witness(self, exchange: Exchange) -> None:
+        """Report an exchange when it is auditable; called when it is in the journal."""
+        done = auditable.deed(exchange, self._bench.role)
+        if done is None:
+            if exchange.protocol == "act":
+                self._memory.learn(exchange)
+            return
+        self._memory.learn(exchange)
+        patients, studies = self._memory.completed(exchange.keys)
+        outcome = auditable.outcome(exchange)
+        other = self._bench.directory.get(exchange.peer)
+        peer = (other.application if other else None) or exchange.peer
+        own = self._bench.ae_title if exchange.protocol == "dimse" else self._bench.application
+        told = [self._habits.patient(patient) for patient in patients]
+        self._report(
+            done.event,
+            done.action,
+            outcome,
+            auditable.participants(exchange, done, own, peer),
+            auditable.objects(exchange, done, told, studies),
+            types=(NODE_AUTHENTICATION,) if done.event == auditable.ALERT else (),
+            why="" if outcome == audit.SUCCESS else exchange.outcome,
+            at=exchange.at + exchange.took,
+            case=exchange.case,
+        )
+
+    def application(self, *, starts: bool) -> None:
+        """Report that this system starts or stops (A.5.3.1)."""
+        own = Participant(
+            self._bench.application,
+            roles=(audit.APPLICATION_ROLE,),
+            alternative=str(os.getpid()),
+            address="127.0.0.1",
+        )
+        self._report("110100", "E", audit.SUCCESS, (own,), types=(START if starts else STOP,))
+
+    def authentication(self, user: str, *, good: bool, out: bool = False, why: str = "") -> None:
+        """Report that somebody signed in, tried to, or signed out (A.5.3.12)."""
+        people = (
+            Participant(user, requestor=True, address="127.0.0.1"),
+            Participant(self._bench.application, alternative=str(os.getpid())),
+        )
+        outcome = audit.SUCCESS if good else audit.MINOR
+        self._report("110114", "E", outcome, people, types=(LOGOUT if out else LOGIN,), why=why)
+
+    def alert(self, who: str, why: str, kind: Code = NODE_AUTHENTICATION, outcome: int = audit.MINOR) -> None:
+        """Report a security alert (A.5.3.11), such as a node that could not prove who it is (ITI-19)."""
+        people = (Participant(self._bench.application, requestor=False), Participant(who, requestor=True))
+        self._report("110113", "E", outcome, people, types=(kind,), why=why)
+
+    def _report(
+        self,
+        event: str,
+        action: str,
+        outcome: int,
+        people: tuple[Participant, ...],
+        about: tuple[Object, ...] = (),
+        *,
+        types: tuple[Code, ...] = (),
+        why: str = "",
+        at: float | None = None,
+        case: str = "",
+    ) -> None:
+        if not self._habits.tells(event, outcome):
+            return
+        moment = self._bench.clock.now() if at is None else datetime.fromtimestamp(at, UTC)
+        people = tuple(_named(one, self._habits.user(one.user)) for one in people)
+        message = AuditMessage(
+            audit.event(event), action, moment, outcome, people, self._bench.application, about, types, why
+        )
+        self._send(compose(message), outcome, moment, case)
+
+    def _send(self, document: bytes, outcome: int, moment: datetime, case: str) -> None:
+        raw = syslog.compose(
+            syslog.Syslog(
+                document,
+                syslog.SECURITY,
+                _SEVERITY[outcome],
+                moment,
+                self._bench.ports.host,
+                _printable(self._bench.application),
+                str(os.getpid()),
+                MESSAGE_ID,
+            )
+        )
+        send = self._bench.store.enqueue(Send(self._to, raw, "syslog", case=case))
+        self._bench.outbox.take([send])
+
+
+def _named(one: Participant, user: str) -> Participant:
+    if user == one.user:
+        return one
+    return Participant(
+        user, one.requestor, one.roles, one.alternative, one.name, one.address, one.address_kind
+    )
+
+
+def _printable(name: str) -> str:
+    """Return a name as APP-NAME can carry it (RFC 5424 section 6.2.5)."""
+    return "".join(sign if "!" <= sign <= "~" else "_" for sign in name)[:48]
+
+
+class _Patience(Policy):
+    """The repository acknowledges nothing, so only what kept a message from leaving is followed by another try."""
+
+    def __init__(self, habits: TrailHabits) -> None:
+        self._habits = habits
+
+    def pause(self, word: str, tries: int) -> float | None:
+        """Return the seconds until the same message is sent again, None to park it."""
+        return super().pause(word, tries) if self._habits.insists(word) else None
+
+
+class SyslogSender:
+    """Brings syslog messages to the repository."""
+
+    def __init__(self, bench: Bench, wish: Wish) -> None:
+        self._bench = bench
+        self._wish = wish
+        self._wire: Wire | None = None
+
+    def check(self, send: Send) -> None:
+        """Make sure that the destination takes syslog."""
+        self._bench.directory.door(send.to, "syslog")
+
+    async def __call__(self, send: Send) -> Delivery:
+        """Send once."""
+        if self._wire is None:
+            point = self._bench.directory.door(send.to, "syslog")
+            transport = self._wish.transport or point.transport
+            place = f"{self._bench.name}.audit.tls"
+            tls = (
+                Credentials.parse(self._wish.tls, self._bench.name, place).client()
+                if transport == "tls"
+                else None
+            )
+            self._wire = Wire(point.host, point.port, transport, tls=tls)
+        await self._wire.send(send.body)
+        return Delivery()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._wire is not None:
+            await self._wire.close()

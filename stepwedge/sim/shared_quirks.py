@@ -1,0 +1,94 @@
+"""Wrong behaviours that any simulated system can be told to have, because all share what they change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stepwedge.sim.audit import TrailHabits
+from stepwedge.sim.log import LogHabits
+from stepwedge.sim.quirks import collect, quirk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stepwedge.evidence.exchange import Exchange
+
+_QUERY = "110112"
+
+
+@quirk(
+    "audit.missing_query",
+    defect="DEF-181",
+    severity="S2",
+    overrides=TrailHabits.tells,
+    notices="nobody can say who searched for a patient (no Query 110112 in the audit trail)",
+)
+def missing_query(original: Callable[[str, int], bool], event: str, outcome: int) -> bool:
+    """Report everything but queries."""
+    return original(event, outcome) and event != _QUERY
+
+
+@quirk(
+    "audit.no_failure_event",
+    defect="DEF-181",
+    severity="S2",
+    overrides=TrailHabits.tells,
+    notices="refused attempts leave no trace (no event whose EventOutcomeIndicator is not 0)",
+)
+def no_failure_event(original: Callable[[str, int], bool], event: str, outcome: int) -> bool:
+    """Report what succeeded alone."""
+    return original(event, outcome) and not outcome
+
+
+@quirk(
+    "audit.wrong_patient",
+    defect="not listed",
+    severity="S1",
+    overrides=TrailHabits.patient,
+    notices="the audit trail of a patient holds somebody else's events (ParticipantObjectID)",
+)
+def wrong_patient(original: Callable[[str], str], patient: str) -> str:
+    """Name a patient whose number differs in its last digit."""
+    kept = original(patient)
+    return kept[:-1] + ("0" if kept[-1:] != "0" else "1")
+
+
+@quirk(
+    "audit.no_user",
+    defect="DEF-183",
+    severity="S3",
+    overrides=TrailHabits.user,
+    notices="the audit trail does not say who it was (ActiveParticipant UserID empty)",
+)
+def no_user(original: Callable[[str], str], user: str) -> str:
+    """Leave out who took part."""
+    return original(user)[:0]
+
+
+@quirk(
+    "audit.spool_deleted",
+    defect="DEF-182",
+    severity="S2",
+    overrides=TrailHabits.insists,
+    notices="the audit trail has a gap for the hour in which the repository was down",
+)
+def spool_deleted(original: Callable[[str], bool], word: str) -> bool:
+    """Forget what could not be delivered at once."""
+    return original(word) and word not in {"lost", "timeout"}
+
+
+@quirk(
+    "log.phi",
+    defect="DEF-180",
+    severity="S1",
+    overrides=LogHabits.line,
+    notices="patients' names stand in a log file that support can read",
+)
+def phi(original: Callable[[Exchange], str], exchange: Exchange) -> str:
+    """Write whole HL7 messages into the log."""
+    if exchange.protocol != "hl7":
+        return original(exchange)
+    return exchange.request.data.decode("utf-8", "replace").replace("\r", " ")
+
+
+SHARED = collect(globals())
