@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from stepwedge import kit
 from stepwedge.actors.words import did_you_mean
 from stepwedge.errors import BadInput
-from stepwedge.sim import security
 from stepwedge.sim.shared_quirks import SHARED
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
 def known() -> dict[str, tuple[str, Quirk]]:
     """Return every quirk of every simulated system: name to (role, quirk); any system's doors can have those of role ``any``."""
-    found: dict[str, tuple[str, Quirk]] = {
-        name: ("any", quirk) for name, quirk in {**SHARED, **security.QUIRKS}.items()
-    }
+    found: dict[str, tuple[str, Quirk]] = {name: ("any", quirk) for name, quirk in SHARED.items()}
     for role in kit.simulators():
         for name, quirk in getattr(kit.load_simulator(role), "QUIRKS", {}).items():
             found[name] = (role, quirk)

@@ -22,7 +22,7 @@ from stepwedge.sim.security import Security
 from stepwedge.sim.store import Change, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -184,17 +184,18 @@ class Bench:
 
     def record(self, protocol: Protocol, direction: Direction, kind: str, **told: Any) -> int:
         """Append what :meth:`exchange` describes to the journal and return its number."""
-        exchange = self.exchange(protocol, direction, kind, **told)
-        number = self.journal.append(exchange)
-        self.witness(exchange)
-        return number
+        return self.keep([self.exchange(protocol, direction, kind, **told)])
 
-    def witness(self, exchange: Exchange) -> None:
-        """Tell the audit trail and the log of an exchange that the journal holds."""
-        if self.trail is not None:
-            self.trail.witness(exchange)
-        if line := self.log.line(exchange):
-            print(line, file=sys.stderr, flush=True)  # noqa: T201 - the log of a simulated system
+    def keep(self, exchanges: Sequence[Exchange]) -> int:
+        """Append exchanges to the journal in one write, then tell audit trail and log; return the last number."""
+        self.journal.extend(exchanges)
+        number = self.journal.last
+        for exchange in exchanges:
+            if self.trail is not None:
+                self.trail.witness(exchange)
+            if line := self.log.line(exchange):
+                print(line, file=sys.stderr, flush=True)  # noqa: T201 - the log of a simulated system
+        return number
 
     @contextmanager
     def acting(self, word: str, args: dict[str, Any], case: Case) -> Iterator[dict[str, Any]]:

@@ -145,10 +145,7 @@ class Hl7Door:
         When the transaction cannot be made, each message is handled alone, so that only its own trouble stops it.
         """
         taken = self._together(messages) or [self.take(raw, peer) for raw, peer in messages]
-        exchanges = [self._exchange(one) for one in taken]
-        self._bench.journal.extend(exchanges)
-        for exchange in exchanges:
-            self._bench.witness(exchange)
+        self._bench.keep([self._exchange(one) for one in taken])
         return [one.reply for one in taken]
 
     def take(self, raw: bytes, peer: str) -> Answered:
@@ -162,9 +159,7 @@ class Hl7Door:
 
     def record(self, answered: Answered) -> bytes:
         """Put a decided message into the journal and return the answer that may leave now."""
-        exchange = self._exchange(answered)
-        self._bench.journal.append(exchange)
-        self._bench.witness(exchange)
+        self._bench.keep([self._exchange(answered)])
         return answered.reply
 
     def _together(self, messages: Sequence[tuple[bytes, str]]) -> list[Answered]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from stepwedge import kit
 from stepwedge.errors import BadInput
 from stepwedge.evidence.journal import Journal
-from stepwedge.sim import security
 from stepwedge.sim.address import Address, Directory
 from stepwedge.sim.audit import Trail, Wish
 from stepwedge.sim.bench import Bench
@@ -87,10 +86,7 @@ class Host:
         self._ports = Ports(state / "ports.json")
         self.simulators: dict[str, Simulator] = {}
         packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
-        known = {
-            name: {**SHARED, **security.QUIRKS, **getattr(package, "QUIRKS", {})}
-            for name, package in packages.items()
-        }
+        known = {name: {**SHARED, **getattr(package, "QUIRKS", {})} for name, package in packages.items()}
         _check(quirks, known.values())
         for name, part in plan.parts.items():
             folder, own = state / name, Quirks(known[name])
