@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from stepwedge.model.lifecycles import ORDER, IllegalTransition, follow
 from stepwedge.sim.hl7 import Reply
 from stepwedge.sim.messages import (
+    PATIENT_EVENTS,
     REPLY_KIND,
     confirmation_segments,
     read_items,
@@ -30,23 +31,6 @@ if TYPE_CHECKING:
 
     from .state import Archive
 
-REGISTERS: Final = (
-    "A01",
-    "A02",
-    "A03",
-    "A04",
-    "A05",
-    "A06",
-    "A07",
-    "A08",
-    "A11",
-    "A12",
-    "A13",
-    "A23",
-    "A28",
-    "A31",
-)
-"""ADT events that say who a patient is; the archive keeps no encounters, (0038,0010) comes with the images."""
 EVENTS: Final = {
     # ORC-1 of RAD-4 and RAD-13 (HL7 table 0119) to the event of ``lifecycles.ORDER``; XO and SC follow ORC-5.
     "NW": "schedule",
@@ -139,7 +123,7 @@ def _expect(archive: Archive, item: Item, patient: str) -> None:
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
-    **{f"ADT^{event}": register for event in REGISTERS},
+    **{f"ADT^{event}": register for event in PATIENT_EVENTS},
     "ADT^A40": merge,
     "ADT^A47": change_identifier,
     "ORM^O01": announce,

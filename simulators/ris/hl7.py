@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.sim.hl7 import Handler, Reply
 from stepwedge.sim.messages import (
+    PATIENT_EVENTS,
     REPLY_KIND,
     Envelope,
     appointment_message,
@@ -39,23 +40,6 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 _NEW_DIALECT: Final = "2.4"
-ADMITS: Final = (
-    "A01",
-    "A02",
-    "A03",
-    "A04",
-    "A05",
-    "A06",
-    "A07",
-    "A08",
-    "A11",
-    "A12",
-    "A13",
-    "A23",
-    "A28",
-    "A31",
-)
-"""ADT events that say who a patient is and, where PV1-19 names one, how an encounter stands."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +52,7 @@ class Correspondence:
     def handlers(self) -> dict[str, Handler]:
         """Return the handler of each trigger that the RIS takes."""
         return {
-            **{f"ADT^{event}": self.admit for event in ADMITS},
+            **{f"ADT^{event}": self.admit for event in PATIENT_EVENTS},
             "ADT^A40": self.merge,
             "ADT^A47": self.change_identifier,
             "ORM^O01": self.order,

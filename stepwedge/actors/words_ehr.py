@@ -9,6 +9,16 @@ from stepwedge.actors.words import Parameter, Word, define
 VERSION: Final = Parameter(
     "version", says="HL7 version of the messages", default="2.5.1", choices=("2.3.1", "2.5.1")
 )
+DESCRIBED: Final = (
+    Parameter("name", says="DICOM PN value; made from the seed when left out"),
+    Parameter("birth_date", "date", says="YYYYMMDD; made from the seed when left out"),
+    Parameter("sex", says="made from the seed when left out", choices=("F", "M", "O")),
+)
+CORRECTED: Final = (
+    Parameter("name", says="new name, DICOM PN value"),
+    Parameter("birth_date", "date", says="new birth date"),
+    Parameter("sex", says="new sex", choices=("F", "M", "O")),
+)
 PATIENT: Final = {
     "id": "patient ID",
     "issuer": "assigning authority of the ID",
@@ -35,9 +45,7 @@ define(
         "register_patient",
         does="register a patient",
         takes=(
-            Parameter("name", says="DICOM PN value; made from the seed when left out"),
-            Parameter("birth_date", "date", says="YYYYMMDD; made from the seed when left out"),
-            Parameter("sex", says="made from the seed when left out", choices=("F", "M", "O")),
+            *DESCRIBED,
             Parameter("locale", says="language of a made-up name", default="en_US"),
             VERSION,
             Parameter("charset", says="MSH-18 of the messages; the smallest that fits when left out"),
@@ -51,9 +59,7 @@ define(
         does="correct a patient's demographics",
         takes=(
             Parameter("patient", "patient", required=True),
-            Parameter("name", says="new name, DICOM PN value"),
-            Parameter("birth_date", "date", says="new birth date"),
-            Parameter("sex", says="new sex", choices=("F", "M", "O")),
+            *CORRECTED,
             VERSION,
         ),
         gives=PATIENT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stepwedge.actors.words import Parameter, Word, define
-from stepwedge.actors.words_ehr import PATIENT, VERSION
+from stepwedge.actors.words_ehr import CORRECTED, DESCRIBED, PATIENT, VERSION
 
 ENCOUNTER: Final = {
     "visit": "visit number",
@@ -58,9 +58,7 @@ define(
         "add_person",
         does="enter a person who is not in the hospital",
         takes=(
-            Parameter("name", says="DICOM PN value; made from the seed when left out"),
-            Parameter("birth_date", "date", says="YYYYMMDD; made from the seed when left out"),
-            Parameter("sex", says="made from the seed when left out", choices=("F", "M", "O")),
+            *DESCRIBED,
             VERSION,
         ),
         gives=PATIENT,
@@ -73,9 +71,7 @@ define(
         does="correct a person's demographics",
         takes=(
             Parameter("patient", "patient", required=True),
-            Parameter("name", says="new name, DICOM PN value"),
-            Parameter("birth_date", "date", says="new birth date"),
-            Parameter("sex", says="new sex", choices=("F", "M", "O")),
+            *CORRECTED,
             VERSION,
         ),
         gives=PATIENT,

@@ -18,7 +18,7 @@ from stepwedge import kit
 from stepwedge.actors.words import words
 from stepwedge.checks.check import checks
 from stepwedge.errors import BadInput
-from stepwedge.scenario.transactions import TRANSACTIONS
+from stepwedge.scenario.transactions import TRANSACTIONS, numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,15 +98,11 @@ def rows() -> list[Row]:
             number=number,
             name=name,
             said=said[number],
-            words=tuple(word.full for word in words() if number in _cited(word.ihe)),
-            checks=tuple(check.name for check in checks() if number in _cited(check.ihe)),
+            words=tuple(word.full for word in words() if number in numbers(word.ihe)),
+            checks=tuple(check.name for check in checks() if number in numbers(check.ihe)),
         )
         for number, name in TRANSACTIONS.items()
     ]
-
-
-def _cited(ihe: str) -> list[str]:
-    return [part.strip() for part in ihe.split(",")]
 
 
 def say(console: Console) -> None:

@@ -12,7 +12,7 @@ from stepwedge.checks.rules import rules
 from stepwedge.errors import BadInput
 from stepwedge.scenario import leaving
 from stepwedge.scenario.load import FLOWS, find_flow, load_scenario
-from stepwedge.scenario.transactions import TRANSACTIONS, cited
+from stepwedge.scenario.transactions import TRANSACTIONS, cited, numbers
 from stepwedge.scenario.variants import cases
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _transaction(number: str, name: str) -> Iterator[str]:
         if word.ihe == number:
             yield f"  {word.full:28} {word.does}"
     for check in checks.checks():
-        if number in [part.strip() for part in check.ihe.split(",")]:
+        if number in numbers(check.ihe):
             yield f"  {check.name:28} {check.says}"
 
 

@@ -30,7 +30,11 @@ TRANSACTIONS: Final = {
 }
 
 
+def numbers(ihe: str) -> list[str]:
+    """Return the transactions of a citation, which separates several by commas."""
+    return [part.strip() for part in ihe.split(",") if part.strip()]
+
+
 def cited(ihe: str) -> str:
     """Return a citation with its name: ``RAD-13 Procedure Update``; several are separated by commas."""
-    parts = [part.strip() for part in ihe.split(",") if part.strip()]
-    return ", ".join(f"{part} {TRANSACTIONS.get(part, '')}".strip() for part in parts)
+    return ", ".join(f"{part} {TRANSACTIONS.get(part, '')}".strip() for part in numbers(ihe))

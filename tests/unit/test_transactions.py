@@ -11,7 +11,7 @@ from stepwedge.actors.words import words
 from stepwedge.checks.check import checks
 from stepwedge.errors import BadInput
 from stepwedge.report import transactions
-from stepwedge.scenario.transactions import TRANSACTIONS
+from stepwedge.scenario.transactions import TRANSACTIONS, numbers
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +41,7 @@ def test_who_takes_part_is_somebody_we_play():
 
 
 def test_every_transaction_that_is_cited_is_listed():
-    cited = {part.strip() for one in (*words(), *checks()) for part in one.ihe.split(",")}
+    cited = {part for one in (*words(), *checks()) for part in numbers(one.ihe)}
     cited = {part for part in cited if part.startswith(("RAD-", "ITI-"))}
     assert cited <= set(TRANSACTIONS)
     assert set(transactions.read()) == set(TRANSACTIONS)
@@ -50,7 +50,7 @@ def test_every_transaction_that_is_cited_is_listed():
 def test_whoever_has_a_word_for_it_sends_or_asks_for_it():
     said = transactions.read()
     for word in words():
-        for number in said.keys() & {part.strip() for part in word.ihe.split(",")}:
+        for number in said.keys() & set(numbers(word.ihe)):
             assert word.role in (*said[number].sends, *said[number].receives), word.full
 
 

@@ -27,11 +27,18 @@ from stepwedge.sim.messages.orders import (
     read_items,
     reply_segments,
 )
-from stepwedge.sim.messages.patients import patient_message, read_encounter, read_merge, read_patient
+from stepwedge.sim.messages.patients import (
+    PATIENT_EVENTS,
+    patient_message,
+    read_encounter,
+    read_merge,
+    read_patient,
+)
 from stepwedge.sim.messages.reports import ReportEvent, read_report, report_message
 
 __all__ = [
     "APPOINTMENT_EVENTS",
+    "PATIENT_EVENTS",
     "REPLY_KIND",
     "Answer",
     "Envelope",

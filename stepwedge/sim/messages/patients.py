@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 SEX_FROM_HL7: Final = {"F": "F", "M": "M", "O": "O", "A": "O", "N": "O", "U": ""}
 """HL7 table 0001 to DICOM (0010,0040), which knows only F, M and O; unknown is empty."""
 
+PATIENT_EVENTS: Final = (
+    *("A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A11", "A12", "A13", "A23", "A28", "A31"),
+)
+"""ADT events that say who a patient is and, where PV1-19 names one, how an encounter stands (RAD-1, RAD-12, ITI-30, ITI-31)."""
 PERSON_EVENTS: Final = frozenset({"A28", "A31"})
 """Events about a person, in or out of the hospital (ITI-30): patient class N, not applicable (HL7 table 0004)."""
 IDENTITY_EVENTS: Final = frozenset({"A40", "A47"})
