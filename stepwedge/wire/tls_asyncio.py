@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -227,7 +228,7 @@ class Sealed(asyncio.Transport):
         return False
 
 
-class _Records(asyncio.BufferedProtocol):
+class _Records(asyncio.BufferedProtocol, ABC):
     """One connection on the record side: handshake, then records in and out."""
 
     raw: asyncio.Transport
@@ -249,13 +250,13 @@ class _Records(asyncio.BufferedProtocol):
 
     # --- what differs between the two sides ----------------------------------------------------------------------
 
+    @abstractmethod
     def opened(self, sealed: Sealed) -> asyncio.BaseProtocol:
         """Return the protocol that the connection is for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def failed(self, why: WireError) -> None:
         """Hear why there is no connection."""
-        raise NotImplementedError
 
     # --- asyncio.BufferedProtocol ----------------------------------------------------------------------------------
 
