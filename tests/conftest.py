@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import sys
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -35,6 +38,20 @@ ARCHIVED = (
     CT_IMAGE,
     MR_IMAGE,
 )
+
+
+@pytest.fixture
+def program():
+    """Return the path of a program that is not ours, or skip; tools of the same name in our own environment do not count."""
+
+    def find(name):
+        own = Path(sys.prefix) / "bin"
+        places = [place for place in os.get_exec_path() if Path(place).resolve() != own.resolve()]
+        if (path := shutil.which(name, path=os.pathsep.join(places))) is None:
+            pytest.skip(f"{name} is not installed")
+        return path
+
+    return find
 
 
 @pytest.fixture

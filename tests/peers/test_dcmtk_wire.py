@@ -2,10 +2,10 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +17,12 @@ from stepwedge.wire.services import STUDY_FIND, STUDY_GET, STUDY_MOVE, VERIFICAT
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("echoscu") is None, reason="DCMTK is not installed (package dcmtk)"
-)
+
+@pytest.fixture(autouse=True)
+def dcmtk(program, monkeypatch):
+    """Find DCMTK's tools before those of the same name that pynetdicom brings."""
+    folder = Path(program("echoscu")).parent
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 def tool(*arguments, expect=0):
