@@ -43,6 +43,9 @@ CLAIMS: Final[dict[str, Claim]] = {
     "c-move": Claim(("pacs",), "sends studies to a third system with C-MOVE (RAD-16)"),
     "c-get": Claim(("pacs",), "hands studies over with C-GET (RAD-16)"),
     "qido-rs": Claim(("pacs",), "answers study queries over DICOMweb (PS3.18 section 10.6)"),
+    "qido-names": Claim(
+        ("pacs",), "finds names outside ASCII by QIDO-RS, their UTF-8 percent-encoded (RFC 3986 section 2.5)"
+    ),
     "wado-rs": Claim(("pacs",), "hands studies over over DICOMweb (PS3.18 section 10.4)"),
     "stow-rs": Claim(("pacs",), "stores images sent over DICOMweb (PS3.18 section 10.5)"),
     "patient-update": Claim(("ris", "pacs"), "follows corrected demographics (RAD-12, ADT^A08)"),
