@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stepwedge import kit
 from stepwedge.errors import BadInput
 from stepwedge.lab import labfile
+from stepwedge.lab.claims import CLAIMS
 from stepwedge.scenario import check as scenarios
 from stepwedge.scenario import source
 from stepwedge.scenario.check import Known, Problem
@@ -37,7 +38,7 @@ def check(paths: Sequence[Path], lab: Path | None) -> list[Problem]:
 def known(lab: Path | None) -> Known:
     """Return what scenarios may speak of in a lab."""
     loaded = labfile.load(lab)
-    return Known({name: one.role for name, one in loaded.actors.items()}, loaded.claims)
+    return Known({name: one.role for name, one in loaded.actors.items()}, frozenset(CLAIMS))
 
 
 def explain(topic: str) -> str:
