@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from stepwedge.sim.simulator import Case
 
     from .hl7 import Correspondence
-    from .state import Notice, Ris
+    from .notices import Notice
+    from .state import Ris
 
 _FORMATS: Final = {12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 

@@ -23,7 +23,8 @@ from stepwedge.sim.messages import (
 from stepwedge.sim.store import Send
 from stepwedge.wire.hl7 import HL7Error
 
-from .state import Notice, Ris, ToArchive, ToCalendar, ToPlacer
+from .notices import ToArchive, ToCalendar, ToPlacer
+from .reports import file_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from stepwedge.sim.messages import Item
     from stepwedge.wire.hl7 import Message
 
+    from .notices import Notice
     from .settings import Settings
+    from .state import Ris
 
 _NEW_DIALECT: Final = "2.4"
 ADMITS: Final = (
@@ -144,7 +147,7 @@ class Correspondence:
 
     def report(self, ris: Ris, message: Message, now: datetime) -> Reply:
         """Take a report (RAD-28, RAD-128) and send it on to those who ordered it."""
-        notices = ris.report(read_report(message), self._patient(ris, message), now)
+        notices = file_report(ris, read_report(message), self._patient(ris, message), now)
         return Reply(sends=self.sends(ris, notices, now))
 
     def _patient(self, ris: Ris, message: Message) -> Patient:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from stepwedge.model.lifecycles import ORDER, STEP, IllegalTransition, follow
 from stepwedge.model.order import STATUS_TO_HL7
 
-from .state import STAMP, Oddity, ToPlacer
+from .notices import Oddity, ToPlacer
+from .state import STAMP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import PerformedStep, ScheduledStep
 
-    from .state import Notice, Ris
+    from .notices import Notice
+    from .state import Ris
 
 
 def perform(ris: Ris, performed: PerformedStep, event: str, now: datetime) -> list[Notice]:
