@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput
 from stepwedge.model.appointment import Appointment
+from stepwedge.model.context import NOTHING, ClinicalContext
 from stepwedge.model.encounter import Encounter
 from stepwedge.model.lifecycles import APPOINTMENT, IllegalTransition, follow
 from stepwedge.model.order import Order
@@ -30,11 +31,15 @@ REPORTED: Final = {
     "CM": "completed",
     "CA": "cancelled",
     "DC": "discontinued",
+    "HD": "held",
 }
+ANSWERED: Final = {"CR": "cancelled", "HR": "held", "OR": "scheduled"}
+"""ORC-1 of a reply (HL7 table 0119) to the state it confirms."""
 FOLLOWS: Final = {
     # What a placer believes after what: ``lifecycles.ORDER`` with every step that may be missed, and no way back.
     "ordered": {"scheduled", "in progress", "completed", "cancelled", "discontinued"},
-    "scheduled": {"in progress", "completed", "cancelled", "discontinued"},
+    "scheduled": {"held", "in progress", "completed", "cancelled", "discontinued"},
+    "held": {"scheduled", "in progress", "completed", "cancelled", "discontinued"},
     "in progress": {"completed", "discontinued"},
     "completed": set(),
     "discontinued": {"scheduled"},
@@ -51,6 +56,7 @@ class Ehr(State):
         self.patients = self.table("patients", Patient)
         self.orders = self.table("orders", Order)
         self.reports = self.table("reports", Report)
+        self.contexts = self.table("contexts", ClinicalContext)
         self.encounters = self.table("encounters", Encounter)
         self.appointments = self.table("appointments", Appointment)
         self.encounters.index("patient", lambda encounter: [encounter.patient])
@@ -67,6 +73,10 @@ class Ehr(State):
             patient = row.merged_into
         return patient
 
+    def context(self, patient: str) -> ClinicalContext:
+        """Return what is known of a patient."""
+        return self.contexts.get(self.survivor(patient)) or NOTHING
+
     def merge(self, survivor: str, prior: str) -> Patient:
         """Merge a record into the surviving one, with its orders and reports."""
         old = self.patients[prior]
@@ -75,6 +85,8 @@ class Ehr(State):
             self.orders[order.placer] = replace(order, patient=survivor)
         for report in self.reports.by("patient", prior):
             self.reports[report.filler] = replace(report, patient=survivor)
+        if (known := self.contexts.get(prior)) is not None:
+            self.contexts[survivor] = known.with_more(self.contexts.get(survivor) or NOTHING)
         for encounter in self.encounters.by("patient", prior):
             self.encounters[encounter.visit] = replace(encounter, patient=survivor)
         for key, appointment in list(self.appointments.items()):
@@ -122,7 +134,7 @@ class Ehr(State):
         if order is None:
             numbers = f"placer {item.placer!r}, filler {item.filler!r}, accession {item.accession!r}"
             raise HL7Error(204, "ORC-2", f"no order has {numbers}")
-        status = "cancelled" if item.control == "CR" else REPORTED.get(item.status or "", order.status)
+        status = ANSWERED.get(item.control) or REPORTED.get(item.status or "", order.status)
         self.orders[order.placer] = replace(
             order,
             filler=order.filler or item.filler or "",

@@ -10,6 +10,7 @@ from stepwedge.model.patient import PersonName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stepwedge.model.context import ClinicalContext
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
@@ -23,6 +24,18 @@ class RisHabits:
     def offers(self, step: ScheduledStep) -> bool:
         """Offer a step on the worklist until a scanner has started it; never what is cancelled or done (RAD-5)."""
         return step.status in OFFERED
+
+    def withholds(self, order_status: str) -> bool:
+        """Keep the steps of an order from the worklist while it is on hold (HL7 table 0119, HD)."""
+        return order_status == "held"
+
+    def refuses_accession(self, orders: int) -> bool:
+        """Refuse an accession number that an order has already."""
+        return orders > 0
+
+    def context(self, known: ClinicalContext) -> ClinicalContext:
+        """Show the scanner everything that is known of a patient (PS3.4 table K.6-1)."""
+        return known
 
     def keys(self, identifier: Elements) -> Elements:
         """Match every key of a worklist query (PS3.4 K.6.1.2.2)."""

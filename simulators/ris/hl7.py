@@ -12,6 +12,7 @@ from stepwedge.sim.messages import (
     appointment_message,
     order_message,
     procedure_message,
+    read_context,
     read_encounter,
     read_items,
     read_merge,
@@ -76,6 +77,7 @@ class Correspondence:
             "ADT^A47": self.change_identifier,
             "ORM^O01": self.order,
             "OMG^O19": self.order,
+            "OMI^O23": self.order,
             "ORU^R01": self.report,
         }
 
@@ -84,6 +86,7 @@ class Correspondence:
         del now
         patient = self._patient(ris, message)
         ris.admit(patient)
+        ris.note(patient.id, read_context(message, ris.context(patient.id)))
         if (encounter := read_encounter(message, patient.id)) is not None:
             ris.stay(encounter, message.type.partition("^")[2])
         return Reply()
@@ -111,9 +114,10 @@ class Correspondence:
         items = read_items(message)
         if not items:
             raise HL7Error(100, "ORC", "an order message without ORC")
+        ris.note(patient.id, read_context(message, ris.context(patient.id)))
         for item in items:
             control, order, notices = self._order(ris, item, patient, version, now, encounter)
-            segments += reply_segments(control, order)
+            segments += reply_segments(control, order, imaging=message.type == "OMI^O23")
             sends += self.sends(ris, notices, now)
             told = told and bool(control)
         kind = REPLY_KIND[message.type]
@@ -140,10 +144,16 @@ class Correspondence:
             case "XO":
                 order, done, notices = ris.change(item, patient)
                 return "XR" if done else "UX", order, notices
+            case "HD":
+                order, done = ris.suspend(item, patient, "hold")
+                return "HR" if done else "UH", order, []
+            case "RL":
+                order, done = ris.suspend(item, patient, "release")
+                return "OR" if done else "UR", order, []
             case "CA":
                 order, done, notices = ris.cancel(item, patient)
                 return ris.habits.answers_cancel("CR" if done else "UC"), order, notices
-        raise HL7Error(103, "ORC-1", f"order control {item.control!r} is none of NW, XO, CA")
+        raise HL7Error(103, "ORC-1", f"order control {item.control!r} is none of NW, XO, HD, RL, CA")
 
     def report(self, ris: Ris, message: Message, now: datetime) -> Reply:
         """Take a report (RAD-28, RAD-128) and send it on to those who ordered it."""

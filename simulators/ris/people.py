@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.model.context import NOTHING, ClinicalContext
 from stepwedge.model.encounter import Encounter
 from stepwedge.model.lifecycles import ENCOUNTER, IllegalTransition, follow
 from stepwedge.model.patient import Patient
@@ -26,6 +27,7 @@ class People(State):
         self.habits = habits
         self.patients = self.table("patients", Patient)
         self.encounters = self.table("encounters", Encounter)
+        self.contexts = self.table("contexts", ClinicalContext)
         self.encounters.index("patient", lambda encounter: [encounter.patient])
 
     # --- patients, RAD-1, RAD-12, ITI-30
@@ -35,6 +37,15 @@ class People(State):
         while (row := self.patients.get(patient)) is not None and row.merged_into:
             patient = row.merged_into
         return patient
+
+    def context(self, patient: str) -> ClinicalContext:
+        """Return what is known of a patient."""
+        return self.contexts.get(self.survivor(patient)) or NOTHING
+
+    def note(self, patient: str, context: ClinicalContext) -> None:
+        """Keep what a message said of a patient, unless it said nothing."""
+        if context != self.context(patient):
+            self.contexts[self.survivor(patient)] = context
 
     def admit(self, patient: Patient) -> None:
         """Take a registration or an update; what was merged away is not touched any more."""
@@ -77,6 +88,8 @@ class People(State):
         self.patients[old.id] = replace(old, merged_into=survivor.id)
         for encounter in self.encounters.by("patient", old.id):
             self.encounters[encounter.visit] = replace(encounter, patient=survivor.id)
+        if (known := self.contexts.get(old.id)) is not None:
+            self.contexts[survivor.id] = known.with_more(self.contexts.get(survivor.id) or NOTHING)
 
     # --- encounters, ITI-31
 

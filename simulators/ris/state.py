@@ -36,7 +36,8 @@ STAMP: Final = "%Y%m%d%H%M%S"
 _STAMPED: Final = len("YYYYMMDDHHMMSS")
 _STEP_MINUTES: Final = 20
 _ACCESSION_DIGITS: Final = 12
-"""With the prefix 14 characters; (0008,0050) is SH and holds 16."""
+ACCESSION_LONGEST: Final = 16
+"""(0008,0050) is SH; our own numbers have 14 with their prefix."""
 
 
 class Ris(People):
@@ -58,6 +59,7 @@ class Ris(People):
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])
         self.orders.index("filler", lambda order: [order.filler])
+        self.orders.index("study", lambda order: [order.study])
         self.requested.index("placer", lambda requested: [requested.placer])
         self.steps.index("requested", lambda step: [step.requested])
         self.steps.index("accession", lambda step: [step.accession])
@@ -124,17 +126,36 @@ class Ris(People):
             procedure=procedure.code,
             text=procedure.text,
             filler=f"F{digits(10, self.seed, 'filler', item.placer, again)}",
-            accession=self._accession(item.placer, again),
+            accession=self._given_accession(item) or self._accession(item.placer, again),
             priority=self._priority(version, item.priority),
             reason=item.reason or "",
             alerts=item.alerts or "",
+            comments=item.comments or "",
             provider=item.provider or "",
             version=version,
             placed=timestamp(now)[:_STAMPED],
             visit=encounter.visit if encounter else "",
+            study=self._given_study(item),
         )
         self.orders[order.placer] = order
         return order, True
+
+    def _given_accession(self, item: Item) -> str:
+        """Return the accession number that the placer issued: whole or refused, and never one that an order has (LEN-01)."""
+        given = item.accession or ""
+        if len(given) > ACCESSION_LONGEST:
+            says = f"accession number {given[:40]} is longer than {ACCESSION_LONGEST} characters (SH)"
+            raise HL7Error(102, "OBR-18", says)
+        if given and self.habits.refuses_accession(len(self.orders.by("accession", given))):
+            raise HL7Error(205, "OBR-18", f"accession number {given} belongs to another order")
+        return given
+
+    def _given_study(self, item: Item) -> str:
+        """Return the Study Instance UID that the placer issued; one that another order has is refused (MPR-08)."""
+        given = item.study or ""
+        if given and any(order.study == given for order in self.orders.by("study", given)):
+            raise HL7Error(205, "IPC-3", f"study {given} belongs to another order")
+        return given
 
     def _accession(self, placer: str, again: object) -> str:
         number, tries = "", 0
@@ -157,13 +178,25 @@ class Ris(People):
             return order, False, []
         said = {
             name: value
-            for name in ("reason", "alerts", "provider")
+            for name in ("reason", "alerts", "provider", "comments")
             if (value := getattr(item, name)) is not None
         }
         if item.priority is not None:
             said["priority"] = self._priority(order.version, item.priority)
         self.orders[order.placer] = order = replace(order, **said)
+        if item.start and order.status == "scheduled":
+            return order, True, self.reschedule(order, start=datetime.strptime(item.start, STAMP))  # noqa: DTZ007 - local time, as DICOM has it
         return order, True, self._archive("XO", "SC", order)
+
+    def suspend(self, item: Item, patient: Patient, event: str) -> tuple[Order, bool]:
+        """Hold or release an order (ORC-1 HD, RL); return it, and whether that was possible: a held one keeps its time."""
+        order = self._known(item, patient)
+        try:
+            status = follow(ORDER, order.status, event)
+        except IllegalTransition:
+            return order, False
+        self.orders[order.placer] = order = replace(order, status=status)
+        return order, True
 
     def cancel(self, item: Item, patient: Patient) -> tuple[Order, bool, list[Notice]]:
         """Cancel an order for its placer unless it has begun; return it, and whether it is cancelled now (CAN-02, CAN-03)."""
@@ -185,7 +218,7 @@ class Ris(People):
             status = follow(ORDER, order.status, "cancel")
         except IllegalTransition:
             return None
-        was_scheduled = order.status == "scheduled"
+        was_scheduled = order.status in {"scheduled", "held"}
         self.orders[order.placer] = order = replace(order, status=status, why=why)
         for step in self.steps_of(order):
             self.steps[step.id] = replace(step, status=follow(STEP, step.status, "cancel"))
@@ -217,7 +250,7 @@ class Ris(People):
     ) -> list[Notice]:
         """Make one requested procedure with all its steps, and tell archive and placer."""
         status = follow(ORDER, order.status, "schedule")
-        study = uid(self.seed, "study", order.filler)
+        study = order.study or uid(self.seed, "study", order.filler)
         requested = RequestedProcedure(
             f"RP{order.filler[1:]}", order.placer, study, order.procedure, order.text
         )
@@ -237,6 +270,7 @@ class Ris(People):
                 modality=step.modality,
                 station=station or step.station,
                 start=timestamp(begins)[:_STAMPED],
+                contrast=step.contrast,
             )
             self.steps[row.id] = row
         told = [*self._archive("NW", "SC", order), ToPlacer("SC", STATUS_TO_HL7[status], order)]

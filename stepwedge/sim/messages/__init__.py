@@ -9,12 +9,13 @@ either version and return the same plain objects, so that no simulated system ev
 | person added, corrected, identifier changed | ADT^A28, A31, A47 | the same | ITI-30 |
 | encounter begun, moved, ended, taken back | ADT^A01 to A07, A11 to A13, A23 | the same | ITI-31 |
 | appointment booked, moved, cancelled, missed | SIU^S12 to S15, S26 | the same | RAD-48 |
-| order placed, cancelled, its status | ORM^O01, answered ORR^O02 | OMG^O19, answered ORG^O20 | RAD-2, RAD-3 |
+| order placed, changed, held, cancelled, its status | ORM^O01, answered ORR^O02 | OMG^O19 or OMI^O23, answered ORG^O20 or ORI^O24 | RAD-2, RAD-3 |
 | procedure scheduled, changed, cancelled | ORM^O01 with ZDS | OMI^O23 with IPC, answered ORI^O24 | RAD-4, RAD-13 |
 | report | ORU^R01 | ORU^R01 | RAD-28, RAD-128 |
 """
 
 from stepwedge.sim.messages.appointments import APPOINTMENT_EVENTS, appointment_message, read_appointment
+from stepwedge.sim.messages.context import read_context
 from stepwedge.sim.messages.envelope import Envelope, said, smallest_charset
 from stepwedge.sim.messages.orders import (
     REPLY_KIND,
@@ -44,6 +45,7 @@ __all__ = [
     "procedure_message",
     "read_answer",
     "read_appointment",
+    "read_context",
     "read_encounter",
     "read_items",
     "read_merge",

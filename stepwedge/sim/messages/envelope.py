@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from stepwedge.wire.hl7 import Group
+    from stepwedge.wire.hl7 import Group, Segment
     from stepwedge.wire.hl7_build import Written
 
 FACILITY: Final = "STEPWEDGE"
@@ -73,7 +73,7 @@ def _texts(value: object) -> Iterable[str]:
             yield from _texts(item)
 
 
-def said(group: Group, *places: str) -> str | None:
+def said(group: Group | Segment, *places: str) -> str | None:
     """Return the first valued of several places; None when the sender said nothing, "" when it said *remove*.
 
     Absent leaves the receiver's value, the null value ``""`` removes it (ITI TF-2 appendix C).
