@@ -8,6 +8,7 @@ from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Simulator
 
 from .acts import Ward
+from .changes import Changes
 from .encounters import Admissions
 from .habits import EhrHabits
 from .hl7 import HANDLERS
@@ -26,5 +27,5 @@ def build(bench: Bench) -> Simulator:
     settings = Settings.read(bench.settings, bench.name)
     ehr = bench.restore(Ehr(bench.seed, bench.name, habits=bench.adopt(EhrHabits())))
     ward = Ward(bench, ehr, settings, settings.catalogue())
-    acts = {**ward.acts(), **Admissions(ward).acts()}
+    acts = {**ward.acts(), **Admissions(ward).acts(), **Changes(ward).acts()}
     return Simulator(bench, ehr, doors=[Hl7Door(bench, ehr, HANDLERS)], acts=acts, asks=ward.asks())

@@ -9,8 +9,9 @@ from stepwedge.errors import BadInput
 from stepwedge.model.appointment import Appointment
 from stepwedge.model.context import NOTHING, ClinicalContext
 from stepwedge.model.encounter import Encounter
+from stepwedge.model.identifiers import digits
 from stepwedge.model.lifecycles import APPOINTMENT, IllegalTransition, follow
-from stepwedge.model.order import Order
+from stepwedge.model.order import PRIORITY_FROM_HL7, Order
 from stepwedge.model.patient import Patient
 from stepwedge.model.report import Report
 from stepwedge.sim.tables import State
@@ -142,6 +143,33 @@ class Ehr(State):
             status=status if status in FOLLOWS[order.status] else order.status,
             why=order.why or item.why or "",
         )
+
+    def number(self, item: Item, patient: Patient, version: str, now: datetime) -> Order:
+        """Take an order that the filler made: one filler number gets one placer number, however often it is told."""
+        person = self.patients.get(self.survivor(patient.id))
+        if person is None:
+            raise HL7Error(204, "PID-3", f"patient {patient.id} was never registered")
+        if not item.filler:
+            raise HL7Error(101, "ORC-3", "an order made by its filler needs a filler order number")
+        placer = f"P{digits(10, self.seed, 'number assigned', item.filler)}"
+        if (known := self.orders.get(placer)) is not None:
+            if known.patient != person.id:
+                raise HL7Error(204, "PID-3", f"order {item.filler} is for another patient than {patient.id}")
+            return known
+        self.orders[placer] = order = Order(
+            placer=placer,
+            filler=item.filler,
+            accession=item.accession or "",
+            patient=person.id,
+            procedure=item.procedure or "",
+            text=item.text or "",
+            priority=PRIORITY_FROM_HL7.get(item.priority or "", "routine"),
+            reason=item.reason or "",
+            provider=item.provider or "",
+            version=version,
+            placed=f"{now:%Y%m%d%H%M%S}",
+        )
+        return order
 
     def receive(self, event: ReportEvent, patient: Patient, now: datetime) -> None:
         """File a report with its order; a late preliminary is kept, and never becomes what is read."""

@@ -95,6 +95,10 @@ class RisHabits:
         """Let what was performed drive what was scheduled: start, complete, discontinue."""
         return mpps_event
 
+    def gives_back(self, reason: str) -> bool:
+        """Offer a step again that was begun by mistake: 110514 DCM, incorrect worklist entry selected (CID 9300)."""
+        return reason.startswith("110514^")
+
     def all_done(self, statuses: tuple[str, ...]) -> bool:
         """Call an order done only when nothing of it is left to do (RAD-3)."""
         return all(status in {"COMPLETED", "DISCONTINUED", "CANCELED"} for status in statuses)

@@ -54,7 +54,7 @@ Notice = ToArchive | ToPlacer | ToCalendar | ToReader
 
 @dataclass(frozen=True, slots=True)
 class Oddity:
-    """Something that fits no order and waits for a person: the exception list."""
+    """Something that fits no order and waits for a person: the exception list; ``settled`` says how, by whom and when."""
 
     kind: str
     says: str
@@ -63,3 +63,4 @@ class Oddity:
     accession: str = ""
     study: str = ""
     mpps: str = ""
+    settled: str = ""

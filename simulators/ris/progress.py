@@ -44,6 +44,23 @@ def perform(ris: Ris, performed: PerformedStep, event: str, now: datetime) -> li
         ris.steps[step.id] = replace(step, status=status)
     for placer in dict.fromkeys(ris.requested[step.requested].placer for step in steps):
         notices += _progress(ris, ris.orders[placer])
+    if event == "discontinue" and ris.habits.gives_back(performed.reason):
+        notices += _give_back(ris, steps)
+    return notices
+
+
+def _give_back(ris: Ris, steps: Sequence[ScheduledStep]) -> list[Notice]:
+    """Put the steps of an exam begun from the wrong worklist entry back on the list; what was given up is scheduled again."""
+    notices: list[Notice] = []
+    for step in (ris.steps[each.id] for each in steps):
+        if step.status != "DISCONTINUED":
+            continue
+        ris.steps[step.id] = replace(step, status=follow(STEP, step.status, "return"))
+        order = ris.orders[ris.requested[step.requested].placer]
+        if order.status == "discontinued":
+            order = replace(order, status=follow(ORDER, order.status, "schedule"))
+            ris.orders[order.placer] = order
+            notices.append(ToPlacer("SC", STATUS_TO_HL7[order.status], order))
     return notices
 
 

@@ -140,6 +140,23 @@ class Ris(People):
         self.orders[order.placer] = order
         return order, True
 
+    def draft(
+        self, patient: Patient, procedure: Procedure, priority: str, reason: str, version: str
+    ) -> Order:
+        """Return an order that the department makes itself, before its placer has given it a number (RAD-3, SN)."""
+        filler = f"F{digits(10, self.seed, 'filler', self.name, self.next('own order'))}"
+        return Order(
+            placer="",
+            patient=patient.id,
+            procedure=procedure.code,
+            text=procedure.text,
+            filler=filler,
+            accession=self._accession(filler, ""),
+            priority=priority,
+            reason=reason,
+            version=version,
+        )
+
     def _given_accession(self, item: Item) -> str:
         """Return the accession number that the placer issued: whole or refused, and never one that an order has (LEN-01)."""
         given = item.accession or ""

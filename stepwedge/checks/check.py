@@ -300,6 +300,8 @@ _FAMILIES = (
     "images",
     "reports",
     "commitment",
+    "exams",
+    "reading",
     "results",
     "relay",
 )

@@ -72,13 +72,13 @@ class ClinicalContext:
 
     def with_more(self, other: ClinicalContext) -> ClinicalContext:
         """Return what two records of one person say: of allergies and needs everything, else ``other`` where it speaks."""
-        joined = {
-            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name))))
-            for name in ("allergies", "needs")
-        }
         single = ("pregnancy", "weight", "height", "danger", "confidentiality", "transport")
-        return ClinicalContext(
-            **joined, **{name: getattr(other, name) or getattr(self, name) for name in single}
+        said = {name: value for name in single if (value := getattr(other, name))}
+        return replace(
+            self,
+            allergies=tuple(dict.fromkeys((*self.allergies, *other.allergies))),
+            needs=tuple(dict.fromkeys((*self.needs, *other.needs))),
+            **said,
         )
 
 
@@ -107,27 +107,32 @@ def _measured(value: str, factor: Decimal | None, places: str) -> str:
 
 def described(known: ClinicalContext, given: Mapping[str, Any], place: str) -> ClinicalContext:
     """Return ``known`` with what a word was given; one value of a kind that has several may stand alone."""
-    changes: dict[str, Any] = {}
-    for name in ("danger", "confidentiality"):
-        if given.get(name) is not None:
-            changes[name] = str(given[name])
+    changes: dict[str, Any] = {
+        name: str(given[name]) for name in ("danger", "confidentiality") if given.get(name) is not None
+    }
     if given.get("allergies") is not None:
         changes["allergies"] = _several(given["allergies"])
         if long := [text for text in changes["allergies"] if len(text) > _LONGEST]:
             raise BadInput(f"{place}: allergies", f"at most {_LONGEST} characters each (VR LO)", long[0])
     if given.get("needs") is not None:
         changes["needs"] = tuple(_one_of(NEEDS, code, f"{place}: needs") for code in _several(given["needs"]))
-    if given.get("transport") is not None:
-        changes["transport"] = _one_of(TRANSPORT, str(given["transport"]), f"{place}: transport")
-    if given.get("pregnancy") is not None:
-        changes["pregnancy"] = _one_of(PREGNANCY, str(given["pregnancy"]), f"{place}: pregnancy")
+    for name, table in (("transport", TRANSPORT), ("pregnancy", PREGNANCY)):
+        if given.get(name) is not None:
+            changes[name] = _one_of(table, str(given[name]), f"{place}: {name}")
+    changes |= _measures(given, place)
+    return replace(known, **changes)
+
+
+def _measures(given: Mapping[str, Any], place: str) -> dict[str, str]:
+    measures: dict[str, str] = {}
     for name, read, unit in (("weight", kilograms, "kg"), ("height", metres, "m")):
         if given.get(name) is not None:
             number, _, written = str(given[name]).partition(" ")
-            if not (measured := read(number, written or unit)):
-                raise BadInput(f"{place}: {name}", f"a number, and a UCUM unit such as {unit}", str(given[name]))
-            changes[name] = measured
-    return replace(known, **changes)
+            measures[name] = read(number, written or unit)
+            if not measures[name]:
+                says = f"a number, and a UCUM unit such as {unit}"
+                raise BadInput(f"{place}: {name}", says, str(given[name]))
+    return measures
 
 
 def _several(value: Any) -> tuple[str, ...]:

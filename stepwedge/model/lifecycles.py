@@ -33,7 +33,7 @@ STEP: Final[Table] = {
     "SCHEDULED": {"start": "STARTED", "cancel": "CANCELED", "update": "SCHEDULED"},
     "STARTED": {"start": "STARTED", "complete": "COMPLETED", "discontinue": "DISCONTINUED"},
     "COMPLETED": {"start": "STARTED"},
-    "DISCONTINUED": {"start": "STARTED"},
+    "DISCONTINUED": {"start": "STARTED", "return": "SCHEDULED"},  # return: the wrong entry was picked
     "CANCELED": {
         "start": "STARTED"
     },  # the technologist scanned from a stale list: it happened, so it is recorded

@@ -16,7 +16,7 @@ either version and return the same plain objects, so that no simulated system ev
 
 from stepwedge.sim.messages.appointments import APPOINTMENT_EVENTS, appointment_message, read_appointment
 from stepwedge.sim.messages.context import read_context
-from stepwedge.sim.messages.envelope import Envelope, said, smallest_charset
+from stepwedge.sim.messages.envelope import Envelope, day_and_time, said, smallest_charset
 from stepwedge.sim.messages.orders import (
     REPLY_KIND,
     Answer,
@@ -40,6 +40,7 @@ __all__ = [
     "ReportEvent",
     "appointment_message",
     "confirmation_segments",
+    "day_and_time",
     "order_message",
     "patient_message",
     "procedure_message",

@@ -68,9 +68,10 @@ def read_context(message: Group, known: ClinicalContext = NOTHING) -> ClinicalCo
     if listed:
         texts = [text for each in listed if (text := said(each, "3.2", "3.1"))]
         changes["allergies"] = tuple(texts)
-    for field, value in (("danger", said(message, "OBR-12.2", "OBR-12.1")), ("confidentiality", said(message, "PV1-16.1"))):
-        if value is not None:
-            changes[field] = value
+    if (danger := said(message, "OBR-12.2", "OBR-12.1")) is not None:
+        changes["danger"] = danger
+    if (confidentiality := said(message, "PV1-16.1")) is not None:
+        changes["confidentiality"] = confidentiality
     if (transport := said(message, "OBR-30.1")) is not None:
         changes["transport"] = transport if transport in TRANSPORT else ""
     if said(message, "PV1-15.1") is not None:

@@ -123,7 +123,9 @@ def placed_ipc(order: Order) -> Written:
 
 def _notes(text: str) -> list[Written]:
     """Return one NTE for each line; P is the placer (HL7 table 0105)."""
-    return [("NTE", {1: str(number), 2: "P", 3: line}) for number, line in enumerate(text.split("\n"), 1) if text]
+    return [
+        ("NTE", {1: str(number), 2: "P", 3: line}) for number, line in enumerate(text.split("\n"), 1) if text
+    ]
 
 
 def procedure_message(

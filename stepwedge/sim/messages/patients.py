@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stepwedge.model.context import ClinicalContext
-
     from stepwedge.sim.messages.envelope import Envelope
     from stepwedge.wire.hl7 import Group, Message
     from stepwedge.wire.hl7_build import Written
