@@ -11,7 +11,7 @@ from stepwedge.model.identifiers import ACCESSION_PREFIX
 from stepwedge.model.order import PRIORITY_TO_DICOM, Order
 from stepwedge.model.patient import Patient, PersonName
 from stepwedge.sim.messages import Answer, Envelope, order_message, patient_message, read_answer
-from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object
+from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object, report_object
 from stepwedge.sim.rows import pack
 from stepwedge.sim.store import Send
 from stepwedge.wire.hl7_charset import codec
@@ -182,7 +182,7 @@ class Ward:
         sends = []
         everybody = [name for name in self.bench.directory.having("hl7") if name != self.bench.name]
         for to in everybody if self.settings.tells is None else self.settings.tells:
-            envelope = self._envelope(to, _version(args), args.get("charset"))
+            envelope = self.envelope(to, _version(args), args.get("charset"))
             context = self.ehr.context(patient.id)
             body = patient_message(
                 event, patient, envelope, prior=prior, encounter=encounter, context=context
@@ -190,7 +190,8 @@ class Ward:
             sends.append(change.send(Send(to, body, control=envelope.control, case=case.id)))
         return sends
 
-    def _envelope(self, to: str, version: str, charset: str | None = None) -> Envelope:
+    def envelope(self, to: str, version: str, charset: str | None = None) -> Envelope:
+        """Return the envelope of a message to ``to``."""
         receiver = self.bench.directory[to].application or to
         now = self.bench.clock.now()
         return Envelope(self.bench.application, receiver, self.ehr.control(), now, version, charset)
@@ -275,7 +276,7 @@ class Ward:
 
     def order_sent(self, change: Change, control: str, order: Order, case: Case, start: str = "") -> Send:
         """Put an order message into the outbox (RAD-2)."""
-        envelope = self._envelope(self.settings.ris, order.version)
+        envelope = self.envelope(self.settings.ris, order.version)
         patient, encounter = self.ehr.patients[order.patient], self.ehr.encounters.get(order.visit)
         context = self.ehr.context(order.patient)
         body = order_message(
@@ -315,7 +316,7 @@ class Ward:
         numbers = order_numbers(args)
         order = self.ehr.find(**numbers) if numbers else None
         report = self.ehr.reports.get(order.filler) if order else None
-        return {**pack(report), "text": report.text} if report else {}
+        return report_object(report) if report else {}
 
     def _appointment_seen(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return the newest appointment of an order, and how many it has: never more than one."""

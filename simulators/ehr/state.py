@@ -14,6 +14,7 @@ from stepwedge.model.lifecycles import APPOINTMENT, IllegalTransition, follow
 from stepwedge.model.order import PRIORITY_FROM_HL7, Order
 from stepwedge.model.patient import Patient
 from stepwedge.model.report import Report
+from stepwedge.sim.messages import Document
 from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error
 
@@ -57,6 +58,8 @@ class Ehr(State):
         self.patients = self.table("patients", Patient)
         self.orders = self.table("orders", Order)
         self.reports = self.table("reports", Report)
+        self.documents = self.table("documents", Document)
+        self.documents.index("filler", lambda document: [document.filler])
         self.contexts = self.table("contexts", ClinicalContext)
         self.encounters = self.table("encounters", Encounter)
         self.appointments = self.table("appointments", Appointment)
@@ -184,7 +187,14 @@ class Ehr(State):
         told = event.addendum if event.letter == "A" else event.text
         try:
             new = old.with_version(
-                event.letter, told, author=event.author, at=event.at or f"{now:%Y%m%d%H%M%S}"
+                event.letter,
+                told,
+                author=event.author,
+                at=event.at or f"{now:%Y%m%d%H%M%S}",
+                critical=self.habits.alarms(critical=event.critical),
+                sr=event.sr,
+                pdf=event.pdf,
+                link=event.link,
             )
         except IllegalTransition as error:
             raise HL7Error(103, "OBR-25", str(error)) from error

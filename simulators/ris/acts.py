@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.errors import BadInput, Refused
 from stepwedge.model.lifecycles import IllegalTransition
 from stepwedge.sim.messages import read_answer
-from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object
+from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object, report_object
 from stepwedge.sim.rows import pack
 
+from .documents import issue
 from .notices import ToPlacer
 from .reconciliation import reconcile
 from .state import STAMP
@@ -47,6 +48,7 @@ class Desk:
             "cancel_order": self.cancel_order,
             "create_order": self.create_order,
             "reconcile": self.reconcile,
+            "send_document": self.send_document,
         }
 
     def asks(self) -> dict[str, Callable[[dict[str, Any]], Any]]:
@@ -134,6 +136,13 @@ class Desk:
         order, now, by = self._order(args), self.bench.clock.now(), str(args.get("by") or "scheduler")
         return self._done(order, case, lambda: reconcile(self.ris, performed, order, by, now))
 
+    async def send_document(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Send the report of an order as a document (MDM, HL7 chapter 9)."""
+        order, now = self._order(args), self.bench.clock.now()
+        self._done(order, case, lambda: issue(self.ris, order, now))
+        document = self.ris.documents.by("filler", order.filler)[-1]
+        return {"document": document.number, "parent": document.parent, "accession": order.accession}
+
     def _exceptions(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what waits for a person, or with ``settled`` what does not wait any more."""
         wanted = bool(args.get("settled"))
@@ -178,7 +187,7 @@ class Desk:
     def _report(self, args: dict[str, Any]) -> dict[str, Any]:
         order = self.ris.find(**order_numbers(args))
         report = self.ris.reports.get(order.filler) if order else None
-        return {**pack(report), "text": report.text} if report else {}
+        return report_object(report) if report else {}
 
 
 def _time(text: Any) -> datetime | None:

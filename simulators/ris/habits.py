@@ -107,6 +107,14 @@ class RisHabits:
         """Move every order of a merged patient, with its steps, to the survivor (ITI-30 section 3.30.6.4)."""
         return order.patient == prior
 
+    def parent(self, document: str) -> str:
+        """Name the document that a newer one replaces or adds to (TXA-13)."""
+        return document
+
+    def flags(self, *, critical: bool) -> bool:
+        """Send a critical result on as critical (OBX-8)."""
+        return critical
+
     def reported_accession(self, accession: str) -> str:
         """Send a report on under the accession number of its own order."""
         return accession

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.sim.hl7 import Handler, Reply
@@ -10,8 +10,10 @@ from stepwedge.sim.messages import (
     REPLY_KIND,
     Envelope,
     appointment_message,
+    document_message,
     order_message,
     procedure_message,
+    read_acknowledged,
     read_context,
     read_encounter,
     read_items,
@@ -24,7 +26,8 @@ from stepwedge.sim.messages import (
 from stepwedge.sim.store import Send
 from stepwedge.wire.hl7 import HL7Error
 
-from .notices import ToArchive, ToCalendar, ToPlacer
+from .documents import acknowledge
+from .notices import ToArchive, ToCalendar, ToChart, ToPlacer
 from .reports import file_report
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
     from stepwedge.sim.bench import Bench
-    from stepwedge.sim.messages import Item
+    from stepwedge.sim.messages import Item, ReportEvent
     from stepwedge.wire.hl7 import Message
 
     from .notices import Notice
@@ -156,7 +159,11 @@ class Correspondence:
         raise HL7Error(103, "ORC-1", f"order control {item.control!r} is none of NW, XO, HD, RL, CA")
 
     def report(self, ris: Ris, message: Message, now: datetime) -> Reply:
-        """Take a report (RAD-28, RAD-128) and send it on to those who ordered it."""
+        """Take a report (RAD-28, RAD-128) and send it on to those who ordered it, or the news that they took note."""
+        if (told := read_acknowledged(message)) is not None:
+            numbers = {"placer": message["OBR-2.1"], "filler": message["OBR-3.1"]}
+            acknowledge(ris, told, self._patient(ris, message), **numbers)
+            return Reply()
         notices = file_report(ris, read_report(message), self._patient(ris, message), now)
         return Reply(sends=self.sends(ris, notices, now))
 
@@ -189,4 +196,15 @@ class Correspondence:
                 return order_message(code, order, patient, envelope, status=status, encounter=encounter)
             case ToCalendar(trigger, _, appointment):
                 return appointment_message(trigger, appointment, patient, envelope, encounter)
-        return report_message(notice.event, patient, envelope, encounter)
+            case ToChart(trigger, _, document):
+                return document_message(trigger, document, order, patient, envelope, encounter)
+        return report_message(self._linked(notice.event), patient, envelope, encounter)
+
+    def _linked(self, event: ReportEvent) -> ReportEvent:
+        """Add where the images of a report are shown; the address holds a UID and nothing about the patient."""
+        web = (
+            self.bench.directory[self.settings.pacs].web
+            if self.settings.pacs in self.bench.directory
+            else None
+        )
+        return replace(event, link=f"{web}/studies/{event.study}") if web and event.study else event

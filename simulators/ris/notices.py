@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from stepwedge.model.appointment import Appointment
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import RequestedProcedure, ScheduledStep
-    from stepwedge.sim.messages import ReportEvent
+    from stepwedge.sim.messages import Document, ReportEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,16 @@ class ToReader:
     event: ReportEvent
 
 
-Notice = ToArchive | ToPlacer | ToCalendar | ToReader
+@dataclass(frozen=True, slots=True)
+class ToChart:
+    """A report as a document (MDM)."""
+
+    trigger: str
+    order: Order
+    document: Document
+
+
+Notice = ToArchive | ToPlacer | ToCalendar | ToReader | ToChart
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stepwedge.model.lifecycles import IllegalTransition
 from stepwedge.model.report import Report
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from .state import Ris
 
 
+def carried(event: ReportEvent) -> dict[str, Any]:
+    """Return what a version of a report carries besides its text."""
+    return {"critical": event.critical, "sr": event.sr, "pdf": event.pdf, "link": event.link}
+
+
 def file_report(ris: Ris, event: ReportEvent, patient: Patient, now: datetime) -> list[Notice]:
     """Take a report for one of our orders and send it on; one that fits no order is refused, so it waits where it came from."""
     at = event.at or now.strftime(STAMP)
@@ -34,7 +39,7 @@ def file_report(ris: Ris, event: ReportEvent, patient: Patient, now: datetime) -
     old = ris.reports.get(order.filler) or Report(order.filler, order.accession, order.patient, order.study)
     told = event.addendum if event.letter == "A" else event.text
     try:
-        report = old.with_version(event.letter, told, author=event.author, at=at)
+        report = old.with_version(event.letter, told, author=event.author, at=at, **carried(event))
     except IllegalTransition as error:
         raise HL7Error(103, "OBR-25", str(error)) from error
     ris.reports[order.filler] = report
@@ -43,6 +48,7 @@ def file_report(ris: Ris, event: ReportEvent, patient: Patient, now: datetime) -
     sent = replace(
         event,
         letter=ris.habits.result_letter(event.letter),
+        critical=ris.habits.flags(critical=event.critical),
         accession=ris.habits.reported_accession(order.accession),
         text=ris.habits.reported_text(event.text),
         placer=order.placer,

@@ -16,7 +16,7 @@ from stepwedge.model.lifecycles import APPOINTMENT, ORDER, STEP, IllegalTransiti
 from stepwedge.model.order import PRIORITY_FROM_HL7, STATUS_TO_HL7, Order
 from stepwedge.model.procedure import PerformedStep, RequestedProcedure, ScheduledStep
 from stepwedge.model.report import Report
-from stepwedge.sim.messages import APPOINTMENT_EVENTS
+from stepwedge.sim.messages import APPOINTMENT_EVENTS, Document
 from stepwedge.wire.hl7 import HL7Error, timestamp
 
 from .notices import Notice, Oddity, ToArchive, ToCalendar, ToPlacer
@@ -55,6 +55,8 @@ class Ris(People):
         self.steps = self.table("steps", ScheduledStep)
         self.performed = self.table("performed", PerformedStep)
         self.reports = self.table("reports", Report)
+        self.documents = self.table("documents", Document)
+        self.documents.index("filler", lambda document: [document.filler])
         self.oddities = self.table("oddities", Oddity)
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])
