@@ -74,4 +74,17 @@ define(
         ihe="RAD-2",
         requires=("order-holds",),
     ),
+    Word(
+        "ehr",
+        "acknowledge_result",
+        does="take note of a critical result",
+        takes=(
+            Parameter("order", "order", required=True),
+            Parameter("by", required=True, says="who takes note"),
+            Parameter("read_back", "flag", says="whether it was repeated", default=True),
+        ),
+        gives={"accession": "accession number", "by": "who", "at": "when", "read_back": "as given"},
+        ihe="RAD-128",
+        requires=("critical-results",),
+    ),
 )

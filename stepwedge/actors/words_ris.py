@@ -89,4 +89,17 @@ define(
         ihe="RAD-13",
         requires=("exam-reconciliation",),
     ),
+    Word(
+        "ris",
+        "send_document",
+        does="send the report of an order as a document",
+        takes=(Parameter("order", "order", required=True),),
+        gives={
+            "document": "unique document number (TXA-12)",
+            "parent": "the document it replaces or adds to (TXA-13)",
+            "accession": "accession number",
+        },
+        ihe="MDM",
+        requires=("documents",),
+    ),
 )

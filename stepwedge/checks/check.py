@@ -302,6 +302,7 @@ _FAMILIES = (
     "commitment",
     "exams",
     "reading",
+    "documents",
     "results",
     "relay",
 )

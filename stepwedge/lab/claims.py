@@ -67,6 +67,10 @@ CLAIMS: Final[dict[str, Claim]] = {
     "order-changes": Claim(("ris",), "takes changes of an order (RAD-2, ORC-1 XO)"),
     "order-holds": Claim(("ris",), "holds and releases orders (ORC-1 HD, RL)"),
     "appointments": Claim(("ris",), "tells the ward when an exam takes place (RAD-48, SIU)"),
+    "critical-results": Claim(
+        ("ris",), "passes critical results on as such (OBX-8) and takes the news that they were noted"
+    ),
+    "documents": Claim(("ris",), "sends reports as documents (MDM^T02, T06, T10, T04)"),
     "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }
