@@ -237,6 +237,7 @@ class Acts:
             "status": "F" if event.letter == "A" else event.letter,
             "text": full_text(event),
             "sr": event.sr,
+            "series": signed.series,
             "critical": event.critical,
             "answer": "AA",
         }

@@ -29,6 +29,10 @@ class RisHabits:
         """Keep the steps of an order from the worklist while it is on hold (HL7 table 0119, HD)."""
         return order_status == "held"
 
+    def issued(self, accession: str) -> str:
+        """Take the accession number that the placer issued, to the letter (OBR-18, IPC-1)."""
+        return accession
+
     def refuses_accession(self, orders: int) -> bool:
         """Refuse an accession number that an order has already."""
         return orders > 0

@@ -161,7 +161,7 @@ class Ris(People):
 
     def _given_accession(self, item: Item) -> str:
         """Return the accession number that the placer issued: whole or refused, and never one that an order has (LEN-01)."""
-        given = item.accession or ""
+        given = self.habits.issued(item.accession or "")
         if len(given) > ACCESSION_LONGEST:
             says = f"accession number {given[:40]} is longer than {ACCESSION_LONGEST} characters (SH)"
             raise HL7Error(102, "OBR-18", says)

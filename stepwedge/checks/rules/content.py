@@ -91,6 +91,8 @@ def _as_performed(facts: CaseFacts, sighting: Sighting, order: Order) -> Iterato
     """Compare the scheduled steps a performed step or an image answers with those of the order."""
     if order.placed > _begun(facts, sighting):
         return  # the exam came first (IHE PIR): nobody could say then which order it answers
+    if sighting.raw.get("ReferencedRequestSequence"):
+        return  # a structured report names its request there, and no step (PS3.3 C.17.2)
     if not sighting.steps:
         where = "ScheduledStepAttributesSequence" if sighting.kind == "mpps" else "RequestAttributesSequence"
         yield Difference(f"{sighting.label}: {where}", f"the scheduled step of {order}", "nothing")
