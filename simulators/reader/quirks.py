@@ -57,18 +57,6 @@ def inverted(original: Callable[[str, str], bool], photometric: str, shape: str)
 
 
 @quirk(
-    "display.gap_unseen",
-    defect="DEF-126",
-    severity="S1",
-    overrides=ReaderHabits.gaps,
-    notices="a slice is missing and nobody is warned (positions of (0020,0032) have a hole)",
-)
-def gap_unseen(original: Callable[[int], int], missing: int) -> int:
-    """Show what there is, and say nothing."""
-    return min(0, original(missing))
-
-
-@quirk(
     "display.window_ignored",
     defect="DEF-119",
     severity="S3",

@@ -53,10 +53,10 @@ def _give_back(ris: Ris, steps: Sequence[ScheduledStep]) -> list[Notice]:
     """Put the steps of an exam begun from the wrong worklist entry back on the list; what was given up is scheduled again."""
     notices: list[Notice] = []
     for step in (ris.steps[each.id] for each in steps):
-        if step.status != "DISCONTINUED":
+        order = ris.orders[ris.requested[step.requested].placer]
+        if step.status != "DISCONTINUED" or order.status == "cancelled":
             continue
         ris.steps[step.id] = replace(step, status=follow(STEP, step.status, "return"))
-        order = ris.orders[ris.requested[step.requested].placer]
         if order.status == "discontinued":
             order = replace(order, status=follow(ORDER, order.status, "schedule"))
             ris.orders[order.placer] = order
