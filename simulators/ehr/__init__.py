@@ -8,10 +8,13 @@ from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Simulator
 
 from .acts import Ward
+from .changes import Changes
 from .encounters import Admissions
 from .habits import EhrHabits
 from .hl7 import HANDLERS
 from .quirks import QUIRKS
+from .results import HANDLERS as RESULT_HANDLERS
+from .results import Results
 from .settings import Settings
 from .state import Ehr
 
@@ -26,5 +29,12 @@ def build(bench: Bench) -> Simulator:
     settings = Settings.read(bench.settings, bench.name)
     ehr = bench.restore(Ehr(bench.seed, bench.name, habits=bench.adopt(EhrHabits())))
     ward = Ward(bench, ehr, settings, settings.catalogue())
-    acts = {**ward.acts(), **Admissions(ward).acts()}
-    return Simulator(bench, ehr, doors=[Hl7Door(bench, ehr, HANDLERS)], acts=acts, asks=ward.asks())
+    results = Results(ward)
+    acts = {**ward.acts(), **Admissions(ward).acts(), **Changes(ward).acts(), **results.acts()}
+    return Simulator(
+        bench,
+        ehr,
+        doors=[Hl7Door(bench, ehr, {**HANDLERS, **RESULT_HANDLERS})],
+        acts=acts,
+        asks={**ward.asks(), **results.asks()},
+    )

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import BadInput, Refused
+from stepwedge.model.identifiers import ACCESSION_PREFIX
 from stepwedge.model.order import PRIORITY_TO_DICOM, Order
 from stepwedge.model.patient import Patient, PersonName
 from stepwedge.sim.messages import Answer, Envelope, order_message, patient_message, read_answer
-from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object
+from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object, report_object
 from stepwedge.sim.rows import pack
 from stepwedge.sim.store import Send
 from stepwedge.wire.hl7_charset import codec
@@ -181,12 +182,16 @@ class Ward:
         sends = []
         everybody = [name for name in self.bench.directory.having("hl7") if name != self.bench.name]
         for to in everybody if self.settings.tells is None else self.settings.tells:
-            envelope = self._envelope(to, _version(args), args.get("charset"))
-            body = patient_message(event, patient, envelope, prior=prior, encounter=encounter)
+            envelope = self.envelope(to, _version(args), args.get("charset"))
+            context = self.ehr.context(patient.id)
+            body = patient_message(
+                event, patient, envelope, prior=prior, encounter=encounter, context=context
+            )
             sends.append(change.send(Send(to, body, control=envelope.control, case=case.id)))
         return sends
 
-    def _envelope(self, to: str, version: str, charset: str | None = None) -> Envelope:
+    def envelope(self, to: str, version: str, charset: str | None = None) -> Envelope:
+        """Return the envelope of a message to ``to``."""
         receiver = self.bench.directory[to].application or to
         now = self.bench.clock.now()
         return Envelope(
@@ -215,9 +220,16 @@ class Ward:
         if priority not in PRIORITY_TO_DICOM:
             raise BadInput("ehr.place_order: priority", f"one of {', '.join(PRIORITY_TO_DICOM)}", priority)
         encounter = self.ehr.encounter(args["visit"]) if args.get("visit") else None
+        version, imaging = _version(args), args.get("form") == "OMI^O23"
+        if imaging and version != VERSIONS[-1]:
+            raise BadInput("ehr.place_order: form", "OMI^O23 with version 2.5.1", version)
         with self.bench.change(self.ehr) as change:
+            mint = self.ehr.mint(case.id, case.seed)
+            issued = str(args.get("accession") or "")
+            if imaging and not issued:
+                issued = mint.number("accession", ACCESSION_PREFIX, 12)
             order = Order(
-                placer=self.ehr.mint(case.id, case.seed).number("placer", "P", 10),
+                placer=mint.number("placer", "P", 10),
                 patient=patient.id,
                 procedure=procedure.code,
                 text=procedure.text,
@@ -225,13 +237,17 @@ class Ward:
                 reason=args.get("reason") or "",
                 alerts=args.get("alerts") or "",
                 provider=self.settings.provider,
-                version=_version(args),
+                comments=args.get("comments") or "",
+                accession=issued,
+                imaging=imaging,
+                study=mint.uid("study") if imaging else "",
+                version=version,
                 visit=encounter.visit if encounter else "",
                 placed=f"{self.bench.clock.now():%Y%m%d%H%M%S}",
             )
             self.ehr.orders[order.placer] = order
-            send = self._order(change, "NW", order, case)
-        answer = await self._answer(send)
+            send = self.order_sent(change, "NW", order, case)
+        answer = await self.answer(send)
         if any(item.control not in {"OK", "NA", "SN"} for item in answer.items):
             raise Refused(
                 f"{send.to} would not take order {order.placer}: {answer.items[0].control} {answer.text}"
@@ -240,31 +256,37 @@ class Ward:
 
     async def resend_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Send an order again under a new control ID (IDM-02 of RAD-2: same placer number)."""
-        order = self._order_named(args)
+        order = self.order_named(args)
         with self.bench.change(self.ehr) as change:
-            send = self._order(change, "NW", replace(order, filler="", accession=""), case)
-        answer = await self._answer(send)
+            send = self.order_sent(
+                change, "NW", order if order.imaging else replace(order, filler="", accession=""), case
+            )
+        answer = await self.answer(send)
         return {**order_object(self.ehr.orders[order.placer]), "answer": answer.code}
 
     async def cancel_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Cancel an order (RAD-2 with CA); the filler decides, and its answer is the result."""
-        order = replace(self._order_named(args), why=args.get("reason") or "")
+        order = replace(self.order_named(args), why=args.get("reason") or "")
         with self.bench.change(self.ehr) as change:
-            send = self._order(change, "CA", order, case)
-        answer = await self._answer(send)
+            send = self.order_sent(change, "CA", order, case)
+        answer = await self.answer(send)
         control = answer.items[0].control if answer.items else ""
         if control == "CR":
             with self.bench.change(self.ehr):
                 self.ehr.orders[order.placer] = replace(self.ehr.orders[order.placer], why=order.why)
         return {**order_object(self.ehr.orders[order.placer]), "control": control, "answer": answer.code}
 
-    def _order(self, change: Change, control: str, order: Order, case: Case) -> Send:
-        envelope = self._envelope(self.settings.ris, order.version)
+    def order_sent(self, change: Change, control: str, order: Order, case: Case, start: str = "") -> Send:
+        """Put an order message into the outbox (RAD-2)."""
+        envelope = self.envelope(self.settings.ris, order.version)
         patient, encounter = self.ehr.patients[order.patient], self.ehr.encounters.get(order.visit)
-        body = order_message(control, order, patient, envelope, encounter=encounter)
+        context = self.ehr.context(order.patient)
+        body = order_message(
+            control, order, patient, envelope, encounter=encounter, context=context, start=start
+        )
         return change.send(Send(self.settings.ris, body, control=envelope.control, case=case.id))
 
-    async def _answer(self, send: Send) -> Answer:
+    async def answer(self, send: Send) -> Answer:
         """Wait for the filler's answer and take what it says about the order."""
         delivery = await self.bench.outbox.answer(send, self.settings.within)
         if delivery.reason:
@@ -275,7 +297,8 @@ class Ward:
                 self.ehr.hear(item)
         return answer
 
-    def _order_named(self, args: dict[str, Any]) -> Order:
+    def order_named(self, args: dict[str, Any]) -> Order:
+        """Return the order that a word names."""
         numbers = order_numbers(args.get("order"))
         if (order := self.ehr.find(**numbers)) is None:
             raise BadInput("order", "an order that the EHR placed", str(numbers))
@@ -295,7 +318,7 @@ class Ward:
         numbers = order_numbers(args)
         order = self.ehr.find(**numbers) if numbers else None
         report = self.ehr.reports.get(order.filler) if order else None
-        return {**pack(report), "text": report.text} if report else {}
+        return report_object(report) if report else {}
 
     def _appointment_seen(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return the newest appointment of an order, and how many it has: never more than one."""

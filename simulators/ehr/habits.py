@@ -16,6 +16,14 @@ class EhrHabits:
         """File a report with every version it ever had."""
         return report
 
+    def alarms(self, *, critical: bool) -> bool:
+        """Put a critical result into the inbox until somebody takes note of it."""
+        return critical
+
+    def retires(self, document: str) -> bool:
+        """Mark a document as obsolete once another has replaced it (MDM^T10, HL7 table 0273)."""
+        return bool(document)
+
     def appointment_key(self, told: Appointment) -> str:
         """File an appointment under its filler appointment ID (SCH-2)."""
         return told.id

@@ -13,6 +13,7 @@ from stepwedge.sim.messages import (
     read_items,
     read_patient,
     read_report,
+    reply_segments,
 )
 from stepwedge.wire.hl7 import HL7Error
 
@@ -23,16 +24,17 @@ if TYPE_CHECKING:
 
     from .state import Ehr
 
-STATUS: Final = frozenset({"SC", "OC", "OK", "SN"})
+STATUS: Final = frozenset({"SC", "OC", "OK"})
 """Order control codes by which a filler speaks of an order's state (HL7 table 0119)."""
 
 
 def hear_status(ehr: Ehr, message: Message, now: datetime) -> Reply:
-    """Take an order's status (RAD-3)."""
-    del now
+    """Take an order's status, or an order that the department made (RAD-3)."""
     items = read_items(message)
     if not items:
         raise HL7Error(100, "ORC", "a status message without ORC")
+    if all(item.control == "SN" for item in items):
+        return number_order(ehr, message, now)
     for item in items:
         if item.control not in STATUS:
             raise HL7Error(
@@ -40,6 +42,16 @@ def hear_status(ehr: Ehr, message: Message, now: datetime) -> Reply:
             )
         ehr.hear(item)
     return Reply(type=REPLY_KIND[message.type], segments=confirmation_segments(message))
+
+
+def number_order(ehr: Ehr, message: Message, now: datetime) -> Reply:
+    """Give an order that the department made a placer number (RAD-3: SN, answered NA)."""
+    patient = read_patient(message)
+    segments = []
+    for item in read_items(message):
+        order = ehr.number(item, patient, "2.3.1" if message.version < "2.4" else "2.5.1", now)
+        segments += reply_segments("NA", order)
+    return Reply(type=REPLY_KIND[message.type], segments=segments)
 
 
 def receive_report(ehr: Ehr, message: Message, now: datetime) -> Reply:

@@ -40,4 +40,28 @@ def second_appointment(original: Callable[[Appointment], str], told: Appointment
     return f"{original(told)} {told.start}" if told.why == "move" else original(told)
 
 
+@quirk(
+    "report.alarm_lost",
+    defect="DEF-148",
+    severity="S1",
+    overrides=EhrHabits.alarms,
+    notices="a critical result lies unread among the others (OBX-8 came, the inbox is empty)",
+)
+def alarm_lost(original: Callable[..., bool], *, critical: bool) -> bool:
+    """File critical results like any other."""
+    return original(critical=critical) and not critical
+
+
+@quirk(
+    "mdm.both_current",
+    defect="not listed",
+    severity="S2",
+    overrides=EhrHabits.retires,
+    notices="two reports of one exam contradict each other in the chart (both documents available after T10)",
+)
+def both_current(original: Callable[[str], bool], document: str) -> bool:
+    """File a replacement beside what it replaces."""
+    return not document and original(document)
+
+
 QUIRKS = collect(globals())

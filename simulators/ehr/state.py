@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput
 from stepwedge.model.appointment import Appointment
+from stepwedge.model.context import NOTHING, ClinicalContext
 from stepwedge.model.encounter import Encounter
+from stepwedge.model.identifiers import digits
 from stepwedge.model.lifecycles import APPOINTMENT, IllegalTransition, follow
-from stepwedge.model.order import Order
+from stepwedge.model.order import PRIORITY_FROM_HL7, Order
 from stepwedge.model.patient import Patient
 from stepwedge.model.report import Report
+from stepwedge.sim.messages import Document
 from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error
 
@@ -30,11 +33,15 @@ REPORTED: Final = {
     "CM": "completed",
     "CA": "cancelled",
     "DC": "discontinued",
+    "HD": "held",
 }
+ANSWERED: Final = {"CR": "cancelled", "HR": "held", "OR": "scheduled"}
+"""ORC-1 of a reply (HL7 table 0119) to the state it confirms."""
 FOLLOWS: Final = {
     # What a placer believes after what: ``lifecycles.ORDER`` with every step that may be missed, and no way back.
     "ordered": {"scheduled", "in progress", "completed", "cancelled", "discontinued"},
-    "scheduled": {"in progress", "completed", "cancelled", "discontinued"},
+    "scheduled": {"held", "in progress", "completed", "cancelled", "discontinued"},
+    "held": {"scheduled", "in progress", "completed", "cancelled", "discontinued"},
     "in progress": {"completed", "discontinued"},
     "completed": set(),
     "discontinued": {"scheduled"},
@@ -51,6 +58,9 @@ class Ehr(State):
         self.patients = self.table("patients", Patient)
         self.orders = self.table("orders", Order)
         self.reports = self.table("reports", Report)
+        self.documents = self.table("documents", Document)
+        self.documents.index("filler", lambda document: [document.filler])
+        self.contexts = self.table("contexts", ClinicalContext)
         self.encounters = self.table("encounters", Encounter)
         self.appointments = self.table("appointments", Appointment)
         self.encounters.index("patient", lambda encounter: [encounter.patient])
@@ -67,6 +77,10 @@ class Ehr(State):
             patient = row.merged_into
         return patient
 
+    def context(self, patient: str) -> ClinicalContext:
+        """Return what is known of a patient."""
+        return self.contexts.get(self.survivor(patient)) or NOTHING
+
     def merge(self, survivor: str, prior: str) -> Patient:
         """Merge a record into the surviving one, with its orders and reports."""
         old = self.patients[prior]
@@ -75,6 +89,8 @@ class Ehr(State):
             self.orders[order.placer] = replace(order, patient=survivor)
         for report in self.reports.by("patient", prior):
             self.reports[report.filler] = replace(report, patient=survivor)
+        if (known := self.contexts.get(prior)) is not None:
+            self.contexts[survivor] = known.with_more(self.contexts.get(survivor) or NOTHING)
         for encounter in self.encounters.by("patient", prior):
             self.encounters[encounter.visit] = replace(encounter, patient=survivor)
         for key, appointment in list(self.appointments.items()):
@@ -122,7 +138,7 @@ class Ehr(State):
         if order is None:
             numbers = f"placer {item.placer!r}, filler {item.filler!r}, accession {item.accession!r}"
             raise HL7Error(204, "ORC-2", f"no order has {numbers}")
-        status = "cancelled" if item.control == "CR" else REPORTED.get(item.status or "", order.status)
+        status = ANSWERED.get(item.control) or REPORTED.get(item.status or "", order.status)
         self.orders[order.placer] = replace(
             order,
             filler=order.filler or item.filler or "",
@@ -130,6 +146,33 @@ class Ehr(State):
             status=status if status in FOLLOWS[order.status] else order.status,
             why=order.why or item.why or "",
         )
+
+    def number(self, item: Item, patient: Patient, version: str, now: datetime) -> Order:
+        """Take an order that the filler made: one filler number gets one placer number, however often it is told."""
+        person = self.patients.get(self.survivor(patient.id))
+        if person is None:
+            raise HL7Error(204, "PID-3", f"patient {patient.id} was never registered")
+        if not item.filler:
+            raise HL7Error(101, "ORC-3", "an order made by its filler needs a filler order number")
+        placer = f"P{digits(10, self.seed, 'number assigned', item.filler)}"
+        if (known := self.orders.get(placer)) is not None:
+            if known.patient != person.id:
+                raise HL7Error(204, "PID-3", f"order {item.filler} is for another patient than {patient.id}")
+            return known
+        self.orders[placer] = order = Order(
+            placer=placer,
+            filler=item.filler,
+            accession=item.accession or "",
+            patient=person.id,
+            procedure=item.procedure or "",
+            text=item.text or "",
+            priority=PRIORITY_FROM_HL7.get(item.priority or "", "routine"),
+            reason=item.reason or "",
+            provider=item.provider or "",
+            version=version,
+            placed=f"{now:%Y%m%d%H%M%S}",
+        )
+        return order
 
     def receive(self, event: ReportEvent, patient: Patient, now: datetime) -> None:
         """File a report with its order; a late preliminary is kept, and never becomes what is read."""
@@ -144,7 +187,14 @@ class Ehr(State):
         told = event.addendum if event.letter == "A" else event.text
         try:
             new = old.with_version(
-                event.letter, told, author=event.author, at=event.at or f"{now:%Y%m%d%H%M%S}"
+                event.letter,
+                told,
+                author=event.author,
+                at=event.at or f"{now:%Y%m%d%H%M%S}",
+                critical=self.habits.alarms(critical=event.critical),
+                sr=event.sr,
+                pdf=event.pdf,
+                link=event.link,
             )
         except IllegalTransition as error:
             raise HL7Error(103, "OBR-25", str(error)) from error

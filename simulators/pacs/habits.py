@@ -29,6 +29,10 @@ class PacsHabits:
         """Tell whether a result that finds its association gone is brought on a new one (PS3.4 J.3.3)."""
         return True
 
+    def adopts(self, accession: str) -> bool:
+        """Put a study that nobody had ordered under the order that was made for it afterwards (IHE PIR)."""
+        return bool(accession)
+
     def merges(self) -> bool:
         """Tell whether an acknowledged A40 is carried out."""
         return True

@@ -119,6 +119,8 @@ def _expect(archive: Archive, item: Item, patient: str) -> None:
         status = follow(ORDER, old.status, event) if event else old.status
     except IllegalTransition:
         status = old.status
+    if item.study and item.control in {"NW", "XO"}:
+        archive.adopt(item.study, accession, patient)
     archive.expected[accession] = replace(old, patient=patient, control=item.control, status=status, **known)
 
 

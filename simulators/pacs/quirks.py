@@ -232,4 +232,16 @@ def wrong_ack(_: Callable[[str], bool], problem: str) -> bool:
     return not problem
 
 
+@quirk(
+    "study.never_adopted",
+    defect="not listed",
+    severity="S2",
+    overrides=PacsHabits.adopts,
+    notices="the images of an exam ordered afterwards stay without an order ((0008,0050) empty after RAD-4)",
+)
+def never_adopted(original: Callable[[str], bool], accession: str) -> bool:
+    """Leave what came without an order without an order."""
+    return not accession and original(accession)
+
+
 QUIRKS = collect(globals())

@@ -58,6 +58,7 @@ class Instance:
         content: hash over header and pixels that is the same in every uncompressed transfer syntax.
         header: the attributes queries may ask for, as Elements.
         sender: AE title or ``STOW-RS``.
+        adopted: accession number of the order that was made for it afterwards; the file has none.
     """
 
     sop: str
@@ -71,6 +72,7 @@ class Instance:
     header: dict[str, Any]
     sender: str = ""
     at: str = ""
+    adopted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,20 @@ class Archive(State):
         self.instances[instance.sop] = instance
         return Filing()
 
+    def adopt(self, study: str, accession: str, patient: str) -> None:
+        """Give a study that nobody had ordered its order and its patient (IHE PIR); one that has an order keeps it."""
+        known = self.studies.get(study)
+        if known is None or known.accession or not self.habits.adopts(accession):
+            return
+        self.studies[study] = replace(known, accession=accession, patient=patient)
+        for instance in self.instances.by("study", study):
+            self.instances[instance.sop] = replace(
+                instance,
+                patient=patient,
+                header={**instance.header, "AccessionNumber": accession},
+                adopted=accession,
+            )
+
     def note(self, kind: str, text: str, at: str, instance: Instance) -> None:
         """Put something on the exception list."""
         number = str(self.next("note"))
@@ -305,7 +321,8 @@ class Archive(State):
         }
         if "IssuerOfPatientID" in instance.header or person.key != instance.patient:
             now["IssuerOfPatientID"] = person.issuer
-        return {key: value for key, value in now.items() if instance.header.get(key, "") != value}
+        changed = {key: value for key, value in now.items() if instance.header.get(key, "") != value}
+        return changed | ({"AccessionNumber": instance.adopted} if instance.adopted else {})
 
     # --- storage commitment
 

@@ -9,6 +9,9 @@ from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 
 from .acts import Acts
+from .habits import ReaderHabits
+from .quirks import QUIRKS
+from .reading import Reading
 from .retrieval import Screen, accepted
 from .settings import Settings
 from .state import Desk
@@ -16,18 +19,20 @@ from .state import Desk
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
 
-__all__ = ["build"]
+__all__ = ["QUIRKS", "build"]
 
 
 def build(bench: Bench) -> Simulator:
     """Return a reading workstation standing on ``bench``."""
     settings = Settings.read(bench.settings)
     desk = bench.restore(Desk(bench.seed, bench.name))
+    habits = bench.adopt(ReaderHabits())
     screen = Screen()
+    acts = Acts(bench, desk, screen, settings, habits)
     return Simulator(
         bench,
         desk,
         doors=[DimseDoor(bench, screen, accepted())],
-        acts=Acts(bench, desk, screen, settings).words(),
+        acts={**acts.words(), **Reading(bench, desk, acts, habits).words()},
         asks={"report": lambda args: pack(desk.reports.get(args["report"]))},
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import BadInput, Failed, LocalProtocolError, Refused
+from stepwedge.model.pdf import pdf
 from stepwedge.sim.dimse import calling
 from stepwedge.sim.messages import Envelope, report_message
 from stepwedge.sim.store import Send
@@ -13,15 +16,18 @@ from stepwedge.wire import dicomjson
 from stepwedge.wire.elements import tag_of
 from stepwedge.wire.services import STUDY_FIND
 
+from .documents import Filing
 from .retrieval import Retriever, Screen, shown
 from .state import full_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
+    from stepwedge.wire.results import Instance
 
+    from .habits import ReaderHabits
     from .settings import Settings
     from .state import Desk, Signed
 
@@ -49,11 +55,15 @@ STUDY_KEYS: Elements = {
 class Acts:
     """The words of a reading workstation."""
 
-    def __init__(self, bench: Bench, desk: Desk, screen: Screen, settings: Settings) -> None:
+    def __init__(
+        self, bench: Bench, desk: Desk, screen: Screen, settings: Settings, habits: ReaderHabits
+    ) -> None:
         self._bench = bench
         self._desk = desk
         self._settings = settings
         self._web = Web(bench)
+        self._habits = habits
+        self._filing = Filing(bench, settings.archive, habits)
         self._retriever = Retriever(bench, settings.archive, screen, self._web)
 
     def words(self) -> dict[str, Callable[[Args, Case], Awaitable[Args]]]:
@@ -63,6 +73,7 @@ class Acts:
             "retrieve": self.retrieve,
             "sign_report": self.sign_report,
             "add_addendum": self.add_addendum,
+            "withdraw_report": self.withdraw_report,
         }
 
     async def find_study(self, args: Args, case: Case) -> Args:
@@ -106,22 +117,47 @@ class Acts:
 
     async def retrieve(self, args: Args, case: Case) -> Args:
         """Open a study (RAD-16)."""
-        ways = {"c-move": self._retriever.move, "c-get": self._retriever.get, "wado-rs": self._retriever.wado}
-        if (way := ways.get(door := args.get("door") or "c-move")) is None:
-            raise BadInput("retrieve: door", ", ".join(ways), repr(door))
-        status, instances = await way(args["study"], case)
+        status, instances = await self.taken(args["study"], args.get("door") or "c-move", case)
         return {"instances": [shown(one) for one in instances], "count": len(instances), "status": status}
+
+    async def taken(self, study: str, door: str, case: Case) -> tuple[str, list[Instance]]:
+        """Return the final status of a retrieval and what it brought."""
+        ways = {"c-move": self._retriever.move, "c-get": self._retriever.get, "wado-rs": self._retriever.wado}
+        if (way := ways.get(door)) is None:
+            raise BadInput("retrieve: door", ", ".join(ways), repr(door))
+        return await way(study, case)
 
     async def sign_report(self, args: Args, case: Case) -> Args:
         """Sign the report of a study that stands in the archive, and send it to the report manager (RAD-128)."""
         order = args.get("order") or {}
         accession = args.get("accession") or order.get("accession", "")
         study = await self._study(accession, args.get("study") or order.get("study") or "", case)
-        with self._bench.change(self._desk) as change:
+        with self._bench.change(self._desk):
+            mint = self._desk.mint(case.id, case.seed)
             now = self._bench.clock.now()
             signed = self._desk.sign(study, order, args["text"], args.get("status") or "F", now)
+            critical = self._habits.panics(critical=bool(args.get("critical")))
+            page = self._page(signed) if args.get("pdf") else ""
+            signed = replace(signed, event=replace(signed.event, critical=critical, pdf=page))
+            if args.get("sr"):
+                signed = replace(signed, series=mint.uid("series"), documents=(mint.uid("report"),))
+                signed = replace(signed, event=replace(signed.event, sr=signed.documents[-1]))
+            self._desk.reports[signed.number] = signed
+        return await self._issue(signed, study, order, case)
+
+    async def _issue(self, signed: Signed, study: Elements, order: Mapping[str, Any], case: Case) -> Args:
+        """Store the structured report first, then send what refers to it (RAD-28)."""
+        if signed.documents:
+            await self._filing.file(signed, study, order, case)
+        with self._bench.change(self._desk) as change:
             send = change.send(self._message(signed, case))
         return await self._told(signed, send)
+
+    def _page(self, signed: Signed) -> str:
+        """Return the report as PDF, base64."""
+        event, patient = signed.event, signed.patient
+        head = [f"{patient.name.spoken()}  {patient.id}", f"Accession {event.accession}", ""]
+        return base64.b64encode(pdf([*head, *full_text(event).split("\n"), "", event.author])).decode()
 
     async def add_addendum(self, args: Args, case: Case) -> Args:
         """Add to a signed report, and send it again (ORU^R01 with the addendum as an observation of its own)."""
@@ -130,9 +166,31 @@ class Acts:
         if (old := self._desk.reports.get(number)) is None:
             raise BadInput("add_addendum: report", "a report signed at this workstation", repr(number))
         study = await self._study("", old.event.study, case)
-        with self._bench.change(self._desk) as change:
+        with self._bench.change(self._desk):
             now = self._bench.clock.now()
             signed = self._desk.addendum(number, args["text"], args.get("status") or "A", study, now)
+            if signed.documents:
+                sop = self._desk.mint(case.id, case.seed).uid("report")
+                signed = replace(
+                    signed, documents=(*signed.documents, sop), event=replace(signed.event, sr=sop)
+                )
+            if signed.event.pdf:
+                signed = replace(signed, event=replace(signed.event, pdf=self._page(signed)))
+            self._desk.reports[number] = signed
+        return await self._issue(signed, study, {}, case)
+
+    async def withdraw_report(self, args: Args, case: Case) -> Args:
+        """Withdraw a signed report (OBR-25 and OBX-11 X, HL7 tables 0123 and 0085)."""
+        report = args["report"]
+        number = report["report"] if isinstance(report, dict) else str(report)
+        if (old := self._desk.reports.get(number)) is None:
+            raise BadInput("withdraw_report: report", "a report signed at this workstation", repr(number))
+        with self._bench.change(self._desk) as change:
+            at = f"{self._bench.clock.now():%Y%m%d%H%M%S}"
+            event = replace(
+                old.event, letter="X", text=str(args.get("reason") or "Withdrawn."), addendum="", at=at
+            )
+            self._desk.reports[number] = signed = replace(old, event=replace(event, pdf="", critical=False))
             send = change.send(self._message(signed, case))
         return await self._told(signed, send)
 
@@ -179,5 +237,8 @@ class Acts:
             "study": event.study,
             "status": "F" if event.letter == "A" else event.letter,
             "text": full_text(event),
+            "sr": event.sr,
+            "series": signed.series,
+            "critical": event.critical,
             "answer": "AA",
         }

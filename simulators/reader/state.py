@@ -25,12 +25,17 @@ class Signed:
     Attributes:
         event: what the ORU^R01 said; an addendum is kept in it.
         version: HL7 version of the order it answers.
+        series: Series Instance UID of its structured reports; ``documents`` their SOP Instance UIDs, newest last.
+        called: who was told of a critical result by telephone, and when.
     """
 
     number: str
     event: ReportEvent
     patient: Patient
     version: str
+    series: str = ""
+    documents: tuple[str, ...] = ()
+    called: str = ""
 
 
 class Desk(State):

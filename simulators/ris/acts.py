@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput, Refused
 from stepwedge.model.lifecycles import IllegalTransition
-from stepwedge.sim.objects import order_numbers, order_object, patient_object
+from stepwedge.sim.messages import read_answer
+from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object, report_object
 from stepwedge.sim.rows import pack
+
+from .documents import issue
+from .notices import ToPlacer
+from .reconciliation import reconcile
+from .state import STAMP
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,7 +25,8 @@ if TYPE_CHECKING:
     from stepwedge.sim.simulator import Case
 
     from .hl7 import Correspondence
-    from .state import Notice, Ris
+    from .notices import Notice
+    from .state import Ris
 
 _FORMATS: Final = {12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
@@ -39,6 +46,9 @@ class Desk:
             "reschedule": self.reschedule,
             "no_show": self.no_show,
             "cancel_order": self.cancel_order,
+            "create_order": self.create_order,
+            "reconcile": self.reconcile,
+            "send_document": self.send_document,
         }
 
     def asks(self) -> dict[str, Callable[[dict[str, Any]], Any]]:
@@ -51,7 +61,8 @@ class Desk:
             "encounter": lambda args: pack(ris.encounters.get(str(args.get("visit", "")))) or {},
             "report": self._report,
             "performed": lambda args: pack(ris.performed.get(str(args.get("mpps", "")))) or {},
-            "exceptions": lambda _: {"exceptions": [pack(oddity) for oddity in ris.oddities.values()]},
+            "exceptions": self._exceptions,
+            "context": lambda args: pack(ris.context(str(args.get("patient", "")))),
         }
 
     async def schedule_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
@@ -84,6 +95,59 @@ class Desk:
         """Cancel an order on the department's side (RAD-3, RAD-13)."""
         order = self._order(args)
         return self._done(order, case, lambda: self.ris.withdraw(order, args.get("reason") or ""))
+
+    async def create_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Make an order in the department; the placer gives it a number (RAD-3: SN, answered NA)."""
+        ris = self.ris
+        patient = ris.patients.get(ris.survivor(patient_number(args["patient"])))
+        if patient is None:
+            raise BadInput("ris.create_order: patient", "a patient of the RIS", str(args["patient"]))
+        procedure = ris.procedures.get(str(args.get("procedure")))
+        if procedure is None:
+            raise BadInput(
+                "ris.create_order: procedure", f"one of {', '.join(sorted(ris.procedures))}", "another"
+            )
+        now = self.bench.clock.now()
+        with self.bench.change(ris) as change:
+            version, priority = args.get("version") or "2.5.1", args.get("priority") or "routine"
+            draft = ris.draft(patient, procedure, priority, args.get("reason") or "", version)
+            (send,) = self.correspondence.sends(ris, [ToPlacer("SN", "", draft)], now, case.id)
+            change.send(send)
+        delivery = await self.bench.outbox.answer(send, self.correspondence.settings.within)
+        if delivery.reason:
+            raise Refused(f"{send.to} would not take order {draft.filler}: {delivery.reason}")
+        items = read_answer(delivery.reply).items
+        if not items or items[0].control != "NA" or not items[0].placer:
+            raise Refused(f"{send.to} gave order {draft.filler} no placer number (ORC-1 NA, ORC-2)")
+        order = replace(draft, placer=items[0].placer, placed=now.strftime(STAMP))
+        with self.bench.change(ris):
+            ris.orders[order.placer] = order
+        if args.get("schedule") is False:
+            return self._seen({"placer": order.placer})
+        return self._done(order, case, lambda: ris.schedule(order, now))
+
+    async def reconcile(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Attach an exam of the exception list to an order (IHE PIR)."""
+        given = args["mpps"]
+        uid = str(given.get("uid", "")) if isinstance(given, dict) else str(given)
+        performed = self.ris.performed.get(uid)
+        if performed is None:
+            raise BadInput("ris.reconcile: mpps", "an exam that the RIS was told of", uid)
+        order, now, by = self._order(args), self.bench.clock.now(), str(args.get("by") or "scheduler")
+        return self._done(order, case, lambda: reconcile(self.ris, performed, order, by, now))
+
+    async def send_document(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Send the report of an order as a document (MDM, HL7 chapter 9)."""
+        order, now = self._order(args), self.bench.clock.now()
+        self._done(order, case, lambda: issue(self.ris, order, now))
+        document = self.ris.documents.by("filler", order.filler)[-1]
+        return {"document": document.number, "parent": document.parent, "accession": order.accession}
+
+    def _exceptions(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Return what waits for a person, or with ``settled`` what does not wait any more."""
+        wanted = bool(args.get("settled"))
+        rows = [pack(oddity) for oddity in self.ris.oddities.values() if bool(oddity.settled) is wanted]
+        return {"exceptions": rows, "count": len(rows)}
 
     def _order(self, args: dict[str, Any]) -> Order:
         numbers = order_numbers(args.get("order"))
@@ -123,7 +187,7 @@ class Desk:
     def _report(self, args: dict[str, Any]) -> dict[str, Any]:
         order = self.ris.find(**order_numbers(args))
         report = self.ris.reports.get(order.filler) if order else None
-        return {**pack(report), "text": report.text} if report else {}
+        return report_object(report) if report else {}
 
 
 def _time(text: Any) -> datetime | None:

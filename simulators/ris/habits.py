@@ -10,6 +10,7 @@ from stepwedge.model.patient import PersonName
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stepwedge.model.context import ClinicalContext
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
@@ -23,6 +24,22 @@ class RisHabits:
     def offers(self, step: ScheduledStep) -> bool:
         """Offer a step on the worklist until a scanner has started it; never what is cancelled or done (RAD-5)."""
         return step.status in OFFERED
+
+    def withholds(self, order_status: str) -> bool:
+        """Keep the steps of an order from the worklist while it is on hold (HL7 table 0119, HD)."""
+        return order_status == "held"
+
+    def issued(self, accession: str) -> str:
+        """Take the accession number that the placer issued, to the letter (OBR-18, IPC-1)."""
+        return accession
+
+    def refuses_accession(self, orders: int) -> bool:
+        """Refuse an accession number that an order has already."""
+        return orders > 0
+
+    def context(self, known: ClinicalContext) -> ClinicalContext:
+        """Show the scanner everything that is known of a patient (PS3.4 table K.6-1)."""
+        return known
 
     def keys(self, identifier: Elements) -> Elements:
         """Match every key of a worklist query (PS3.4 K.6.1.2.2)."""
@@ -82,6 +99,10 @@ class RisHabits:
         """Let what was performed drive what was scheduled: start, complete, discontinue."""
         return mpps_event
 
+    def gives_back(self, reason: str) -> bool:
+        """Offer a step again that was begun by mistake: 110514 DCM, incorrect worklist entry selected (CID 9300)."""
+        return reason.startswith("110514^")
+
     def all_done(self, statuses: tuple[str, ...]) -> bool:
         """Call an order done only when nothing of it is left to do (RAD-3)."""
         return all(status in {"COMPLETED", "DISCONTINUED", "CANCELED"} for status in statuses)
@@ -89,6 +110,14 @@ class RisHabits:
     def moves_with_merge(self, order: Order, prior: str) -> bool:
         """Move every order of a merged patient, with its steps, to the survivor (ITI-30 section 3.30.6.4)."""
         return order.patient == prior
+
+    def parent(self, document: str) -> str:
+        """Name the document that a newer one replaces or adds to (TXA-13)."""
+        return document
+
+    def flags(self, *, critical: bool) -> bool:
+        """Send a critical result on as critical (OBX-8)."""
+        return critical
 
     def reported_accession(self, accession: str) -> str:
         """Send a report on under the accession number of its own order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.sim.hl7 import Handler, Reply
@@ -11,8 +11,11 @@ from stepwedge.sim.messages import (
     REPLY_KIND,
     Envelope,
     appointment_message,
+    document_message,
     order_message,
     procedure_message,
+    read_acknowledged,
+    read_context,
     read_encounter,
     read_items,
     read_merge,
@@ -24,7 +27,9 @@ from stepwedge.sim.messages import (
 from stepwedge.sim.store import Send
 from stepwedge.wire.hl7 import HL7Error
 
-from .state import Notice, Ris, ToArchive, ToCalendar, ToPlacer
+from .documents import acknowledge
+from .notices import ToArchive, ToCalendar, ToChart, ToPlacer
+from .reports import file_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,10 +39,12 @@ if TYPE_CHECKING:
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
     from stepwedge.sim.bench import Bench
-    from stepwedge.sim.messages import Item
+    from stepwedge.sim.messages import Item, ReportEvent
     from stepwedge.wire.hl7 import Message
 
+    from .notices import Notice
     from .settings import Settings
+    from .state import Ris
 
 _NEW_DIALECT: Final = "2.4"
 
@@ -57,6 +64,7 @@ class Correspondence:
             "ADT^A47": self.change_identifier,
             "ORM^O01": self.order,
             "OMG^O19": self.order,
+            "OMI^O23": self.order,
             "ORU^R01": self.report,
         }
 
@@ -65,6 +73,7 @@ class Correspondence:
         del now
         patient = self._patient(ris, message)
         ris.admit(patient)
+        ris.note(patient.id, read_context(message, ris.context(patient.id)))
         if (encounter := read_encounter(message, patient.id)) is not None:
             ris.stay(encounter, message.type.partition("^")[2])
         return Reply()
@@ -92,9 +101,10 @@ class Correspondence:
         items = read_items(message)
         if not items:
             raise HL7Error(100, "ORC", "an order message without ORC")
+        ris.note(patient.id, read_context(message, ris.context(patient.id)))
         for item in items:
             control, order, notices = self._order(ris, item, patient, version, now, encounter)
-            segments += reply_segments(control, order)
+            segments += reply_segments(control, order, imaging=message.type == "OMI^O23")
             sends += self.sends(ris, notices, now)
             told = told and bool(control)
         kind = REPLY_KIND[message.type]
@@ -121,14 +131,24 @@ class Correspondence:
             case "XO":
                 order, done, notices = ris.change(item, patient)
                 return "XR" if done else "UX", order, notices
+            case "HD":
+                order, done = ris.suspend(item, patient, "hold")
+                return "HR" if done else "UH", order, []
+            case "RL":
+                order, done = ris.suspend(item, patient, "release")
+                return "OR" if done else "UR", order, []
             case "CA":
                 order, done, notices = ris.cancel(item, patient)
                 return ris.habits.answers_cancel("CR" if done else "UC"), order, notices
-        raise HL7Error(103, "ORC-1", f"order control {item.control!r} is none of NW, XO, CA")
+        raise HL7Error(103, "ORC-1", f"order control {item.control!r} is none of NW, XO, HD, RL, CA")
 
     def report(self, ris: Ris, message: Message, now: datetime) -> Reply:
-        """Take a report (RAD-28, RAD-128) and send it on to those who ordered it."""
-        notices = ris.report(read_report(message), self._patient(ris, message), now)
+        """Take a report (RAD-28, RAD-128) and send it on to those who ordered it, or the news that they took note."""
+        if (told := read_acknowledged(message)) is not None:
+            numbers = {"placer": message["OBR-2.1"], "filler": message["OBR-3.1"]}
+            acknowledge(ris, told, self._patient(ris, message), **numbers)
+            return Reply()
+        notices = file_report(ris, read_report(message), self._patient(ris, message), now)
         return Reply(sends=self.sends(ris, notices, now))
 
     def _patient(self, ris: Ris, message: Message) -> Patient:
@@ -162,4 +182,15 @@ class Correspondence:
                 return order_message(code, order, patient, envelope, status=status, encounter=encounter)
             case ToCalendar(trigger, _, appointment):
                 return appointment_message(trigger, appointment, patient, envelope, encounter)
-        return report_message(notice.event, patient, envelope, encounter)
+            case ToChart(trigger, _, document):
+                return document_message(trigger, document, order, patient, envelope, encounter)
+        return report_message(self._linked(notice.event), patient, envelope, encounter)
+
+    def _linked(self, event: ReportEvent) -> ReportEvent:
+        """Add where the images of a report are shown; the address holds a UID and nothing about the patient."""
+        web = (
+            self.bench.directory[self.settings.pacs].web
+            if self.settings.pacs in self.bench.directory
+            else None
+        )
+        return replace(event, link=f"{web}/studies/{event.study}") if web and event.study else event

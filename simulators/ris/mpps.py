@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from stepwedge.wire.elements import Elements
 
-    from .state import Notice, Ris
+    from .notices import Notice
+    from .state import Ris
 
 # PS3.7 annex C and PS3.4 table F.7.2-2
 SUCCESS: Final = 0x0000

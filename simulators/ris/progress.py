@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from stepwedge.model.lifecycles import ORDER, STEP, IllegalTransition, follow
 from stepwedge.model.order import STATUS_TO_HL7
 
-from .state import STAMP, Oddity, ToPlacer
+from .notices import Oddity, ToPlacer
+from .state import STAMP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import PerformedStep, ScheduledStep
 
-    from .state import Notice, Ris
+    from .notices import Notice
+    from .state import Ris
 
 
 def perform(ris: Ris, performed: PerformedStep, event: str, now: datetime) -> list[Notice]:
@@ -42,6 +44,23 @@ def perform(ris: Ris, performed: PerformedStep, event: str, now: datetime) -> li
         ris.steps[step.id] = replace(step, status=status)
     for placer in dict.fromkeys(ris.requested[step.requested].placer for step in steps):
         notices += _progress(ris, ris.orders[placer])
+    if event == "discontinue" and ris.habits.gives_back(performed.reason):
+        notices += _give_back(ris, steps)
+    return notices
+
+
+def _give_back(ris: Ris, steps: Sequence[ScheduledStep]) -> list[Notice]:
+    """Put the steps of an exam begun from the wrong worklist entry back on the list; what was given up is scheduled again."""
+    notices: list[Notice] = []
+    for step in (ris.steps[each.id] for each in steps):
+        order = ris.orders[ris.requested[step.requested].placer]
+        if step.status != "DISCONTINUED" or order.status == "cancelled":
+            continue
+        ris.steps[step.id] = replace(step, status=follow(STEP, step.status, "return"))
+        if order.status == "discontinued":
+            order = replace(order, status=follow(ORDER, order.status, "schedule"))
+            ris.orders[order.placer] = order
+            notices.append(ToPlacer("SC", STATUS_TO_HL7[order.status], order))
     return notices
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stepwedge.model.patient import PersonName
@@ -14,6 +15,7 @@ from .habits import RisHabits
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from stepwedge.model.context import ClinicalContext
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
@@ -270,6 +272,80 @@ def siu_lost(_: Callable[[str], bool], trigger: str) -> bool:
 def wrong_link(_: Callable[[str, Sequence[str]], str], ordered_in: str, of_patient: Sequence[str]) -> str:
     """Look the encounter up by the patient alone, and find another one."""
     return next((visit for visit in of_patient if visit != ordered_in), ordered_in)
+
+
+@quirk(
+    "mwl.held_visible",
+    defect="DEF-259",
+    severity="S3",
+    overrides=RisHabits.withholds,
+    notices="the scanner lists an exam that is on hold (C-FIND answers after HD)",
+)
+def held_visible(original: Callable[[str], bool], order_status: str) -> bool:
+    """Go on offering what is on hold."""
+    return order_status != "held" and original(order_status)
+
+
+@quirk(
+    "mwl.context_lost",
+    defect="not listed",
+    severity="S1",
+    overrides=RisHabits.context,
+    notices="the technologist gives iodine to somebody who is allergic ((0010,2110) empty although AL1 came)",
+)
+def context_lost(
+    original: Callable[[ClinicalContext], ClinicalContext], known: ClinicalContext
+) -> ClinicalContext:
+    """Leave out what nobody asked for in the first version of the interface."""
+    return replace(original(known), allergies=(), pregnancy="not pregnant" if known.pregnancy else "")
+
+
+@quirk(
+    "mpps.wrong_entry_lost",
+    defect="not listed",
+    severity="S2",
+    overrides=RisHabits.gives_back,
+    notices="the patient who is still waiting has left the worklist (no entry after 110514)",
+)
+def wrong_entry_lost(original: Callable[[str], bool], reason: str) -> bool:
+    """Take an exam begun by mistake for one that was given up."""
+    return not reason and original(reason)
+
+
+@quirk(
+    "order.accession_ignored",
+    defect="not listed",
+    severity="S2",
+    overrides=RisHabits.issued,
+    notices="the exam has another number than the one it was ordered under ((0008,0050) is not IPC-1)",
+)
+def accession_ignored(original: Callable[[str], str], accession: str) -> str:
+    """Number every exam anew."""
+    return original(accession)[:0]
+
+
+@quirk(
+    "report.critical_lost",
+    defect="DEF-148",
+    severity="S1",
+    overrides=RisHabits.flags,
+    notices="nobody is called although the radiologist marked the result as critical (OBX-8 missing)",
+)
+def critical_lost(original: Callable[..., bool], *, critical: bool) -> bool:
+    """Send every result as an ordinary one."""
+    return original(critical=critical) and not critical
+
+
+@quirk(
+    "mdm.no_parent",
+    defect="not listed",
+    severity="S2",
+    overrides=RisHabits.parent,
+    notices="the chart cannot say which document the new one replaces (TXA-13 missing)",
+)
+def no_parent(original: Callable[[str], str], document: str) -> str:
+    """Send every document as if it stood alone."""
+    return original(document)[:0]
 
 
 QUIRKS = collect(globals())

@@ -20,6 +20,7 @@ class Settings:
         ehr: actor that placed the orders and hears of their status and reports.
         pacs: actor that hears what was scheduled.
         lead: minutes from an order to its first step.
+        within: seconds to wait for the placer's number of an order made here.
     """
 
     schedule: str = "automatic"
@@ -27,6 +28,7 @@ class Settings:
     ehr: str = "ehr"
     pacs: str = "pacs"
     lead: int = 10
+    within: float = 10.0
 
     @classmethod
     def read(cls, given: dict[str, Any], place: str) -> Settings:

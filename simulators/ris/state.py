@@ -6,27 +6,29 @@ a table of ``stepwedge.model.lifecycles``; an event that its table does not list
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.model.appointment import Appointment
-from stepwedge.model.encounter import Encounter
 from stepwedge.model.identifiers import ACCESSION_PREFIX, digits, uid
-from stepwedge.model.lifecycles import APPOINTMENT, ENCOUNTER, ORDER, STEP, IllegalTransition, follow
+from stepwedge.model.lifecycles import APPOINTMENT, ORDER, STEP, IllegalTransition, follow
 from stepwedge.model.order import PRIORITY_FROM_HL7, STATUS_TO_HL7, Order
-from stepwedge.model.patient import Patient
 from stepwedge.model.procedure import PerformedStep, RequestedProcedure, ScheduledStep
 from stepwedge.model.report import Report
-from stepwedge.sim.messages import APPOINTMENT_EVENTS
-from stepwedge.sim.tables import State
+from stepwedge.sim.messages import APPOINTMENT_EVENTS, Document
 from stepwedge.wire.hl7 import HL7Error, timestamp
+
+from .notices import Notice, Oddity, ToArchive, ToCalendar, ToPlacer
+from .people import People
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stepwedge.model.encounter import Encounter
+    from stepwedge.model.patient import Patient
     from stepwedge.model.procedure import Procedure
-    from stepwedge.sim.messages import Item, ReportEvent
+    from stepwedge.sim.messages import Item
 
     from .habits import RisHabits
 
@@ -34,89 +36,32 @@ STAMP: Final = "%Y%m%d%H%M%S"
 _STAMPED: Final = len("YYYYMMDDHHMMSS")
 _STEP_MINUTES: Final = 20
 _ACCESSION_DIGITS: Final = 12
-"""With the prefix 14 characters; (0008,0050) is SH and holds 16."""
+ACCESSION_LONGEST: Final = 16
+"""(0008,0050) is SH; our own numbers have 14 with their prefix."""
 
 
-_BEGINS_AS: Final = {"A05": "planned", "A03": "discharged", "A11": "cancelled", "A23": "deleted"}
-"""State of an encounter whose beginning nobody told us, by the event we hear first; every other means it is active."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToArchive:
-    """RAD-4 or RAD-13: these steps of an order are now as they are."""
-
-    control: str
-    status: str
-    order: Order
-    requested: RequestedProcedure
-    steps: tuple[ScheduledStep, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ToPlacer:
-    """RAD-3: an order has this status (ORC-1 and ORC-5)."""
-
-    control: str
-    status: str
-    order: Order
-
-
-@dataclass(frozen=True, slots=True)
-class ToCalendar:
-    """RAD-48: the appointment of an order is now as it is."""
-
-    trigger: str
-    order: Order
-    appointment: Appointment
-
-
-@dataclass(frozen=True, slots=True)
-class ToReader:
-    """A report for those who ordered it."""
-
-    order: Order
-    event: ReportEvent
-
-
-Notice = ToArchive | ToPlacer | ToCalendar | ToReader
-
-
-@dataclass(frozen=True, slots=True)
-class Oddity:
-    """Something that fits no order and waits for a person: the exception list."""
-
-    kind: str
-    says: str
-    at: str
-    patient: str = ""
-    accession: str = ""
-    study: str = ""
-    mpps: str = ""
-
-
-class Ris(State):
+class Ris(People):
     """All tables of the RIS, and what may happen to them."""
 
     def __init__(
         self, seed: int, name: str, *, procedures: Mapping[str, Procedure], habits: RisHabits, lead: int = 10
     ) -> None:
-        super().__init__(seed, name)
+        super().__init__(seed, name, habits=habits)
         self.procedures = procedures
-        self.habits = habits
         self.lead = timedelta(minutes=lead)
-        self.patients = self.table("patients", Patient)
-        self.encounters = self.table("encounters", Encounter)
         self.appointments = self.table("appointments", Appointment)
         self.orders = self.table("orders", Order)
-        self.encounters.index("patient", lambda encounter: [encounter.patient])
         self.requested = self.table("requested", RequestedProcedure)
         self.steps = self.table("steps", ScheduledStep)
         self.performed = self.table("performed", PerformedStep)
         self.reports = self.table("reports", Report)
+        self.documents = self.table("documents", Document)
+        self.documents.index("filler", lambda document: [document.filler])
         self.oddities = self.table("oddities", Oddity)
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])
         self.orders.index("filler", lambda order: [order.filler])
+        self.orders.index("study", lambda order: [order.study])
         self.requested.index("placer", lambda requested: [requested.placer])
         self.steps.index("requested", lambda step: [step.requested])
         self.steps.index("accession", lambda step: [step.accession])
@@ -126,56 +71,9 @@ class Ris(State):
         self.performed.index("patient", lambda performed: [performed.patient])
         self.reports.index("patient", lambda report: [report.patient])
 
-    # --- patients, RAD-1, RAD-12, ITI-30
-
-    def survivor(self, patient: str) -> str:
-        """Return the ID under which a patient is known now."""
-        while (row := self.patients.get(patient)) is not None and row.merged_into:
-            patient = row.merged_into
-        return patient
-
-    def admit(self, patient: Patient) -> None:
-        """Take a registration or an update; what was merged away is not touched any more."""
-        if (known := self.patients.get(patient.id)) is not None and known.merged_into:
-            raise HL7Error(204, "PID-3", f"patient {patient.id} was merged into {known.merged_into}")
-        self.patients[patient.id] = patient
-
-    def merge(self, survivor: Patient, prior: str) -> None:
-        """Merge a record into the surviving one (ITI-30 section 3.30.6.4.4).
-
-        A survivor not yet known makes it a change of identifier, a prior not known is nothing to do, and neither is an
-        error. A record cannot be merged into itself or into one that was itself merged away.
-        """
-        if prior == survivor.id:
-            raise HL7Error(204, "MRG-1", f"patient {prior} cannot be merged into itself")
-        if (target := self.survivor(survivor.id)) != survivor.id:
-            raise HL7Error(204, "PID-3", f"patient {survivor.id} was itself merged into {target}")
-        old = self.patients.get(prior)
-        if old is None or self.survivor(prior) == survivor.id:
-            return
-        if old.merged_into:
-            raise HL7Error(204, "MRG-1", f"patient {prior} was already merged into {old.merged_into}")
-        self._move(old, survivor)
-
-    def change_identifier(self, patient: Patient, prior: str) -> None:
-        """Give a patient another identifier (ADT^A47); one that another record has is an error (ITI-30 3.30.6.5.4)."""
-        old = self.patients.get(prior)
-        if old is None or old.merged_into == patient.id:
-            return
-        if old.merged_into:
-            raise HL7Error(204, "MRG-1", f"patient {prior} is {old.merged_into} now")
-        if patient.id in self.patients and self.habits.refuses_taken(patient.id):
-            says = f"patient {patient.id} is here already; a merge should have been sent instead"
-            raise HL7Error(205, "PID-3", says)
-        self._move(old, patient)
-
     def _move(self, old: Patient, survivor: Patient) -> None:
-        """Move everything of one record to another."""
+        super()._move(old, survivor)
         prior = old.id
-        self.patients[survivor.id] = survivor
-        self.patients[prior] = replace(old, merged_into=survivor.id)
-        for encounter in self.encounters.by("patient", prior):
-            self.encounters[encounter.visit] = replace(encounter, patient=survivor.id)
         for key, appointment in list(self.appointments.items()):
             if appointment.patient == prior:
                 self.appointments[key] = replace(appointment, patient=survivor.id)
@@ -186,19 +84,6 @@ class Ris(State):
             self.reports[report.filler] = replace(report, patient=survivor.id)
         for performed in self.performed.by("patient", prior):
             self.performed[performed.uid] = replace(performed, patient=survivor.id)
-
-    # --- encounters, ITI-31
-
-    def stay(self, told: Encounter, event: str) -> None:
-        """Take an event of an encounter; of one not heard of before the event says how it stands."""
-        known = self.encounters.get(told.visit)
-        if known is not None and self.survivor(told.patient) != known.patient:
-            raise HL7Error(204, "PV1-19", f"visit {told.visit} is of another patient than {told.patient}")
-        try:
-            status = follow(ENCOUNTER, known.status, event) if known else _BEGINS_AS.get(event, "active")
-        except IllegalTransition as error:
-            raise HL7Error(103, "EVN-1", str(error)) from error
-        self.encounters[told.visit] = replace(told, patient=self.survivor(told.patient), status=status)
 
     def encounter_of(self, order: Order) -> Encounter | None:
         """Return the encounter in which an order was placed."""
@@ -243,17 +128,53 @@ class Ris(State):
             procedure=procedure.code,
             text=procedure.text,
             filler=f"F{digits(10, self.seed, 'filler', item.placer, again)}",
-            accession=self._accession(item.placer, again),
+            accession=self._given_accession(item) or self._accession(item.placer, again),
             priority=self._priority(version, item.priority),
             reason=item.reason or "",
             alerts=item.alerts or "",
+            comments=item.comments or "",
             provider=item.provider or "",
             version=version,
             placed=timestamp(now)[:_STAMPED],
             visit=encounter.visit if encounter else "",
+            study=self._given_study(item),
         )
         self.orders[order.placer] = order
         return order, True
+
+    def draft(
+        self, patient: Patient, procedure: Procedure, priority: str, reason: str, version: str
+    ) -> Order:
+        """Return an order that the department makes itself, before its placer has given it a number (RAD-3, SN)."""
+        filler = f"F{digits(10, self.seed, 'filler', self.name, self.next('own order'))}"
+        return Order(
+            placer="",
+            patient=patient.id,
+            procedure=procedure.code,
+            text=procedure.text,
+            filler=filler,
+            accession=self._accession(filler, ""),
+            priority=priority,
+            reason=reason,
+            version=version,
+        )
+
+    def _given_accession(self, item: Item) -> str:
+        """Return the accession number that the placer issued: whole or refused, and never one that an order has (LEN-01)."""
+        given = self.habits.issued(item.accession or "")
+        if len(given) > ACCESSION_LONGEST:
+            says = f"accession number {given[:40]} is longer than {ACCESSION_LONGEST} characters (SH)"
+            raise HL7Error(102, "OBR-18", says)
+        if given and self.habits.refuses_accession(len(self.orders.by("accession", given))):
+            raise HL7Error(205, "OBR-18", f"accession number {given} belongs to another order")
+        return given
+
+    def _given_study(self, item: Item) -> str:
+        """Return the Study Instance UID that the placer issued; one that another order has is refused (MPR-08)."""
+        given = item.study or ""
+        if given and any(order.study == given for order in self.orders.by("study", given)):
+            raise HL7Error(205, "IPC-3", f"study {given} belongs to another order")
+        return given
 
     def _accession(self, placer: str, again: object) -> str:
         number, tries = "", 0
@@ -276,13 +197,25 @@ class Ris(State):
             return order, False, []
         said = {
             name: value
-            for name in ("reason", "alerts", "provider")
+            for name in ("reason", "alerts", "provider", "comments")
             if (value := getattr(item, name)) is not None
         }
         if item.priority is not None:
             said["priority"] = self._priority(order.version, item.priority)
         self.orders[order.placer] = order = replace(order, **said)
+        if item.start and order.status == "scheduled":
+            return order, True, self.reschedule(order, start=datetime.strptime(item.start, STAMP))  # noqa: DTZ007 - local time, as DICOM has it
         return order, True, self._archive("XO", "SC", order)
+
+    def suspend(self, item: Item, patient: Patient, event: str) -> tuple[Order, bool]:
+        """Hold or release an order (ORC-1 HD, RL); return it, and whether that was possible: a held one keeps its time."""
+        order = self._known(item, patient)
+        try:
+            status = follow(ORDER, order.status, event)
+        except IllegalTransition:
+            return order, False
+        self.orders[order.placer] = order = replace(order, status=status)
+        return order, True
 
     def cancel(self, item: Item, patient: Patient) -> tuple[Order, bool, list[Notice]]:
         """Cancel an order for its placer unless it has begun; return it, and whether it is cancelled now (CAN-02, CAN-03)."""
@@ -304,7 +237,7 @@ class Ris(State):
             status = follow(ORDER, order.status, "cancel")
         except IllegalTransition:
             return None
-        was_scheduled = order.status == "scheduled"
+        was_scheduled = order.status in {"scheduled", "held"}
         self.orders[order.placer] = order = replace(order, status=status, why=why)
         for step in self.steps_of(order):
             self.steps[step.id] = replace(step, status=follow(STEP, step.status, "cancel"))
@@ -336,7 +269,7 @@ class Ris(State):
     ) -> list[Notice]:
         """Make one requested procedure with all its steps, and tell archive and placer."""
         status = follow(ORDER, order.status, "schedule")
-        study = uid(self.seed, "study", order.filler)
+        study = order.study or uid(self.seed, "study", order.filler)
         requested = RequestedProcedure(
             f"RP{order.filler[1:]}", order.placer, study, order.procedure, order.text
         )
@@ -356,6 +289,7 @@ class Ris(State):
                 modality=step.modality,
                 station=station or step.station,
                 start=timestamp(begins)[:_STAMPED],
+                contrast=step.contrast,
             )
             self.steps[row.id] = row
         told = [*self._archive("NW", "SC", order), ToPlacer("SC", STATUS_TO_HL7[status], order)]
@@ -415,44 +349,3 @@ class Ris(State):
             ToArchive(control, status, order, requested, tuple(self.steps.by("requested", requested.id)))
             for requested in self.requested.by("placer", order.placer)
         ]
-
-    # --- reports, RAD-28, RAD-128
-
-    def report(self, event: ReportEvent, patient: Patient, now: datetime) -> list[Notice]:
-        """Take a report for one of our orders and send it on; one that fits no order is refused, so it waits where it came from."""
-        at = event.at or now.strftime(STAMP)
-        order = self.find(accession=event.accession, filler=event.filler, placer=event.placer)
-        if order is None:
-            raise HL7Error(
-                204, "OBR-18", f"no order has accession {event.accession!r}, filler {event.filler!r}"
-            )
-        if self.survivor(patient.id) != order.patient:
-            raise HL7Error(204, "PID-3", f"order {order.accession} is for another patient than {patient.id}")
-        if order.status == "cancelled":
-            raise HL7Error(
-                204, "OBR-18", f"order {order.accession} was cancelled; there is nothing to report"
-            )
-        old = self.reports.get(order.filler) or Report(
-            order.filler, order.accession, order.patient, order.study
-        )
-        told = event.addendum if event.letter == "A" else event.text
-        try:
-            report = old.with_version(event.letter, told, author=event.author, at=at)
-        except IllegalTransition as error:
-            raise HL7Error(103, "OBR-25", str(error)) from error
-        self.reports[order.filler] = report
-        if report.versions[-1].late:
-            return []
-        sent = replace(
-            event,
-            letter=self.habits.result_letter(event.letter),
-            accession=self.habits.reported_accession(order.accession),
-            text=self.habits.reported_text(event.text),
-            placer=order.placer,
-            filler=order.filler,
-            study=order.study,
-            procedure=order.procedure,
-            procedure_text=order.text,
-            at=at,
-        )
-        return [ToReader(order, sent)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwedge.model.context import NEEDS, NOTHING, PREGNANCY, TRANSPORT
 from stepwedge.model.identifiers import ISSUER
 from stepwedge.model.order import PRIORITY_TO_DICOM
 from stepwedge.model.procedure import CODING_SCHEME
@@ -18,6 +19,7 @@ from stepwedge.wire.elements import Elements, encode, match
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from stepwedge.model.context import ClinicalContext
     from stepwedge.model.encounter import Encounter
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
@@ -30,7 +32,9 @@ ALWAYS: Final = frozenset({"SpecificCharacterSet"})
 _SHAPES: Final = 64
 """Different sets of return keys for which answers are kept; a scanner uses one or two."""
 
-_Rows = tuple["ScheduledStep", "Order", "RequestedProcedure", "Patient", "Encounter | None"]
+_Rows = tuple[
+    "ScheduledStep", "Order", "RequestedProcedure", "Patient", "Encounter | None", "ClinicalContext"
+]
 Shape = tuple[Any, ...]
 
 
@@ -49,8 +53,12 @@ class Worklist:
         keys = self._ris.habits.keys(identifier)
         offers = self._ris.habits.offers
         for step in self._candidates(keys):
-            if offers(step) and match(keys, entry := self._entry(step)):
+            if offers(step) and not self._withheld(step) and match(keys, entry := self._entry(step)):
                 yield entry
+
+    def _withheld(self, step: ScheduledStep) -> bool:
+        ris = self._ris
+        return ris.habits.withholds(ris.orders[ris.requested[step.requested].placer].status)
 
     def answers(self, identifier: Elements) -> Iterator[bytes]:
         """Yield every matching entry in explicit VR little endian, with the attributes that were asked for."""
@@ -95,11 +103,12 @@ class Worklist:
         requested = ris.requested[step.requested]
         order = ris.orders[requested.placer]
         patient = ris.patients[order.patient]
-        rows: _Rows = (step, order, requested, patient, ris.encounter_of(order))
+        rows: _Rows = (step, order, requested, patient, ris.encounter_of(order), ris.context(patient.id))
         kept = self._entries.get(step.id)
         if kept is not None and all(old is new for old, new in zip(kept[0], rows, strict=True)):
             return kept[1]
-        made = entry(step, order, requested, patient, ris.habits.worklist_name(patient.name.dicom()))
+        name = ris.habits.worklist_name(patient.name.dicom())
+        made = entry(step, order, requested, patient, name, ris.habits.context(rows[5]))
         visits = [one.visit for one in ris.encounters.by("patient", patient.id)]
         made |= stay(rows[4], ris.habits.visit(order.visit, visits))
         if term := self._charsets.for_dicom(texts(made)):
@@ -115,7 +124,12 @@ def _single(value: Any) -> str:
 
 
 def entry(
-    step: ScheduledStep, order: Order, requested: RequestedProcedure, patient: Patient, name: str
+    step: ScheduledStep,
+    order: Order,
+    requested: RequestedProcedure,
+    patient: Patient,
+    name: str,
+    context: ClinicalContext = NOTHING,
 ) -> Elements:
     """Return every attribute a query may ask for (PS3.4 table K.6-1); what we never know has no value."""
     made: Elements = {
@@ -128,17 +142,12 @@ def entry(
         "IssuerOfPatientID": patient.issuer,
         "PatientBirthDate": patient.birth_date,
         "PatientSex": patient.sex,
-        "PatientWeight": "",
         "MedicalAlerts": order.alerts,
-        "Allergies": "",
-        "PregnancyStatus": "",
+        **told_of(context, patient.sex),
         "StudyInstanceUID": requested.study,
         "RequestingPhysician": order.provider,
         "RequestedProcedureDescription": requested.text,
         "RequestedProcedureCodeSequence": [_code(requested.code, requested.text)],
-        "SpecialNeeds": "",
-        "PatientState": "",
-        "ConfidentialityConstraintOnPatientDataDescription": "",
         SPS: [
             {
                 "Modality": step.modality,
@@ -152,18 +161,41 @@ def entry(
                 "ScheduledStationName": step.station,
                 "ScheduledProcedureStepLocation": "",
                 "PreMedication": "",
-                "RequestedContrastAgent": "",
+                "RequestedContrastAgent": step.contrast,
                 "ScheduledProcedureStepStatus": step.status,
             }
         ],
         "RequestedProcedureID": requested.id,
         "ReasonForTheRequestedProcedure": order.reason,
         "RequestedProcedurePriority": PRIORITY_TO_DICOM[order.priority],
-        "PatientTransportArrangements": "",
+        "RequestedProcedureComments": order.comments,
         "PlacerOrderNumberImagingServiceRequest": order.placer,
         "FillerOrderNumberImagingServiceRequest": order.filler,
     }
     return made
+
+
+def told_of(context: ClinicalContext, sex: str) -> Elements:
+    """Return what is known of a patient: PS3.3 C.2.3 and C.2.4 (Patient Medical), C.3.4 (visit), C.4.11 (transport).
+
+    Of a woman of whom nobody said anything pregnancy is unknown (4); it is never said to be excluded (PRI-05).
+    """
+    pregnancy = context.pregnancy or ("" if sex == "M" else "unknown")
+    return {
+        "PatientSize": context.height,
+        "PatientWeight": context.weight,
+        "Allergies": _values(context.allergies),
+        "PregnancyStatus": PREGNANCY.get(pregnancy, ""),
+        "SpecialNeeds": "; ".join(NEEDS[code] for code in context.needs)[:64],
+        "PatientState": context.danger[:64],
+        "ConfidentialityConstraintOnPatientDataDescription": context.confidentiality[:64],
+        "PatientTransportArrangements": TRANSPORT.get(context.transport, ""),
+    }
+
+
+def _values(texts: Iterable[str]) -> str:
+    """Return several values of one LO; the backslash separates them, so none may hold one (PS3.5 section 6.4)."""
+    return "\\".join(text.replace("\\", "/")[:64] for text in texts)
 
 
 def stay(encounter: Encounter | None, visit: str) -> Elements:

@@ -1,4 +1,4 @@
-"""What the radiology information system can be told to do: schedule, reschedule, cancel."""
+"""What the radiology information system can be told to do: schedule, reschedule, cancel, make orders, reconcile."""
 
 from __future__ import annotations
 
@@ -59,5 +59,47 @@ define(
         ),
         gives=SCHEDULE,
         ihe="RAD-3",
+    ),
+    Word(
+        "ris",
+        "create_order",
+        does="make an order in the department, to which the ward gives its number",
+        takes=(
+            Parameter("patient", "patient", required=True),
+            Parameter("procedure", required=True, says="code in the procedure catalogue"),
+            Parameter("priority", default="routine", choices=("routine", "timed", "urgent", "stat")),
+            Parameter("reason", says="reason for the study (OBR-31)"),
+            Parameter("schedule", "flag", says="false for an exam that was done already", default=True),
+            Parameter("version", says="HL7 version", default="2.5.1", choices=("2.3.1", "2.5.1")),
+        ),
+        gives=SCHEDULE,
+        ihe="RAD-3",
+        requires=("filler-orders",),
+    ),
+    Word(
+        "ris",
+        "reconcile",
+        does="attach an exam that nobody ordered to an order",
+        takes=(
+            Parameter("mpps", "mpps", required=True, says="the exam, or its MPPS UID"),
+            Parameter("order", "order", required=True),
+            Parameter("by", says="who decided", default="scheduler"),
+        ),
+        gives=SCHEDULE,
+        ihe="RAD-13",
+        requires=("exam-reconciliation",),
+    ),
+    Word(
+        "ris",
+        "send_document",
+        does="send the report of an order as a document",
+        takes=(Parameter("order", "order", required=True),),
+        gives={
+            "document": "unique document number (TXA-12)",
+            "parent": "the document it replaces or adds to (TXA-13)",
+            "accession": "accession number",
+        },
+        ihe="MDM",
+        requires=("documents",),
     ),
 )

@@ -55,7 +55,25 @@ CLAIMS: Final[dict[str, Claim]] = {
     "encounters": Claim(
         ("ris",), "follows encounters and shows the visit number (ITI-31, PV1-19, (0038,0010))"
     ),
+    "filler-orders": Claim(
+        ("ris",), "makes orders of its own and asks for their placer number (RAD-3, SN and NA)"
+    ),
+    "exam-reconciliation": Claim(
+        ("ris", "pacs"), "attaches an exam that nobody ordered to an order afterwards (IHE PIR)"
+    ),
+    "clinical-context": Claim(
+        ("ris",), "shows allergies, pregnancy, weight and precautions to the scanner (AL1, OBX, PS3.4 K.6)"
+    ),
+    "placer-numbers": Claim(
+        ("ris",), "takes accession number and study that the placer issued (OMI^O23, IPC-1, IPC-3)"
+    ),
+    "order-changes": Claim(("ris",), "takes changes of an order (RAD-2, ORC-1 XO)"),
+    "order-holds": Claim(("ris",), "holds and releases orders (ORC-1 HD, RL)"),
     "appointments": Claim(("ris",), "tells the ward when an exam takes place (RAD-48, SIU)"),
+    "critical-results": Claim(
+        ("ris",), "passes critical results on as such (OBX-8) and takes the news that they were noted"
+    ),
+    "documents": Claim(("ris",), "sends reports as documents (MDM^T02, T06, T10, T04)"),
     "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
     "tls": Claim(
         ("ehr", "ris", "pacs", "modality", "reader", "engine"),

@@ -15,7 +15,13 @@ Table = dict[str, dict[str, str]]
 ORDER: Final[Table] = {
     # HL7 table 0038 (order status) as IHE RAD-2 and RAD-3 use it; events are order control codes and progress.
     "ordered": {"schedule": "scheduled", "cancel": "cancelled"},
-    "scheduled": {"schedule": "scheduled", "start": "in progress", "cancel": "cancelled"},
+    "scheduled": {
+        "schedule": "scheduled",
+        "start": "in progress",
+        "cancel": "cancelled",
+        "hold": "held",
+    },
+    "held": {"release": "scheduled", "cancel": "cancelled", "start": "in progress"},
     "in progress": {"start": "in progress", "complete": "completed", "discontinue": "discontinued"},
     "completed": {"complete": "completed", "start": "in progress"},  # start: the append case
     "discontinued": {"schedule": "scheduled"},
@@ -27,7 +33,7 @@ STEP: Final[Table] = {
     "SCHEDULED": {"start": "STARTED", "cancel": "CANCELED", "update": "SCHEDULED"},
     "STARTED": {"start": "STARTED", "complete": "COMPLETED", "discontinue": "DISCONTINUED"},
     "COMPLETED": {"start": "STARTED"},
-    "DISCONTINUED": {"start": "STARTED"},
+    "DISCONTINUED": {"start": "STARTED", "return": "SCHEDULED"},  # return: the wrong entry was picked
     "CANCELED": {
         "start": "STARTED"
     },  # the technologist scanned from a stale list: it happened, so it is recorded

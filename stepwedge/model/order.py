@@ -31,6 +31,7 @@ STATUS_TO_HL7: Final = {
     "completed": "CM",
     "cancelled": "CA",
     "discontinued": "DC",
+    "held": "HD",
 }
 EVENT_FROM_HL7: Final = {
     # ORC-5 of a status message (RAD-3) to the event of ``lifecycles.ORDER`` that it reports.
@@ -61,6 +62,8 @@ class Order:
         placed: when it was placed, ``YYYYMMDDHHMMSS``.
         visit: visit number of the encounter in which it was ordered (PV1-19), empty when it was not said.
         why: reason of the last cancellation or discontinuation (ORC-16).
+        comments: what else the department should know (NTE, (0040,1400)), lines joined by a newline.
+        imaging: it is spoken about in OMI^O23 with IPC (2.5.1 only), and its placer issued accession number and study.
     """
 
     placer: str
@@ -79,3 +82,5 @@ class Order:
     placed: str = ""
     why: str = ""
     visit: str = ""
+    comments: str = ""
+    imaging: bool = False

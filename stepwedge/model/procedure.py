@@ -17,12 +17,13 @@ CODING_SCHEME: Final = "99SW"
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step of a procedure in the catalogue: the protocol, and the station where it is usually done."""
+    """One step of a procedure in the catalogue: the protocol, the station where it is usually done, the contrast agent."""
 
     code: str
     text: str
     modality: str
     station: str
+    contrast: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class ScheduledStep:
         station: Scheduled Station AE Title (0040,0001).
         start: ``YYYYMMDDHHMMSS``, (0040,0002) and (0040,0003) in one.
         status: a state of ``lifecycles.STEP``.
+        contrast: Requested Contrast Agent (0032,1070), empty for none.
     """
 
     id: str
@@ -74,6 +76,7 @@ class ScheduledStep:
     station: str
     start: str
     status: str = "SCHEDULED"
+    contrast: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from stepwedge.model.lifecycles import REPORT, IllegalTransition, follow
 
@@ -19,6 +19,8 @@ class ReportVersion:
         kind: ``preliminary``, ``final``, ``corrected``, ``addendum`` or ``cancelled``.
         text: what this version adds or says, lines joined by a newline.
         at: when it was received or signed, ``YYYYMMDDHHMMSS``.
+        critical: somebody must be told at once; ``sr``: SOP Instance UID of the structured report that says the same.
+        pdf: the report as a page, base64; ``link``: where its images are shown.
         late: it came after a version that supersedes it, so it never became current.
     """
 
@@ -28,6 +30,10 @@ class ReportVersion:
     author: str = ""
     at: str = ""
     late: bool = False
+    critical: bool = False
+    sr: str = ""
+    pdf: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Report:
     Attributes:
         filler: filler order number (OBR-3), the key that stays the same over all versions.
         status: a state of ``lifecycles.REPORT``; empty before the first version.
+        acknowledged_by: who took note of a critical result; ``read_back`` whether they repeated it.
     """
 
     filler: str
@@ -45,6 +52,19 @@ class Report:
     study: str = ""
     status: str = ""
     versions: tuple[ReportVersion, ...] = ()
+    acknowledged_by: str = ""
+    acknowledged_at: str = ""
+    read_back: bool = False
+
+    @property
+    def current(self) -> ReportVersion | None:
+        """Return the newest version that counts."""
+        return next((version for version in reversed(self.versions) if not version.late), None)
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether a critical result of this report was not acknowledged yet."""
+        return any(version.critical for version in self.versions) and not self.acknowledged_by
 
     @property
     def text(self) -> str:
@@ -59,8 +79,10 @@ class Report:
                 told = [version.text]
         return "" if self.status == "cancelled" else "\n".join(told)
 
-    def with_version(self, letter: str, text: str, *, author: str = "", at: str = "") -> Report:
+    def with_version(self, letter: str, text: str, *, author: str = "", at: str = "", **also: Any) -> Report:
         """Return the report with one more version; a preliminary that comes late is kept, but never current.
+
+        ``also`` are further fields of the version, such as ``critical``.
 
         Raises:
             IllegalTransition: the version contradicts the life cycle, such as a correction before any result.
@@ -71,5 +93,5 @@ class Report:
             if letter != "P" or not self.status:
                 raise
             status, late = self.status, True
-        version = ReportVersion(len(self.versions) + 1, WORD[letter], text, author, at, late)
+        version = ReportVersion(len(self.versions) + 1, WORD[letter], text, author, at, late, **also)
         return replace(self, status=status, versions=(*self.versions, version))

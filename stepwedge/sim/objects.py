@@ -10,6 +10,7 @@ from stepwedge.sim.rows import pack
 if TYPE_CHECKING:
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
+    from stepwedge.model.report import Report
 
 
 def patient_object(patient: Patient) -> dict[str, Any]:
@@ -28,6 +29,21 @@ def order_object(order: Order) -> dict[str, Any]:
     """Return an order; its patient is a patient ID."""
     found: dict[str, Any] = pack(order)
     return found
+
+
+def report_object(report: Report) -> dict[str, Any]:
+    """Return a report as it is read now, with every version it ever had."""
+    current = report.current
+    shown: dict[str, Any] = pack(report)
+    return {
+        **shown,
+        "text": report.text,
+        "critical": any(version.critical for version in report.versions),
+        "waits": report.waits,
+        "sr": next((version.sr for version in reversed(report.versions) if version.sr), ""),
+        "pdf": current.pdf if current else "",
+        "link": current.link if current else "",
+    }
 
 
 def order_numbers(value: Any) -> dict[str, str]:

@@ -16,8 +16,10 @@ from stepwedge.wire.hl7 import HL7Error
 
 ris = kit.load_simulator("ris")
 from stepwedge_simulators.ris.habits import RisHabits  # noqa: E402  exists once the simulator is loaded
+from stepwedge_simulators.ris.notices import ToArchive, ToPlacer, ToReader  # noqa: E402
 from stepwedge_simulators.ris.progress import perform  # noqa: E402
-from stepwedge_simulators.ris.state import Ris, ToArchive, ToPlacer, ToReader  # noqa: E402
+from stepwedge_simulators.ris.reports import file_report  # noqa: E402
+from stepwedge_simulators.ris.state import Ris  # noqa: E402
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 ANNA = Patient("SW11111111", PersonName("Adams", "Anna"), "19700101", "F")
@@ -217,7 +219,7 @@ class TestMerge:
     def test_everything_moves_to_the_survivor(self, books):  # PAT-03, PAT-07
         order = placed(books, patient=BERT)
         perform(books, performed("1.1", *books.steps_of(order), patient=BERT.id), "start", NOW)
-        books.report(report(order), BERT, NOW)
+        file_report(books, report(order), BERT, NOW)
         books.merge(ANNA, BERT.id)
         assert books.orders["P1"].patient == ANNA.id
         assert books.performed["1.1"].patient == ANNA.id
@@ -263,7 +265,7 @@ def report(order, letter="F", text="No nodule.", **more):
 class TestReports:
     def test_a_report_goes_on_with_the_numbers_of_its_order(self, books):
         order = placed(books)
-        (notice,) = books.report(report(order, placer="", study="9.9"), ANNA, NOW)
+        (notice,) = file_report(books, report(order, placer="", study="9.9"), ANNA, NOW)
         assert isinstance(notice, ToReader)
         assert (notice.event.accession, notice.event.placer, notice.event.filler, notice.event.study) == (
             order.accession,
@@ -274,15 +276,15 @@ class TestReports:
 
     def test_a_late_preliminary_is_kept_and_not_sent(self, books):  # IDM-09
         order = placed(books)
-        books.report(report(order, "F"), ANNA, NOW)
-        assert books.report(report(order, "P", "draft"), ANNA, NOW) == []
+        file_report(books, report(order, "F"), ANNA, NOW)
+        assert file_report(books, report(order, "P", "draft"), ANNA, NOW) == []
         kept = books.reports[order.filler]
         assert (kept.status, kept.text, len(kept.versions)) == ("final", "No nodule.", 2)
 
     def test_an_addendum_keeps_what_was_signed(self, books):  # RPT-02
         order = placed(books)
-        books.report(report(order), ANNA, NOW)
-        books.report(report(order, "A", addendum="Nodule."), ANNA, NOW)
+        file_report(books, report(order), ANNA, NOW)
+        file_report(books, report(order, "A", addendum="Nodule."), ANNA, NOW)
         kept = books.reports[order.filler]
         assert (kept.status, kept.text) == ("final", "No nodule.\nADDENDUM: Nodule.")
         assert [version.kind for version in kept.versions] == ["final", "addendum"]
@@ -300,7 +302,7 @@ class TestReports:
         ]
         for event, patient, place in wrong:
             with pytest.raises(HL7Error) as refused:
-                books.report(event, patient, NOW)
+                file_report(books, event, patient, NOW)
             assert refused.value.location == place
         assert not books.reports
 
@@ -353,7 +355,7 @@ def happen(books, what, number, which):
         case "move":
             books.reschedule(order, days=1)
         case "report":
-            books.report(report(order, "PFCA"[number]), books.patients[order.patient], NOW)
+            file_report(books, report(order, "PFCA"[number]), books.patients[order.patient], NOW)
         case _:
             step = books.steps_of(order)[-which]
             status = {"start": "IN PROGRESS", "complete": "COMPLETED", "discontinue": "DISCONTINUED"}[what]
@@ -393,6 +395,6 @@ def test_a_refusal_leaves_no_trace(books):
     books.keep()
     rows = {name: dict(table.items()) for name, table in books.tables.items()}
     with pytest.raises(HL7Error):
-        books.report(report(books.orders["P1"], "C"), ANNA, NOW + timedelta(days=1))
+        file_report(books, report(books.orders["P1"], "C"), ANNA, NOW + timedelta(days=1))
     books.rollback()
     assert {name: dict(table.items()) for name, table in books.tables.items()} == rows

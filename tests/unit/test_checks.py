@@ -89,6 +89,12 @@ def test_every_check_says_what_it_shows():
         "door.refuses",
         "result",
         "relay.dead_letter",
+        "exam.unmatched",
+        "exam.settled",
+        "reading.display",
+        "document.received",
+        "result.acknowledged",
+        "report.stored",
     }
     for check in checks():
         assert check.says

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _TAKEN: Final = frozenset({"0000", "B000", "B006", "B007"})
 """PS3.4 table B.2-1: success, and the warnings after which the instance is stored all the same."""
+_REPORTED: Final = frozenset({"sign_report", "add_addendum", "call_result"})
+"""Words of the reader that may store a structured report."""
 
 
 @dataclass(slots=True)
@@ -62,9 +64,11 @@ class _Books:
     owners: dict[str, Account] = field(default_factory=dict)
 
     def enter(self, word: str, result: dict[str, Any]) -> None:
-        """Enter the result of one act of the scanner."""
+        """Enter the result of one act of the scanner or the reader."""
         if word == "acquire":
             self._acquired(result)
+        elif result.get("sr") and word in _REPORTED:
+            self._reported(result)
         elif word == "store_images":
             for image in result.get("sent") or []:
                 self._sent(image["sop"], str(image.get("status") or ""))
@@ -97,6 +101,14 @@ class _Books:
             account.series[image["sop"]] = str(result.get("series") or "")
             account.by_step.setdefault(str(result.get("mpps") or ""), set()).add(image["sop"])
             self.owners[image["sop"]] = account
+
+    def _reported(self, result: dict[str, Any]) -> None:
+        """Enter a structured report that the reader stored beside the images; it has no pixels."""
+        account, sop = self.accounts.get(str(result.get("study") or "")), str(result["sr"])
+        if account is not None:
+            account.pixels[sop], account.series[sop] = "", str(result.get("series") or "")
+            self.owners[sop] = account
+            self._sent(sop, "0000")
 
     def _sent(self, sop: str, status: str) -> None:
         if sop in self.owners:

@@ -52,10 +52,12 @@ def as_requested(facts: CaseFacts) -> Finding:
 def _as_ordered(_facts: CaseFacts, sighting: Sighting, order: Order) -> Iterator[Difference]:
     """Compare a schedule or worklist entry with the order (RAD-2)."""
     for name, label in _ORDERED.items():
-        wanted = order.content.get(name, "")
-        if wanted and sighting[name] != wanted:
+        wanted = order.wanted(name, sighting.at)
+        if wanted and sighting[name] not in wanted:
             yield Difference(
-                f"{sighting.label}: {label}", f"{wanted} as ordered", show(sighting.values.get(name))
+                f"{sighting.label}: {label}",
+                f"{' or '.join(wanted)} as ordered",
+                show(sighting.values.get(name)),
             )
 
 
@@ -87,6 +89,10 @@ def _differing(sighting: Sighting, told: Sighting) -> Iterator[Difference]:
 
 def _as_performed(facts: CaseFacts, sighting: Sighting, order: Order) -> Iterator[Difference]:
     """Compare the scheduled steps a performed step or an image answers with those of the order."""
+    if order.placed > _begun(facts, sighting):
+        return  # the exam came first (IHE PIR): nobody could say then which order it answers
+    if sighting.raw.get("ReferencedRequestSequence"):
+        return  # a structured report names its request there, and no step (PS3.3 C.17.2)
     if not sighting.steps:
         where = "ScheduledStepAttributesSequence" if sighting.kind == "mpps" else "RequestAttributesSequence"
         yield Difference(f"{sighting.label}: {where}", f"the scheduled step of {order}", "nothing")
@@ -100,6 +106,14 @@ def _as_performed(facts: CaseFacts, sighting: Sighting, order: Order) -> Iterato
             )
     if sighting.kind == "image":
         yield from _of_its_step(facts, sighting)
+
+
+def _begun(facts: CaseFacts, sighting: Sighting) -> float:
+    """Return when the exam began that a sighting speaks of, seconds since 1970."""
+    references = sighting.raw.get("ReferencedPerformedProcedureStepSequence") or []
+    uids = {sighting.uid, *(str(item.get("ReferencedSOPInstanceUID") or "") for item in references)}
+    begun = [one.at for one in facts.seen if one.kind == "mpps" and one.uid in uids]
+    return min([sighting.at, *begun])
 
 
 def _offered(facts: CaseFacts, order: Order) -> set[tuple[str, str]]:

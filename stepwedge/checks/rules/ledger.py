@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Order:
         numbers: placer, filler, accession and study, each as it was first given.
         content: what was ordered, as RAD-2 says it.
         steps: what was scheduled, newest last, by Scheduled Procedure Step ID.
-        controls: order control codes of the placer, accepted ones only.
+        changes: what the filler agreed to change (XO, XR): when it was asked, when answered, and the new content.
     """
 
     placer: str
@@ -41,6 +41,15 @@ class Order:
     content: dict[str, str] = field(default_factory=dict)
     steps: dict[str, list[Sighting]] = field(default_factory=dict)
     cancelled: bool = False
+    changes: list[tuple[float, float, dict[str, str]]] = field(default_factory=list)
+
+    def wanted(self, name: str, at: float) -> tuple[str, ...]:
+        """Return what was ordered at a time, newest first; while a change is being answered, the old is right too."""
+        versions = [self.content.get(name, "")]
+        for asked, answered, content in self.changes:
+            if asked <= at and content.get(name):
+                versions = [content[name], *(versions if at <= answered else ())]
+        return tuple(version for version in versions if version)
 
     def __str__(self) -> str:
         return f"order {self.numbers.get('accession') or self.placer}"
@@ -56,9 +65,21 @@ class Ledger:
     def of(cls, sightings: Sequence[Sighting]) -> Ledger:
         """Write the orders down in the order in which they were placed and numbered."""
         ledger = cls()
+        asked: dict[str, Sighting] = {}
+        made: dict[
+            str, Sighting
+        ] = {}  # orders of the department, until their placer has numbered them (SN, NA)
         for sighting in sightings:
             if sighting.kind == "order":
                 ledger._place(sighting)
+                if sighting["control"] == "XO":
+                    asked[sighting["placer"]] = sighting
+            elif sighting["control"] == "XR" and (change := asked.get(sighting["placer"])) is not None:
+                ledger._change(change, sighting.at)
+            elif sighting.kind == "own order":
+                made[sighting["filler"]] = sighting
+            elif sighting["control"] == "NA" and (own := made.get(sighting["filler"])) is not None:
+                ledger._place(replace(own, values={**own.values, "placer": sighting["placer"]}))
         for kinds in (
             ("reply", "status"),
             ("schedule",),
@@ -75,10 +96,16 @@ class Ledger:
             order = Order(
                 sighting["placer"], sighting["patient"], sighting.at, {"placer": sighting["placer"]}
             )
-            if sighting["visit"]:
-                order.numbers["visit"] = sighting["visit"]
+            for name in ("visit", "accession", "study"):  # a placer may issue the last two as well
+                if sighting[name]:
+                    order.numbers[name] = sighting[name]
             order.content = {name: sighting[name] for name in _CONTENT if name in sighting.values}
             self.orders.append(order)
+
+    def _change(self, change: Sighting, answered: float) -> None:
+        if (order := self.owner(change)) is not None:
+            content = {name: change[name] for name in _CONTENT if name in change.values}
+            order.changes.append((change.at, answered, content))
 
     def _number(self, sighting: Sighting) -> None:
         order = self.owner(sighting)

@@ -178,7 +178,7 @@ def _reports(facts: CaseFacts) -> Iterator[Difference]:
         if key in controls:
             continue  # the same message again, after a lost answer
         controls.add(key)
-        if key[1] == manager.name:
+        if key[1] == manager.name and key[0] != ward.name:  # what comes from the ward acknowledges a result
             taken[_gist(parse(exchange.request.read()))] += 1
         elif key[:2] == (manager.name, ward.name):
             passed[_gist(parse(exchange.request.read()))] += 1
@@ -241,7 +241,9 @@ def _schedules(facts: CaseFacts) -> Iterator[Difference]:
 
 
 def _gist(message: Message) -> tuple[str, str, str]:
-    """Return accession number, result status (OBR-25 and, where they differ, OBX-11) and text."""
+    """Return accession number, result status (OBR-25 and, where they differ, OBX-11; OBX-8 where it is critical) and text."""
     view = MessageView(message)
-    status = "/".join(dict.fromkeys([str(view.get("status") or ""), *message.all("OBX-11")]))
+    status = "/".join(
+        dict.fromkeys([str(view.get("status") or ""), *message.all("OBX-11"), *message.all("OBX-8")])
+    )
     return str(view.get("accession") or ""), status, str(view.get("text") or "")

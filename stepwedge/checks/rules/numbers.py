@@ -50,6 +50,8 @@ def _everywhere(facts: CaseFacts, *names: str) -> Finding:
         for name in names:
             wanted = order.numbers.get(name, "")
             must = name in REQUIRED.get(sighting.kind, ())
+            # What was done before it was ordered (IHE PIR) had no number yet; a wrong one it must not have.
+            must = must and sighting.at >= order.placed
             if not wanted or not (sighting[name] or must):
                 continue
             reached += 1

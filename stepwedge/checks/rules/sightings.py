@@ -79,7 +79,7 @@ class Sighting:
         label: where, for reading: ``#0012 C-STORE ct → pacs``.
         at: when it was said, seconds since 1970.
         source: the actor that says it.
-        kind: ``patient order reply schedule status appointment report worklist mpps image study``.
+        kind: ``patient order own order reply schedule status appointment report worklist mpps image study``.
         values: names of :mod:`stepwedge.checks.message_view`; a name that is missing was not said, an empty value was.
         final: it was read back at the end, so it must say what holds then.
         steps: (Requested Procedure ID, Scheduled Procedure Step ID) pairs an image or performed step refers to.
@@ -171,7 +171,7 @@ def _of_hl7(exchange: Exchange) -> Iterator[Sighting]:
     for view in MessageView(message).steps() or [MessageView(message)]:
         twins = {name: view.twins(name) for name in TWINS}
         yield Sighting(label, exchange.at, asker, kind, _values(view), uid=message.control, twins=twins)
-    if kind != "order" or not exchange.response.size:
+    if kind not in {"order", "own order"} or not exchange.response.size:
         return
     try:
         answer = parse(exchange.response.read())
@@ -190,9 +190,13 @@ def _message_kind(kind: str, view: View) -> str:
         return "report"
     if kind.startswith("SIU"):
         return "appointment"
-    if kind.startswith("OMI") or "ZDS-1" in view:
+    control = view.get("control")
+    # OMI^O23 is RAD-4 and RAD-13 with an order status (ORC-5), and a placer order without.
+    if "ZDS-1" in view or (kind.startswith("OMI") and view.get("status")):
         return "schedule"
-    return "order" if view.get("control") in {"NW", "CA", "XO"} else "status"
+    if control == "SN":
+        return "own order"
+    return "order" if control in {"NW", "CA", "XO", "HD", "RL"} else "status"
 
 
 def _values(view: View) -> dict[str, str]:

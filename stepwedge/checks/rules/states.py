@@ -30,6 +30,8 @@ STATES: Final = {
     "all given up": (("discontinued",), False),
     "some given up": (("completed", "discontinued", "in progress"), False),
 }
+WRONG_ENTRY: Final = "110514"
+"""*Incorrect worklist entry selected*, DCM (CID 9300)."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,8 @@ def states_converge(facts: CaseFacts) -> Finding:
 
 
 def _progress(facts: CaseFacts, order: Order) -> Progress:
+    steps: dict[str, set[str]] = {}
+    early = False
     progress = Progress(offered=set(order.steps), cancelled=_cancelled(facts, order))
     for sighting, owner in linked(facts.ledger, facts.seen):
         if owner is not order:
@@ -103,11 +107,33 @@ def _progress(facts: CaseFacts, order: Order) -> Progress:
             progress.offered.add(sighting["step"])
         elif sighting.kind == "mpps":
             progress.performed[sighting.uid] = "IN PROGRESS"
-            progress.taken |= {step for _, step in sighting.steps}
+            steps[sighting.uid] = {step for _, step in sighting.steps}
+            progress.taken |= steps[sighting.uid]
+            early = early or sighting.at < order.placed
+    if early:  # the exam came first (IHE PIR): it names no step, and does everything that was ordered for it
+        progress.taken |= progress.offered
     for uid, status in _performed(facts):
         if uid in progress.performed and status:
             progress.performed[uid] = status
+    for uid in _mistaken(facts) & set(progress.performed):
+        del progress.performed[uid]
+        progress.taken -= steps.get(uid, set())
     return progress
+
+
+def _mistaken(facts: CaseFacts) -> set[str]:
+    """Return the performed steps that were begun from the wrong worklist entry: their order is as if they never were."""
+    found = set()
+    for exchange in once(facts.exchanges):
+        attributes: dict[str, Any] = exchange.facts.get("identifier") or {}
+        items = attributes.get("PerformedProcedureStepDiscontinuationReasonCodeSequence") or [{}]
+        if (
+            exchange.kind == "N-SET"
+            and exchange.outcome == "0000"
+            and items[0].get("CodeValue") == WRONG_ENTRY
+        ):
+            found.add(str(exchange.facts.get("sop") or ""))
+    return found
 
 
 def _performed(facts: CaseFacts) -> Iterator[tuple[str, str]]:

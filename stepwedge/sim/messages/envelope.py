@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from stepwedge.wire.hl7 import Group
+    from stepwedge.wire.hl7 import Group, Segment
     from stepwedge.wire.hl7_build import Written
 
 FACILITY: Final = "STEPWEDGE"
@@ -54,7 +54,7 @@ class Envelope:
         return compose([msh, *segments], charset=charset)
 
 
-def said(group: Group, *places: str) -> str | None:
+def said(group: Group | Segment, *places: str) -> str | None:
     """Return the first valued of several places; None when the sender said nothing, "" when it said *remove*.
 
     Absent leaves the receiver's value, the null value ``""`` removes it (ITI TF-2 appendix C).

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.model.context import NOTHING
 from stepwedge.model.order import PRIORITY_TO_HL7
 from stepwedge.model.patient import PersonName
 from stepwedge.model.procedure import CODING_SCHEME
+from stepwedge.sim.messages.context import allergies, observations, of_request
 from stepwedge.sim.messages.envelope import day_and_time, said
 from stepwedge.sim.messages.patients import pid, visit
 from stepwedge.wire.hl7 import HL7Error, parse, timestamp
@@ -15,6 +17,7 @@ from stepwedge.wire.hl7 import HL7Error, parse, timestamp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stepwedge.model.context import ClinicalContext
     from stepwedge.model.encounter import Encounter
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
@@ -54,6 +57,7 @@ class Item:
     start: str | None = None
     reason: str | None = None
     alerts: str | None = None
+    comments: str | None = None
     provider: str | None = None
     placed: str | None = None
     why: str | None = None
@@ -83,21 +87,45 @@ def order_message(
     *,
     status: str = "",
     encounter: Encounter | None = None,
+    context: ClinicalContext = NOTHING,
+    start: str = "",
 ) -> bytes:
-    """Write ORM^O01 or OMG^O19: NW, CA, XO from the placer (RAD-2); SC, OC with a status from the filler (RAD-3)."""
+    """Write ORM^O01, OMG^O19, or OMI^O23 where the order says so.
+
+    NW, XO, HD, RL, CA come from the placer (RAD-2); SN, SC, OC from the filler (RAD-3). ``start`` is when an XO wants it done.
+    """
     old = envelope.version < _OLD
-    timing = _timing("", order.priority)
+    timing = _timing(start, order.priority)
     orc = _orc(control, order, status, envelope) | ({7: timing} if old else {})
-    obr = _obr(1, order) | ({27: timing} if old else {})
-    tq1 = [] if old else [_tq1("", order.priority)]
+    obr = _obr(1, order) | of_request(context) | ({27: timing} if old else {})
     segments: list[Written] = [
         pid(patient, envelope.version),
-        visit(encounter),
+        visit(encounter, context),
+        *allergies(context),
         ("ORC", orc),
-        *tq1,
+        *([] if old else [_tq1(start, order.priority)]),
         ("OBR", obr),
+        *_notes(order.comments),
+        *observations(context, envelope.version),
     ]
-    return envelope.seal("ORM^O01" if old else "OMG^O19", segments)
+    if old or not order.imaging:
+        return envelope.seal("ORM^O01" if old else "OMG^O19", segments)
+    return envelope.seal("OMI^O23", [*segments, placed_ipc(order)])
+
+
+def placed_ipc(order: Order) -> Written:
+    """Return IPC of an order whose placer issues accession number and study (2.5.1 section 4.5.6.1 to 4.5.6.4).
+
+    IPC-2 and IPC-4 are required but the filler's to give; until it has, the placer's number stands for both.
+    """
+    return "IPC", {1: order.accession, 2: order.placer, 3: order.study, 4: order.placer}
+
+
+def _notes(text: str) -> list[Written]:
+    """Return one NTE for each line; P is the placer (HL7 table 0105)."""
+    return [
+        ("NTE", {1: str(number), 2: "P", 3: line}) for number, line in enumerate(text.split("\n"), 1) if text
+    ]
 
 
 def procedure_message(
@@ -134,8 +162,8 @@ def procedure_message(
     return envelope.seal("ORM^O01" if old else "OMI^O23", segments)
 
 
-def reply_segments(control: str, order: Order) -> list[Written]:
-    """Return what follows MSA in ORR^O02, ORG^O20 and ORI^O24: ``control`` is OK, CR, UC or UA (table 0119)."""
+def reply_segments(control: str, order: Order, *, imaging: bool = False) -> list[Written]:
+    """Return what follows MSA in ORR^O02, ORG^O20 and (``imaging``) ORI^O24: ``control`` is OK, CR, UC or NA (table 0119)."""
     orc: Fields = {1: control, 2: order.placer, 3: order.filler}
     obr: Fields = {
         1: "1",
@@ -144,7 +172,7 @@ def reply_segments(control: str, order: Order) -> list[Written]:
         4: [order.procedure, order.text, CODING_SCHEME],
         18: order.accession,
     }
-    return [("ORC", orc), ("OBR", obr)]
+    return [("ORC", orc), ("OBR", obr), *([placed_ipc(order)] if imaging else [])]
 
 
 def confirmation_segments(message: Message) -> list[Written]:
@@ -241,6 +269,7 @@ def _common(group: Group, control: str) -> dict[str, str | None]:
         "start": _start(said(group, "TQ1-7.1", "ORC-7.4", "OBR-27.4")),
         "reason": said(group, "OBR-31.2", "OBR-31.1"),
         "alerts": said(group, "OBR-13.1"),
+        "comments": "\n".join(each["3"] for each in group.each("NTE")) if "NTE" in group else None,
         "provider": PersonName.from_hl7(provider).dicom() or None,
         "placed": said(group, "ORC-9.1"),
         "why": said(group, "ORC-16.2", "ORC-16.1"),

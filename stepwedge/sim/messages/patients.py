@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.model.context import NOTHING
 from stepwedge.model.encounter import Encounter
 from stepwedge.model.identifiers import ISSUER
 from stepwedge.model.patient import Patient, PersonName
+from stepwedge.sim.messages.context import allergies, observations, of_visit
 from stepwedge.sim.messages.envelope import day_and_time, said
 from stepwedge.wire.hl7 import HL7Error, timestamp
 from stepwedge.wire.hl7_build import Rep
@@ -14,6 +16,7 @@ from stepwedge.wire.hl7_build import Rep
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stepwedge.model.context import ClinicalContext
     from stepwedge.sim.messages.envelope import Envelope
     from stepwedge.wire.hl7 import Group, Message
     from stepwedge.wire.hl7_build import Value, Written
@@ -29,7 +32,6 @@ PERSON_EVENTS: Final = frozenset({"A28", "A31"})
 """Events about a person, in or out of the hospital (ITI-30): patient class N, not applicable (HL7 table 0004)."""
 IDENTITY_EVENTS: Final = frozenset({"A40", "A47"})
 """Events that bring a prior identifier in MRG (ITI-30)."""
-_OUTPATIENT: Final[Written] = ("PV1", {1: "1", 2: "O"})
 _LOCATION: Final = 3
 """Components of PL that we use: point of care, room, bed."""
 
@@ -59,10 +61,10 @@ def _names(name: PersonName, kind: str) -> Value:
     return Rep(written)
 
 
-def visit(encounter: Encounter | None = None) -> Written:
+def visit(encounter: Encounter | None = None, context: ClinicalContext = NOTHING) -> Written:
     """Return PV1 of an encounter; of an outpatient when none is named."""
     if encounter is None:
-        return _OUTPATIENT
+        return ("PV1", {1: "1", 2: "O", **of_visit(context)})
     return (
         "PV1",
         {
@@ -70,6 +72,7 @@ def visit(encounter: Encounter | None = None) -> Written:
             2: encounter.patient_class,
             3: encounter.location.split("^"),
             6: encounter.former.split("^"),
+            **of_visit(context),
             19: [encounter.visit, "", "", ISSUER, "VN"],
             44: encounter.began,
             45: encounter.ended,
@@ -84,6 +87,7 @@ def patient_message(
     *,
     prior: str = "",
     encounter: Encounter | None = None,
+    context: ClinicalContext = NOTHING,
 ) -> bytes:
     """Write ADT of an ``event``; A40 merges ``prior`` into ``patient``, A47 gives the patient another identifier."""
     evn: Written = ("EVN", {1: event, 2: timestamp(envelope.now)})
@@ -93,7 +97,11 @@ def patient_message(
     elif event in PERSON_EVENTS:
         segments.append(("PV1", {1: "1", 2: "N"}))
     else:
-        segments.append(visit(encounter))
+        segments += [
+            visit(encounter, context),
+            *observations(context, envelope.version),
+            *allergies(context),
+        ]
     return envelope.seal(f"ADT^{event}", segments)
 
 
