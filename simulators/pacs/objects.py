@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import RemoteProtocolError
-from stepwedge.wire.elements import IMPLICIT_LE, LONG, UNDEFINED, decode, encode, tag_of
+from stepwedge.wire.elements import IMPLICIT_LE, decode, encode, tag_of
+from stepwedge.wire.spans import spans as spans_of
+from stepwedge.wire.spans import value_at as value_of
 
 from .query import KEPT, fitting_charset
 from .state import Instance, patient_key
@@ -16,7 +17,6 @@ from .state import Instance, patient_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
@@ -56,9 +56,9 @@ def rewritten(
     When the new values do not fit the character set of the object, the whole header is written again in UTF-8.
     """
     explicit = transfer_syntax != IMPLICIT_LE
-    spans = _spans(data, explicit)
+    spans = spans_of(data, explicit=explicit)
     at, end = spans.get(PIXEL_DATA, (len(data), len(data)))
-    value_at = at + _header_length(data, at, explicit) if at < end else end
+    value_at = value_of(data, at, explicit=explicit) if at < end else end
     if (shown := pixels(data[value_at:end])) != data[value_at:end]:
         data = data[:value_at] + shown + data[end:]
     if not changes:
@@ -81,45 +81,3 @@ def _spliced(
         written = encode({"SpecificCharacterSet": charset, key: value}, explicit=explicit)
         pieces[tag_of(key)] = written[len(charset_only) :]
     return b"".join(pieces[tag] for tag in sorted(pieces))
-
-
-def _spans(data: bytes, explicit: bool) -> dict[int, tuple[int, int]]:
-    """Return where each top-level element begins and ends."""
-    spans: dict[int, tuple[int, int]] = {}
-    at = 0
-    while at < len(data):
-        tag, end = _element_end(data, at, explicit)
-        spans[tag] = (at, end)
-        at = end
-    return spans
-
-
-def _header_length(data: bytes, at: int, explicit: bool) -> int:
-    return 12 if explicit and data[at + 4 : at + 6] in LONG else 8
-
-
-def _element_end(data: bytes, at: int, explicit: bool) -> tuple[int, int]:
-    """Return the tag of the element at an offset, and where it ends."""
-    group, number = struct.unpack_from("<HH", data, at)
-    tag = group << 16 | number
-    if not explicit or group == ITEM >> 16:
-        (length,) = struct.unpack_from("<I", data, at + 4)
-        start = at + 8
-    elif data[at + 4 : at + 6] in LONG:
-        (length,) = struct.unpack_from("<I", data, at + 8)
-        start = at + 12
-    else:
-        (length,) = struct.unpack_from("<H", data, at + 6)
-        start = at + 8
-    if length != UNDEFINED:
-        return tag, start + length
-    # Only sequences, items, and encapsulated pixel data may have no length; an unknown sequence (UN) is in
-    # implicit encoding inside (PS3.5 section 6.2.2).
-    inner = explicit and not (tag != ITEM and data[at + 4 : at + 6] == b"UN")
-    closing = ITEM_END if tag == ITEM else SEQUENCE_END
-    while start < len(data):
-        found, end = _element_end(data, start, inner)
-        start = end
-        if found == closing:
-            return tag, end
-    raise RemoteProtocolError(f"element ({tag >> 16:04X},{tag & 0xFFFF:04X}) has no end")
