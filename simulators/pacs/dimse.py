@@ -12,7 +12,7 @@ from stepwedge.errors import WireError
 from stepwedge.sim.address import Address
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.pixels import convertible
 from stepwedge.wire.services import (
     COMMITMENT,
     COMMITMENT_INSTANCE,
@@ -24,9 +24,10 @@ from stepwedge.wire.services import (
     STUDY_MOVE,
     VERIFICATION,
 )
-from stepwedge.wire.storage_classes import COMPRESSED, storage_classes
+from stepwedge.wire.storage_classes import storage_classes
 
-from . import query
+from . import query, transcoding
+from .transcoding import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +39,11 @@ if TYPE_CHECKING:
     from stepwedge.wire.dimse_asyncio import Speaker
 
     from .settings import Settings
-    from .state import Commitment, Instance
+    from .state import Commitment
     from .vault import Vault
 
 Elements = dict[str, Any]
 
-PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
 MODELS: Final = {
     **dict.fromkeys((PATIENT_FIND, PATIENT_MOVE, PATIENT_GET), "PATIENT"),
     **dict.fromkeys((STUDY_FIND, STUDY_MOVE, STUDY_GET), "STUDY"),
@@ -62,7 +62,7 @@ def accepted() -> dict[str, tuple[str, ...]]:
     services = (VERIFICATION, COMMITMENT, *MODELS)
     return {
         **dict.fromkeys(services, PLAIN),
-        **dict.fromkeys(storage_classes(), (*PLAIN, *COMPRESSED)),
+        **dict.fromkeys(storage_classes(), transcoding.ACCEPTED),
     }
 
 
@@ -118,10 +118,17 @@ class Pacs(Provider):
 
     def _held(self, identifier: Elements) -> list[Held]:
         instances = self._archive.habits.delivers(query.requested(self._archive, identifier))
-        return [Held(one.sop_class, one.sop, one.transfer_syntax, self._load(one)) for one in instances]
-
-    def _load(self, instance: Instance) -> Any:
-        return functools.partial(self._vault.give, instance)
+        return [
+            Held(
+                one.sop_class,
+                one.sop,
+                one.transfer_syntax,
+                functools.partial(self._vault.give, one),
+                convertible(one.transfer_syntax),
+                functools.partial(self._vault.deliver, one),
+            )
+            for one in instances
+        ]
 
     def _entity(self, ae_title: str) -> Entity | None:
         """Return where an AE title is: an actor of the directory, or one the settings name."""

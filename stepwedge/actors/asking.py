@@ -7,7 +7,6 @@ of the exchange that proves them. No answer is an exception (``LinkLost``, ``NoA
 
 from __future__ import annotations
 
-import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,12 +115,14 @@ class Retrieved:
     Attributes:
         sop: SOP Instance UID.
         header: the data set without its pixels.
-        pixels: SHA-256 of the bytes of Pixel Data.
+        pixels: SHA-256 of the pixel values, the same in every lossless transfer syntax.
+        transfer_syntax: the one it came in.
     """
 
     sop: str
     header: Elements
     pixels: str
+    transfer_syntax: str = ""
 
 
 def worklist(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:
@@ -174,13 +175,16 @@ def instances(cast: Cast, actor: str, door: str, study: str) -> Asked:
     return Asked(found, tuple(evidence))
 
 
-def retrieve(cast: Cast, actor: str, door: str, study: str) -> list[Retrieved]:
-    """Take a whole study to the probe itself through ``wado-rs`` or ``c-get``, headers and pixel hashes."""
+def retrieve(cast: Cast, actor: str, door: str, study: str, transfer_syntax: str = "") -> list[Retrieved]:
+    """Take a whole study to the probe itself through ``wado-rs`` or ``c-get``, headers and pixel hashes.
+
+    With ``transfer_syntax`` nothing but that one is accepted.
+    """
     if door == "wado-rs":
-        return [_opened(part10) for part10 in _wado(cast, actor, study)]
+        return [_opened(part10) for part10 in _wado(cast, actor, study, transfer_syntax)]
     if door != "c-get":
         raise Broken(f"the probe takes studies through wado-rs or c-get, not {door}")
-    return _get(cast, actor, study)
+    return _get(cast, actor, study, (transfer_syntax,) if transfer_syntax else TRANSFERS)
 
 
 def _level(level: str, **keys: str) -> dict[str, str]:
@@ -205,17 +209,21 @@ def _associated(
     classes: Sequence[str],
     seconds: float = ASK_SECONDS,
     stored: Sequence[str] = (),
+    syntaxes: Sequence[str] = TRANSFERS,
+    options: Mapping[str, bytes] | None = None,
 ) -> Iterator[Association]:
     from stepwedge.wire.dimse_blocking import Association
+    from stepwedge.wire.negotiation import Extended
 
     with Association.open(
         entity.host,
         entity.port,
         calling=cast.probe,
         called=entity.ae,
-        contexts=[(name, TRANSFERS) for name in classes],
+        contexts=[(name, syntaxes if name in stored else TRANSFERS) for name in classes],
         timeout=seconds * cast.patience,
         scp_of=stored,
+        extended=[Extended(name, wanted) for name, wanted in (options or {}).items()],
     ) as association:
         yield association
 
@@ -294,15 +302,15 @@ def _find(cast: Cast, actor: str, association: Association, model: str, identifi
     return Asked(found.identifiers, (witness.number,))
 
 
-def _get(cast: Cast, actor: str, study: str) -> list[Retrieved]:
+def _get(cast: Cast, actor: str, study: str, syntaxes: Sequence[str]) -> list[Retrieved]:
     from stepwedge.wire import status
 
     entity = _door(actor, "dicom", cast[actor].address.dicom)
     classes = sorted({answer["SOPClassUID"] for answer in instances(cast, actor, "c-find", study).answers})
-    facts: dict[str, Any] = {"model": STUDY_GET, "identifier": _unique(study)}
+    facts: dict[str, Any] = {"model": STUDY_GET, "identifier": _unique(study), "accepted": list(syntaxes)}
     witness = _Witness(cast, actor, "dimse", "C-GET", facts, {"study": [study]})
     with (
-        _associated(cast, entity, (STUDY_GET, *classes), RETRIEVE_SECONDS, classes) as association,
+        _associated(cast, entity, (STUDY_GET, *classes), RETRIEVE_SECONDS, classes, syntaxes) as association,
         witness.watching(),
     ):
         got = association.get(STUDY_GET, _unique(study))
@@ -312,7 +320,7 @@ def _get(cast: Cast, actor: str, study: str) -> list[Retrieved]:
             raise Refused(
                 f"{actor} ended the C-GET with {status.describe(got.status, 'C-GET')} {got.comment}"
             )
-    return [_split(one.data, explicit=one.transfer_syntax != TRANSFERS[1]) for one in got.instances]
+    return [_split(one.data, one.transfer_syntax) for one in got.instances]
 
 
 def _unique(study: str) -> dict[str, str]:
@@ -332,11 +340,11 @@ def _qido(cast: Cast, actor: str, level: str, keys: dict[str, Any], study: str =
     return Asked(answers, (witness.number,))
 
 
-def _wado(cast: Cast, actor: str, study: str) -> list[bytes]:
+def _wado(cast: Cast, actor: str, study: str, transfer_syntax: str = "") -> list[bytes]:
     path = f"/studies/{study}"
     witness = _Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})
     with witness.watching(), _web(cast, actor, witness) as client:
-        parts = client.wado(study)
+        parts = client.wado(study, transfer_syntax=transfer_syntax or "*")
         witness.facts["instances"] = len(parts)
     return parts
 
@@ -371,14 +379,15 @@ def _opened(data: bytes) -> Retrieved:
     from stepwedge.wire import part10
 
     file = part10.read(data)
-    return _split(file.data, explicit=file.transfer_syntax != TRANSFERS[1])
+    return _split(file.data, file.transfer_syntax)
 
 
-def _split(dataset: bytes, *, explicit: bool) -> Retrieved:
-    from stepwedge.wire.elements import decode
+def _split(dataset: bytes, transfer_syntax: str) -> Retrieved:
+    from stepwedge.wire import encodings, pixels
+    from stepwedge.wire.elements import IMPLICIT_LE, decode
 
-    header = decode(dataset, explicit=explicit)
-    pixels = header.pop("PixelData", b"")
-    return Retrieved(
-        header.get("SOPInstanceUID", ""), header, hashlib.sha256(pixels).hexdigest() if pixels else ""
-    )
+    data, plain = encodings.plain(dataset, transfer_syntax)
+    header = decode(data, explicit=plain != IMPLICIT_LE)
+    digest = pixels.digest(header, transfer_syntax)
+    header.pop("PixelData", None)
+    return Retrieved(header.get("SOPInstanceUID", ""), header, digest, transfer_syntax)

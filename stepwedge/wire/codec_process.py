@@ -38,7 +38,9 @@ class CodecProcess:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
 
-    def ask(self, verb: str, transfer_syntax: str, shape: Mapping[str, Any], frame: bytes) -> tuple[bytes, Any]:
+    def ask(
+        self, verb: str, transfer_syntax: str, shape: Mapping[str, Any], frame: bytes
+    ) -> tuple[bytes, Any]:
         """Return the frame that came of ``encode`` or ``decode``, and what the codec says about its colours.
 
         Raises:

@@ -50,21 +50,25 @@ def decode(frame: bytes, syntax: str, shape: dict[str, Any]) -> tuple[bytes, dic
         "correct_unused_bits": False,  # RLE gives back whatever stood there
     }
     plugin = PLUGINS.get(syntax, "gdcm")
-    pixels, told = decoder.as_array(encapsulate([frame]), index=0, decoding_plugin=plugin, raw=True, **options)
+    pixels, told = decoder.as_array(
+        encapsulate([frame]), index=0, decoding_plugin=plugin, raw=True, **options
+    )
     kind = np.dtype(f"<{'i' if shape['signed'] else 'u'}{shape['allocated'] // 8}")
-    return np.ascontiguousarray(pixels, dtype=kind).tobytes(), {"photometric": str(told["photometric_interpretation"])}
+    return np.ascontiguousarray(pixels, dtype=kind).tobytes(), {
+        "photometric": str(told["photometric_interpretation"])
+    }
 
 
 def encode(frame: bytes, syntax: str, shape: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
     """Return one frame compressed without loss; ValueError when it would not come back as it was."""
     if syntax == JPEG_2000 and min(shape["rows"], shape["columns"]) < SMALLEST:
         raise ValueError(f"OpenJPEG makes nothing of images with fewer than {SMALLEST} rows or columns")
-    if syntax in {RLE, JPEG_2000}:
-        made = _by_pydicom(frame, syntax, shape)
-    else:
-        made = _by_gdcm(frame, syntax, shape)
+    write = _by_pydicom if syntax in {RLE, JPEG_2000} else _by_gdcm
+    made = write(frame, syntax, shape)
     if syntax != JPEG_BASELINE and decode(made, syntax, shape)[0] != frame:
-        raise ValueError(f"these pixels do not survive {syntax}: there is something beyond Bits Stored in them")
+        raise ValueError(
+            f"these pixels do not survive {syntax}: there is something beyond Bits Stored in them"
+        )
     return made, {"photometric": shape["photometric"]}
 
 
@@ -99,19 +103,23 @@ def _by_gdcm(frame: bytes, syntax: str, shape: dict[str, Any]) -> bytes:
     image.SetDimension(1, shape["rows"])
     image.SetDimension(2, 2)
     image.SetPixelFormat(
-        gdcm.PixelFormat(shape["samples"], shape["allocated"], shape["stored"], shape["stored"] - 1, int(shape["signed"]))
+        gdcm.PixelFormat(
+            shape["samples"], shape["allocated"], shape["stored"], shape["stored"] - 1, int(shape["signed"])
+        )
     )
     image.SetPhotometricInterpretation(kinds(kinds.GetPIType(shape["photometric"])))
     image.SetPlanarConfiguration(0)
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
     pixels = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    pixels.SetByteStringValue(frame * 2)  # GDCM refuses an odd number of bytes; of two equal frames the first is taken
+    pixels.SetByteStringValue(
+        frame * 2
+    )  # GDCM refuses an odd number of bytes; of two equal frames the first is taken
     image.SetDataElement(pixels)
     change = gdcm.ImageChangeTransferSyntax()
     change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, GDCM_NAMES[syntax])))
     if syntax == JPEG_BASELINE:
         codec = gdcm.JPEGCodec()
-        codec.SetLossless(False)
+        codec.SetLossless(False)  # noqa: FBT003  the signature is GDCM's
         codec.SetQuality(shape.get("quality", 90))
         change.SetUserCodec(codec)
     change.SetInput(image)

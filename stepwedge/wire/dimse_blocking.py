@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stepwedge.wire.elements import Elements
+    from stepwedge.wire.negotiation import Extended
     from stepwedge.wire.results import Answers, Event, Result, Retrieved
 
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
@@ -70,6 +71,7 @@ class Association:
         timeout: float = 30.0,
         max_pdu: int = 16384,
         scp_of: Iterable[str] = (),
+        extended: Iterable[Extended] = (),
         observer: Observer | None = None,
     ) -> Self:
         """Connect and associate.
@@ -84,6 +86,7 @@ class Association:
             timeout: seconds for the connection, and for each message that is awaited.
             max_pdu: our maximum length received.
             scp_of: SOP classes that we also want to be provider of (C-GET, PS3.7 D.3.3.4).
+            extended: options of SOP classes that we ask for (PS3.7 D.3.3.5).
             observer: told about every operation when it is finished.
 
         Raises:
@@ -92,7 +95,7 @@ class Association:
             Refused: the association was rejected or aborted.
         """
         roles = tuple(Role(abstract, scu=False, scp=True) for abstract in scp_of)
-        proposal = Proposal(calling, called, numbered(contexts), max_pdu, roles)
+        proposal = Proposal(calling, called, numbered(contexts), max_pdu, roles, extended=tuple(extended))
         try:
             sock = socket.create_connection((host, port), timeout)
         except TimeoutError as error:

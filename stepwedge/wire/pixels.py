@@ -6,10 +6,11 @@ not bring back as they were are not converted (:class:`CannotConvert`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import struct
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.wire.codec_process import CODECS, CannotConvert
@@ -31,7 +32,17 @@ if TYPE_CHECKING:
 
     from stepwedge.wire.elements import Elements
 
-__all__ = ["BIG_ENDIAN", "DEFLATED", "LOSSLESS", "CannotConvert", "Shape", "convert", "digest", "frames", "native"]
+__all__ = [
+    "BIG_ENDIAN",
+    "DEFLATED",
+    "LOSSLESS",
+    "CannotConvert",
+    "Shape",
+    "convert",
+    "digest",
+    "frames",
+    "native",
+]
 
 RLE: Final = "1.2.840.10008.1.2.5"
 JPEG_LOSSLESS: Final = "1.2.840.10008.1.2.4.57"
@@ -40,6 +51,18 @@ JPEG_LS: Final = "1.2.840.10008.1.2.4.80"
 JPEG_2000_LOSSLESS: Final = "1.2.840.10008.1.2.4.90"
 LOSSLESS: Final = (JPEG_2000_LOSSLESS, JPEG_LOSSLESS_SV1, JPEG_LOSSLESS, JPEG_LS, RLE)
 """The compressed transfer syntaxes that are written and read here without loss."""
+NAMES: Final = {
+    "explicit": EXPLICIT_LE,
+    "implicit": IMPLICIT_LE,
+    "big-endian": BIG_ENDIAN,
+    "deflated": DEFLATED,
+    "rle": RLE,
+    "jpeg-lossless": JPEG_LOSSLESS,
+    "jpeg-lossless-sv1": JPEG_LOSSLESS_SV1,
+    "jpeg-ls": JPEG_LS,
+    "jpeg-2000": JPEG_2000_LOSSLESS,
+}
+"""What scenarios call the lossless transfer syntaxes (PS3.6 table A-1)."""
 NATIVE: Final = (EXPLICIT_LE, IMPLICIT_LE, DEFLATED, BIG_ENDIAN)
 LARGEST: Final = 1 << 30
 """Bytes that the decoded pixels of one object may have."""
@@ -78,7 +101,9 @@ class Shape:
                 frames=int(elements.get("NumberOfFrames") or 1),
             )
         except (KeyError, ValueError, TypeError) as error:
-            raise RemoteProtocolError(f"the Image Pixel Module is not whole: {error} (PS3.3 C.7.6.3)") from error
+            raise RemoteProtocolError(
+                f"the Image Pixel Module is not whole: {error} (PS3.3 C.7.6.3)"
+            ) from error
         if min(shape.rows, shape.columns, shape.samples, shape.allocated, shape.frames) < 1:
             raise RemoteProtocolError("the Image Pixel Module says that there are no pixels (PS3.3 C.7.6.3)")
         if shape.frame_size * shape.frames > LARGEST:
@@ -99,7 +124,9 @@ class Shape:
         for sample in range(self.samples):
             for byte in range(width):
                 start = sample * plane + byte
-                turned[sample * width + byte :: self.samples * width] = frame[start : (sample + 1) * plane : width]
+                turned[sample * width + byte :: self.samples * width] = frame[
+                    start : (sample + 1) * plane : width
+                ]
         return bytes(turned)
 
 
@@ -117,7 +144,9 @@ def frames(elements: Elements) -> list[bytes]:
     return [pixels[number * size : (number + 1) * size] for number in range(shape.frames)]
 
 
-def native(elements: Elements, transfer_syntax: str, wanted: Iterable[int] | None = None) -> tuple[list[bytes], Shape]:
+def native(
+    elements: Elements, transfer_syntax: str, wanted: Iterable[int] | None = None
+) -> tuple[list[bytes], Shape]:
     """Return decoded frames, colours by pixel, all or those ``wanted`` (from 0), and the shape they have now."""
     shape = Shape.of(elements)
     streams = frames(elements)
@@ -142,17 +171,19 @@ def digest(elements: Elements, transfer_syntax: str) -> str:
     """
     pixels = elements.get("PixelData") or b""
     if isinstance(pixels, Encapsulated) and transfer_syntax in LOSSLESS:
-        try:
+        with contextlib.suppress(CannotConvert, RemoteProtocolError):
             pixels = _padded(b"".join(native(elements, transfer_syntax)[0]))
-        except (CannotConvert, RemoteProtocolError):
-            pass
     return hashlib.sha256(pixels).hexdigest() if pixels else ""
 
 
 def convertible(transfer_syntax: str) -> tuple[str, ...]:
     """Return the transfer syntaxes that an object in this one may be delivered in, without loss, the usual first."""
     if transfer_syntax in NATIVE or transfer_syntax in LOSSLESS:
-        return tuple(one for one in (EXPLICIT_LE, IMPLICIT_LE, *LOSSLESS, DEFLATED, BIG_ENDIAN) if one != transfer_syntax)
+        return tuple(
+            one
+            for one in (EXPLICIT_LE, IMPLICIT_LE, *LOSSLESS, DEFLATED, BIG_ENDIAN)
+            if one != transfer_syntax
+        )
     return ()
 
 
@@ -183,7 +214,9 @@ def _decompressed(data: bytes, source: str) -> bytes:
         return data
     found, shape = native(elements, source)
     pixels = _padded(b"".join(found))
-    element = struct.pack("<HH2s2xI", 0x7FE0, 0x0010, b"OW", len(pixels)) + pixels  # OW fits any depth (PS3.5 A.2)
+    element = (
+        struct.pack("<HH2s2xI", 0x7FE0, 0x0010, b"OW", len(pixels)) + pixels
+    )  # OW fits any depth (PS3.5 A.2)
     return _exchanged(data, elements, shape, element)
 
 
@@ -192,11 +225,16 @@ def _compressed(data: bytes, target: str) -> bytes:
     if "PixelData" not in elements:
         raise CannotConvert("an object without Pixel Data cannot be compressed (PS3.5 A.4)")
     found, shape = native(elements, EXPLICIT_LE)
-    if shape.allocated not in _DEPTHS:
-        raise CannotConvert(f"pixels of {shape.allocated} bits are not compressed here")
-    streams = [CODECS.ask("encode", target, asdict(shape), frame)[0] for frame in found]
+    streams = [compressed(frame, shape, target) for frame in found]
     element = struct.pack("<HH2s2xI", 0x7FE0, 0x0010, b"OB", 0xFFFFFFFF) + encapsulated(streams)
     return _exchanged(data, elements, shape, element + b"\xfe\xff\xdd\xe0\0\0\0\0")
+
+
+def compressed(frame: bytes, shape: Shape, target: str) -> bytes:
+    """Return one native frame (colours by pixel) as a lossless stream; raises CannotConvert when that would change it."""
+    if shape.allocated not in _DEPTHS:
+        raise CannotConvert(f"pixels of {shape.allocated} bits are not compressed here")
+    return CODECS.ask("encode", target, asdict(shape), frame)[0]
 
 
 def _exchanged(data: bytes, elements: Elements, shape: Shape, pixels: bytes) -> bytes:
@@ -244,7 +282,9 @@ def _streams(pixels: Encapsulated, count: int) -> list[bytes]:
         return [fragment for _, fragment in fragments]
     offsets = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
     if len(offsets) != count:
-        raise RemoteProtocolError(f"{len(fragments)} fragments for {count} frames, and no offset table (PS3.5 A.4)")
+        raise RemoteProtocolError(
+            f"{len(fragments)} fragments for {count} frames, and no offset table (PS3.5 A.4)"
+        )
     first = fragments[0][0]
     bounds = [*offsets[1:], len(pixels)]
     return [

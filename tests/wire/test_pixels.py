@@ -175,7 +175,9 @@ def test_a_header_that_announces_too_much_is_refused_before_memory_is_taken() ->
 
 def test_frames_in_several_fragments_follow_the_offset_table() -> None:
     original = picture("8 bits", 2)
-    streams = pixels.frames(decode(pixels.convert(encode(original, explicit=True), EXPLICIT_LE, pixels.RLE), explicit=True))
+    streams = pixels.frames(
+        decode(pixels.convert(encode(original, explicit=True), EXPLICIT_LE, pixels.RLE), explicit=True)
+    )
     first, second = streams
     item = b"\xfe\xff\x00\xe0"
     pieces = [first[:20], first[20:], second]
@@ -246,8 +248,13 @@ def test_a_bomb_ends_at_its_bound() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(data=st.binary(max_size=200), flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4))
-def test_broken_data_sets_end_in_an_error_that_blames_the_peer(data: bytes, flips: list[tuple[int, int]]) -> None:
+@given(
+    data=st.binary(max_size=200),
+    flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4),
+)
+def test_broken_data_sets_end_in_an_error_that_blames_the_peer(
+    data: bytes, flips: list[tuple[int, int]]
+) -> None:
     whole = bytearray(wrapped(encode(nested(), explicit=True), BIG_ENDIAN)[:400] + data)
     for place, value in flips:
         whole[place % len(whole)] = value
