@@ -13,6 +13,7 @@ from stepwedge.sim.web import WebDoor
 from .dimse import Pacs, accepted
 from .habits import PacsHabits
 from .hl7 import HANDLERS
+from .negotiate import OPTIONS
 from .paths import ROOT
 from .quirks import QUIRKS
 from .settings import Settings
@@ -41,7 +42,9 @@ def build(bench: Bench) -> Simulator:
         archive,
         doors=[
             Hl7Door(bench, archive, HANDLERS),
-            DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=AS_PROPOSED),
+            DimseDoor(
+                bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=AS_PROPOSED, options=OPTIONS
+            ),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
         ],
         background=[pacs.resume],

@@ -27,6 +27,7 @@ from stepwedge.wire.services import (
 from stepwedge.wire.storage_classes import storage_classes
 
 from . import query, transcoding
+from .negotiate import Agreement
 from .transcoding import PLAIN
 
 if TYPE_CHECKING:
@@ -87,21 +88,22 @@ class Pacs(Provider):
 
     def on_find(self, peer: PeerInfo, model: str, identifier: Elements) -> Iterator[Elements | bytes]:
         """Answer with every match of the level that was asked."""
-        level = self._level(model, identifier)
-        rows = query.select(self._archive, level, identifier)
+        agreed = self._agreed(peer, model)
+        level = self._level(model, identifier, agreed)
+        rows = query.select(self._archive, level, identifier, agreed)
         ae_title = self._bench.ae_title
         return (query.answer(row, identifier, level, ae_title) for row in rows)
 
     async def on_move(self, peer: PeerInfo, model: str, identifier: Elements, destination: str) -> Retrieval:
         """Say where the instances go; an AE title nobody told us of is A801."""
-        self._level(model, identifier, retrieval=True)
+        self._level(model, identifier, self._agreed(peer, model), retrieval=True)
         if (entity := self._entity(destination)) is None:
             raise Failure(MOVE_DESTINATION_UNKNOWN, f"no address is known for {destination}")
         return Retrieval(entity.host, entity.port, self._held(identifier))
 
     async def on_get(self, peer: PeerInfo, model: str, identifier: Elements) -> list[Held]:
         """Say what is sent back."""
-        self._level(model, identifier, retrieval=True)
+        self._level(model, identifier, self._agreed(peer, model), retrieval=True)
         return self._held(identifier)
 
     def conclude(self, exchange: DimseExchange, response: Command, data: bytes) -> bytes:
@@ -110,9 +112,15 @@ class Pacs(Provider):
             response["NumberOfCompletedSuboperations"] = self._archive.habits.completed(done)
         return data
 
-    def _level(self, model: str, identifier: Elements, *, retrieval: bool = False) -> str:
+    def _agreed(self, peer: PeerInfo, model: str) -> Agreement:
+        return Agreement.of(peer, model, self._archive.habits)
+
+    def _level(self, model: str, identifier: Elements, agreed: Agreement, *, retrieval: bool = False) -> str:
         level = str(identifier.get("QueryRetrieveLevel", ""))
-        if problem := query.problem(level, identifier, MODELS[model], retrieval=retrieval):
+        problem = query.problem(
+            level, identifier, MODELS[model], retrieval=retrieval, relational=agreed.relational
+        )
+        if problem:
             raise Failure(IDENTIFIER_DOES_NOT_MATCH, problem)
         return level
 

@@ -74,6 +74,18 @@ class PacsHabits:
         """Return the decoded pixels that are put into another transfer syntax."""
         return value
 
+    def relational(self, agreed: bool) -> bool:
+        """Tell whether a query may leave out the keys above its level: when that was negotiated."""
+        return agreed
+
+    def fuzzy(self, agreed: bool) -> bool:
+        """Tell whether names are matched fuzzily: when that was negotiated."""
+        return agreed
+
+    def originals(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the item of the Original Attributes Sequence that tells what was changed on the way out."""
+        return item
+
     def sends(self, transfer_syntax: str) -> str:
         """Return the transfer syntax of an object that leaves over DICOMweb: the one that was negotiated."""
         return transfer_syntax

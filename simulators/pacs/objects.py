@@ -17,7 +17,7 @@ from .state import Instance, patient_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PIXEL_DATA = 0x7FE00010
+PIXEL_DATA, ORIGINAL_ATTRIBUTES = 0x7FE00010, 0x04000561
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
 
@@ -48,12 +48,30 @@ def content(elements: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def original(instance: Instance, changes: dict[str, Any], at: str, system: str) -> dict[str, Any]:
+    """Return the item that tells which values of an object were changed, and what they were (PS3.3 C.12.1.1.9).
+
+    Reconciling with the patient records is a coercion; the source is whoever sent the object.
+    """
+    return {
+        "SourceOfPreviousValues": instance.sender,
+        "AttributeModificationDateTime": at,
+        "ModifyingSystem": system,
+        "ReasonForTheAttributeModification": "COERCE",
+        "ModifiedAttributesSequence": [{key: instance.header.get(key, "") for key in changes}],
+    }
+
+
 def rewritten(
-    data: bytes, transfer_syntax: str, changes: dict[str, Any], pixels: Callable[[bytes], bytes]
+    data: bytes,
+    transfer_syntax: str,
+    changes: dict[str, Any],
+    pixels: Callable[[bytes], bytes],
+    original: dict[str, Any] | None = None,
 ) -> bytes:
     """Return a data set with some top-level text attributes changed and every other byte as it was stored.
 
-    When the new values do not fit the character set of the object, the whole header is written again in UTF-8.
+    ``original`` is added to the Original Attributes Sequence, behind the items that are there. When the new values do not fit the character set of the object, the whole header is written again in UTF-8.
     """
     explicit = transfer_syntax != IMPLICIT_LE
     spans = spans_of(data, explicit=explicit)
@@ -63,6 +81,10 @@ def rewritten(
         data = data[:value_at] + shown + data[end:]
     if not changes:
         return data
+    if original:
+        before_at, before_end = spans.get(ORIGINAL_ATTRIBUTES, (0, 0))
+        before = decode(data[before_at:before_end], explicit=explicit).get("OriginalAttributesSequence") or []
+        changes = changes | {"OriginalAttributesSequence": [*before, original]}
     charset_at, charset_end = spans.get(0x00080005, (0, 0))
     charset = str(decode(data[charset_at:charset_end], explicit=explicit).get("SpecificCharacterSet", ""))
     if fitting_charset(changes, charset) not in {"", charset}:

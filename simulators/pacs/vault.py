@@ -10,6 +10,7 @@ from stepwedge.evidence.redact import refusal
 from stepwedge.sim.files import Files, name_of
 
 from . import objects, transcoding
+from .hl7 import moment
 from .state import Filing, Note
 
 if TYPE_CHECKING:
@@ -68,11 +69,13 @@ class Vault:
 
     def give(self, instance: Instance) -> bytes:
         """Return a data set as it leaves: the bytes that came, with the patient as the index knows them now."""
-        habits = self.archive.habits
+        habits, data = self.archive.habits, self._files.read(instance.file)
         changes = habits.rewrites(self.archive.corrections(instance))
-        return objects.rewritten(
-            self._files.read(instance.file), instance.transfer_syntax, changes, habits.pixels
-        )
+        if not changes:
+            return objects.rewritten(data, instance.transfer_syntax, changes, habits.pixels)
+        at = self.archive.corrected_at(instance) or moment(self._bench.clock.now())
+        original = habits.originals(objects.original(instance, changes, at, self._bench.application))
+        return objects.rewritten(data, instance.transfer_syntax, changes, habits.pixels, original)
 
     def deliver(self, instance: Instance, transfer_syntax: str) -> bytes:
         """Return a data set as it leaves, in another transfer syntax; raises CannotConvert when that would lose something."""

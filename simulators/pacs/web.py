@@ -11,13 +11,14 @@ from starlette.routing import Route
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.sim.web import note
-from stepwedge.wire import dicomjson, multipart, part10
+from stepwedge.wire import accept, dicomjson, multipart, part10
 from stepwedge.wire.dictionary import describe, find
 
 from . import query
+from .negotiate import Agreement
 from .paths import PATH_KEYS, ROOT, root_of
 from .vault import CANNOT_UNDERSTAND, COMMENT_LIMIT
-from .wado import Wado
+from .wado import Wado, wishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,6 +73,8 @@ ALWAYS: Final = {
         "InstanceAvailability",
     ],
 }
+NOT_KEYS: Final = frozenset({"fuzzymatching", "accept"})
+"""Query parameters that are neither keys nor paging (PS3.18 sections 8.3.3.1 and 8.3.4.2)."""
 LEVEL: Final = {"studies": "STUDY", "series": "SERIES", "instances": "IMAGE"}
 
 
@@ -91,7 +94,7 @@ def search_keys(parameters: Iterable[tuple[str, str]]) -> tuple[Elements, set[st
             if not value.isdigit():
                 raise BadQuery(f"{name} must be a number, not {value!r}")
             offset, limit = (int(value), limit) if name == "offset" else (offset, int(value))
-        elif name != "fuzzymatching":
+        elif name not in NOT_KEYS:
             *outer, last = [keyword(part) for part in name.split(".")]
             place = keys
             for sequence in outer:
@@ -127,7 +130,10 @@ class Web:
         stores = [Route(ROOT + path, self._store, methods=["POST"]) for path in ("/studies", study)]
         return Starlette(
             routes=[*stores, *retrieves, *routes],
-            exception_handlers={BadQuery: lambda _, error: PlainTextResponse(str(error), 400)},
+            exception_handlers={
+                kind: lambda _, error: PlainTextResponse(str(error), 400)
+                for kind in (BadQuery, RemoteProtocolError)
+            },
         )
 
     # --- QIDO-RS
@@ -136,10 +142,15 @@ class Web:
         level = LEVEL.get(request.path_params["level"])
         if level is None:
             return PlainTextResponse("no such resource (PS3.18 section 10.1)", 404)
+        if not any(
+            accept.chosen(wishes(request), kind, multipart=False) for kind in (JSON, "application/json")
+        ):
+            return PlainTextResponse("results are told as application/dicom+json (PS3.18 table 8.7.3-2)", 406)
         keys, included, offset, limit = search_keys(request.query_params.multi_items())
+        agreed = Agreement(fuzzy=self._vault.archive.habits.fuzzy(_fuzzy(request)))
         keys |= _path_keys(request)
         archive = self._vault.archive
-        rows = query.select(archive, level, keys)
+        rows = query.select(archive, level, keys, agreed)
         shown = rows[offset:][:limit]
         wanted = {*ALWAYS[level], *(key for key in keys if key in query.KEPT), *included}
         results = [self._result(row, wanted, request) for row in shown]
@@ -166,6 +177,8 @@ class Web:
                 return PlainTextResponse(
                     "multipart/related; type=application/dicom is what can be stored", 415
                 )
+            if request.headers.get("content-encoding", "identity") != "identity":
+                return PlainTextResponse("a body is taken as it is, without Content-Encoding", 415)
             if (received := await _bounded_body(request)) is None:
                 return PlainTextResponse(f"at most {LARGEST_BODY} bytes can be stored at once", 413)
             parts = multipart.decode(received, request.headers["content-type"])
@@ -215,6 +228,9 @@ class Web:
 
 async def _bounded_body(request: Request) -> bytes | None:
     """Return the body, or None as soon as it is too large."""
+    said = request.headers.get("content-length", "")
+    if said.isdigit() and int(said) > LARGEST_BODY:
+        return None
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
@@ -226,6 +242,13 @@ async def _bounded_body(request: Request) -> bytes | None:
 
 def _path_keys(request: Request) -> Elements:
     return {PATH_KEYS[name]: value for name, value in request.path_params.items() if name in PATH_KEYS}
+
+
+def _fuzzy(request: Request) -> bool:
+    wanted = request.query_params.get("fuzzymatching", "false").lower()
+    if wanted not in {"true", "false"}:
+        raise BadQuery(f"fuzzymatching must be true or false, not {wanted!r} (PS3.18 section 8.3.4.2)")
+    return wanted == "true"
 
 
 def _retrieve_url(request: Request, row: Elements) -> str:
