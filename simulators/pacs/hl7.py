@@ -73,9 +73,7 @@ def merge(archive: Archive, message: Message, now: datetime) -> Reply:
     """Take ADT^A40; an unknown survivor makes it a change of identifier, an unknown prior is no error (ITI-30)."""
     survivor, prior = read_merge(message)
     _know(archive, message, survivor, now)
-    if problem := archive.merge(
-        patient_key(survivor.id, survivor.issuer), patient_key(prior), moment(now)
-    ):
+    if problem := archive.merge(patient_key(survivor.id, survivor.issuer), patient_key(prior), moment(now)):
         raise HL7Error(204, "MRG-1", problem)
     return Reply()
 

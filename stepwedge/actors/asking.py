@@ -34,6 +34,8 @@ WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 PATIENT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
+RELATIONAL, FUZZY = 0, 2
+"""Options of C-FIND in SOP Class Extended Negotiation, by byte (PS3.4 table C.5-1)."""
 TRANSFERS: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 STEP_KEYS: Final = (
@@ -138,13 +140,30 @@ def worklist(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:
         return _find(cast, actor, association, WORKLIST_FIND, _sequences(identifier))
 
 
-def studies(cast: Cast, actor: str, door: str, keys: Mapping[str, Any]) -> Asked:
-    """Ask for studies through ``c-find`` or ``qido-rs`` (RAD-14, PS3.18 section 10.6)."""
+def studies(cast: Cast, actor: str, door: str, keys: Mapping[str, Any], *, fuzzy: bool = False) -> Asked:
+    """Ask for studies through ``c-find`` or ``qido-rs`` (RAD-14, PS3.18 section 10.6), names ``fuzzy`` where agreed."""
     if door == "qido-rs":
-        return _qido(cast, actor, "studies", {**dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys})
+        wanted = {**dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys}
+        return _qido(cast, actor, "studies", wanted, fuzzy=fuzzy)
     identifier = {"QueryRetrieveLevel": "STUDY", **dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys}
+    return _optional(cast, actor, identifier, FUZZY if fuzzy else None)
+
+
+def series(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:
+    """Ask for series of any study by a relational query (PS3.4 C.4.1.2.2.1)."""
+    keys = {**dict.fromkeys(("PatientID", "StudyInstanceUID"), ""), **keys}
+    return _optional(cast, actor, {**_level("SERIES"), **keys}, RELATIONAL)
+
+
+def _optional(cast: Cast, actor: str, identifier: dict[str, Any], option: int | None) -> Asked:
+    """Ask by C-FIND, with one option of extended negotiation (PS3.4 C.5.1.1); one that is not granted is Refused."""
     entity = _door(actor, "dicom", cast[actor].address.dicom)
-    with _associated(cast, entity, (STUDY_FIND,)) as association:
+    options = {} if option is None else {STUDY_FIND: bytes(number == option for number in range(3))}
+    with _associated(cast, entity, (STUDY_FIND,), options=options) as association:
+        if option is not None and not association.peer.agreed(STUDY_FIND, option):
+            raise Refused(
+                f"{actor} did not agree to byte {option + 1} of extended negotiation (PS3.4 C.5.1.1)"
+            )
         return _find(cast, actor, association, STUDY_FIND, identifier)
 
 
@@ -185,6 +204,16 @@ def retrieve(cast: Cast, actor: str, door: str, study: str, transfer_syntax: str
     if door != "c-get":
         raise Broken(f"the probe takes studies through wado-rs or c-get, not {door}")
     return _get(cast, actor, study, (transfer_syntax,) if transfer_syntax else TRANSFERS)
+
+
+def opened(cast: Cast, actor: str, study: str, *, limit: int, wanted: set[str]) -> list[Elements]:
+    """Take a study over WADO-RS in explicit little endian and return the first ``wanted`` data sets, pixels and all."""
+    from stepwedge.wire import part10
+    from stepwedge.wire.elements import decode
+
+    files = (part10.read(part) for part in _wado(cast, actor, study, TRANSFERS[0]))
+    sets = (decode(file.data, explicit=True) for file in files if file.sop_instance in wanted)
+    return [one for one, _ in zip(sets, range(limit), strict=False)]
 
 
 def _level(level: str, **keys: str) -> dict[str, str]:
@@ -327,14 +356,16 @@ def _unique(study: str) -> dict[str, str]:
     return {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study}
 
 
-def _qido(cast: Cast, actor: str, level: str, keys: dict[str, Any], study: str = "") -> Asked:
+def _qido(
+    cast: Cast, actor: str, level: str, keys: dict[str, Any], study: str = "", *, fuzzy: bool = False
+) -> Asked:
     path = f"/studies/{study}/{level}" if study else f"/{level}"
     facts: dict[str, Any] = {"path": path, "query": keys}
     witness = _Witness(cast, actor, "web", f"GET {path}", facts, keys_of.of_values(keys))
     with witness.watching(), _web(cast, actor, witness) as client:
         matching = {key: value for key, value in keys.items() if value}
         fields = [key for key in keys if key not in matching]
-        answers = client.qido(level, matching, study=study, fields=fields)
+        answers = client.qido(level, matching, study=study, fields=fields, fuzzy=fuzzy)
         witness.keys = keys_of.of_values([{"study": study}, keys, answers])
         facts["answers"] = answers
     return Asked(answers, (witness.number,))
@@ -347,6 +378,25 @@ def _wado(cast: Cast, actor: str, study: str, transfer_syntax: str = "") -> list
         parts = client.wado(study, transfer_syntax=transfer_syntax or "*")
         witness.facts["instances"] = len(parts)
     return parts
+
+
+def picture(cast: Cast, actor: str, place: tuple[str, str, str], query: Mapping[str, str]) -> bytes:
+    """Let an image (study, series, instance) be rendered as PNG (PS3.18 section 10.4.1.1.5)."""
+    path = "/studies/{}/series/{}/instances/{}/rendered".format(*place)
+    witness = _Witness(
+        cast, actor, "web", f"GET {path}", {"path": path, "query": dict(query)}, {"sop": [place[2]]}
+    )
+    with witness.watching(), _web(cast, actor, witness) as client:
+        return client.rendered(*place, query=list(query.items()))
+
+
+def frames(cast: Cast, actor: str, place: tuple[str, str, str], numbers: Sequence[int]) -> list[bytes]:
+    """Take frames of an image (study, series, instance) by number, from 1, decoded (PS3.18 section 10.4.1.1.6)."""
+    path = "/studies/{}/series/{}/instances/{}/frames".format(*place)
+    facts = {"path": path, "frames": list(numbers)}
+    witness = _Witness(cast, actor, "web", f"GET {path}", facts, {"sop": [place[2]]})
+    with witness.watching(), _web(cast, actor, witness) as client:
+        return client.frames(*place, numbers)
 
 
 @contextmanager

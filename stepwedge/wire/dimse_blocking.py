@@ -16,6 +16,7 @@ import contextlib
 import itertools
 import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from stepwedge.errors import LinkLost, LocalProtocolError, NoAnswer, Refused, RemoteProtocolError
@@ -216,6 +217,7 @@ class Association:
         if not isinstance(event, Acceptance):
             raise RemoteProtocolError(f"{type(event).__name__} came instead of an association answer")
         self._open = True
+        self.peer = replace(self.peer, extended=event.extended)
 
     def _run(self, talk: Talk[T], timeout: float | None = None) -> T:
         """Drive one conversation to its result."""
