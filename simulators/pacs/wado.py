@@ -225,14 +225,14 @@ class Wado:
             raise Trouble(406, f"pictures are made as {' and '.join(PICTURES)} (PS3.18 table 8.7.4-1)")
         kind = max(offers)[2]
         instances = self._found(request)
-        one = instances[len(instances) // 2]  # of a series or study the middle speaks for all
-        elements = decode(self._vault.give(one), explicit=one.transfer_syntax != IMPLICIT_LE)
+        shown = instances[len(instances) // 2]  # of a series or study the middle speaks for all
+        elements = decode(self._vault.give(shown), explicit=shown.transfer_syntax != IMPLICIT_LE)
         if not elements.get("PixelData"):
             raise Trouble(404, "the object has no Pixel Data")
         number = self._numbers(request, elements)[0] if "frames" in request.path_params else 0
         window, viewport, quality = _options(request, viewport)
         window = self._vault.archive.habits.window(window)
-        body = await asyncio.to_thread(_drawn, one, elements, number, window, viewport, kind, quality)
+        body = await asyncio.to_thread(_drawn, shown, elements, number, window, viewport, kind, quality)
         return Response(body, media_type=kind)
 
 

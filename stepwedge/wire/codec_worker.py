@@ -94,7 +94,7 @@ def _by_pydicom(frame: bytes, syntax: str, shape: dict[str, Any]) -> bytes:
 
 
 def _by_gdcm(frame: bytes, syntax: str, shape: dict[str, Any]) -> bytes:
-    import gdcm
+    import gdcm  # type: ignore[import-untyped]  # GDCM has no stubs
 
     kinds = gdcm.PhotometricInterpretation
     image = gdcm.Image()
