@@ -14,6 +14,7 @@ from stepwedge.sim.files import Files, name_of
 from stepwedge.sim.web import Web
 from stepwedge.wire import dicomjson, multipart, part10
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode, tag_of
+from stepwedge.wire.pixels import NAMES, convert
 from stepwedge.wire.results import Instance
 from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, WORKLIST
 
@@ -199,11 +200,17 @@ class Acts:
             raise BadInput("store_images: images", "images still on this scanner's disk", gone[0])
         if (alter := args.get("alter")) not in {None, "", "pixels"}:
             raise BadInput("store_images: alter", "pixels", repr(alter))
-        objects = [(one, self._data(one, altered=alter == "pixels")) for one in pictures]
+        if (encoding := args.get("encoding") or "explicit") not in NAMES:
+            raise BadInput("store_images: encoding", f"one of {', '.join(NAMES)}", repr(encoding))
+        syntax = NAMES[encoding]
+        objects = [
+            (one, await asyncio.to_thread(self._data, one, syntax, altered=alter == "pixels"))
+            for one in pictures
+        ]
         send = {"c-store": self._c_store, "stow-rs": self._stow}.get(door := args.get("door") or "c-store")
         if send is None:
             raise BadInput("store_images: door", "c-store or stow-rs", repr(door))
-        sent = await send(objects, case)
+        sent = await send(objects, syntax, case)
         with self._bench.change(self._scanner):
             for one in sent:
                 picture = self._scanner.pictures[one["sop"]]
@@ -213,20 +220,22 @@ class Acts:
         stored = sum(one.pop("stored") for one in sent)
         return {"sent": sent, "stored": stored, "refused": len(sent) - stored}
 
-    def _data(self, picture: Picture, *, altered: bool) -> bytes:
+    def _data(self, picture: Picture, syntax: str, *, altered: bool) -> bytes:
         data = self._disk.read(picture.file)
-        if not altered:
-            return data
-        elements = decode(data, explicit=True)
-        return encode(elements | {"PixelData": phantoms.altered(elements["PixelData"])}, explicit=True)
+        if altered:
+            elements = decode(data, explicit=True)
+            elements |= {"PixelData": phantoms.altered(elements["PixelData"])}
+            data = encode(elements, explicit=True)
+        return convert(data, EXPLICIT_LE, syntax)
 
-    async def _c_store(self, objects: list[tuple[Picture, bytes]], case: Case) -> list[Args]:
+    async def _c_store(self, objects: list[tuple[Picture, bytes]], syntax: str, case: Case) -> list[Args]:
         classes = dict.fromkeys(picture.sop_class for picture, _ in objects)
-        contexts = [(sop_class, (syntax,)) for sop_class in classes for syntax in (EXPLICIT_LE, IMPLICIT_LE)]
+        syntaxes = (EXPLICIT_LE, IMPLICIT_LE) if syntax == EXPLICIT_LE else (syntax,)
+        contexts = [(sop_class, (each,)) for sop_class in classes for each in syntaxes]
         sent: list[Args] = []
         async with calling(self._bench, self._settings.archive, contexts, case=case.id) as association:
             for picture, data in objects:
-                result = await association.store(picture.sop_class, picture.sop, EXPLICIT_LE, data)
+                result = await association.store(picture.sop_class, picture.sop, syntax, data)
                 taken = result.category in {"success", "warning"}
                 sent.append(
                     {
@@ -238,8 +247,8 @@ class Acts:
                 )
         return sent
 
-    async def _stow(self, objects: list[tuple[Picture, bytes]], case: Case) -> list[Args]:
-        files = [part10.write(Instance(one.sop_class, one.sop, EXPLICIT_LE, data)) for one, data in objects]
+    async def _stow(self, objects: list[tuple[Picture, bytes]], syntax: str, case: Case) -> list[Args]:
+        files = [part10.write(Instance(one.sop_class, one.sop, syntax, data)) for one, data in objects]
         body, content_type = multipart.encode(files, "application/dicom")
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
         sops = [picture.sop for picture, _ in objects]

@@ -13,11 +13,14 @@ from stepwedge.sim.web import WebDoor
 from .dimse import Pacs, accepted
 from .habits import PacsHabits
 from .hl7 import HANDLERS
+from .negotiate import OPTIONS
+from .paths import ROOT
 from .quirks import QUIRKS
 from .settings import Settings
 from .state import Archive, patient_key
+from .transcoding import AS_PROPOSED
 from .vault import Vault
-from .web import ROOT, Web
+from .web import Web
 
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
@@ -39,7 +42,9 @@ def build(bench: Bench) -> Simulator:
         archive,
         doors=[
             Hl7Door(bench, archive, HANDLERS),
-            DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT),
+            DimseDoor(
+                bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=AS_PROPOSED, options=OPTIONS
+            ),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
         ],
         background=[pacs.resume],

@@ -12,7 +12,7 @@ from stepwedge.errors import WireError
 from stepwedge.sim.address import Address
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.pixels import convertible
 from stepwedge.wire.services import (
     COMMITMENT,
     COMMITMENT_INSTANCE,
@@ -24,9 +24,11 @@ from stepwedge.wire.services import (
     STUDY_MOVE,
     VERIFICATION,
 )
-from stepwedge.wire.storage_classes import COMPRESSED, storage_classes
+from stepwedge.wire.storage_classes import storage_classes
 
-from . import query
+from . import query, transcoding
+from .negotiate import Agreement
+from .transcoding import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +40,11 @@ if TYPE_CHECKING:
     from stepwedge.wire.dimse_asyncio import Speaker
 
     from .settings import Settings
-    from .state import Commitment, Instance
+    from .state import Commitment
     from .vault import Vault
 
 Elements = dict[str, Any]
 
-PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
 MODELS: Final = {
     **dict.fromkeys((PATIENT_FIND, PATIENT_MOVE, PATIENT_GET), "PATIENT"),
     **dict.fromkeys((STUDY_FIND, STUDY_MOVE, STUDY_GET), "STUDY"),
@@ -62,7 +63,7 @@ def accepted() -> dict[str, tuple[str, ...]]:
     services = (VERIFICATION, COMMITMENT, *MODELS)
     return {
         **dict.fromkeys(services, PLAIN),
-        **dict.fromkeys(storage_classes(), (*PLAIN, *COMPRESSED)),
+        **dict.fromkeys(storage_classes(), transcoding.ACCEPTED),
     }
 
 
@@ -87,14 +88,15 @@ class Pacs(Provider):
 
     def on_find(self, peer: PeerInfo, model: str, identifier: Elements) -> Iterator[Elements | bytes]:
         """Answer with every match of the level that was asked."""
-        level = self._level(model, identifier)
-        rows = query.select(self._archive, level, identifier)
+        agreed = self._agreed(peer, model)
+        level = self._level(model, identifier, agreed)
+        rows = query.select(self._archive, level, identifier, agreed)
         ae_title = self._bench.ae_title
         return (query.answer(row, identifier, level, ae_title) for row in rows)
 
     async def on_move(self, peer: PeerInfo, model: str, identifier: Elements, destination: str) -> Retrieval:
         """Say where the instances go; an AE title nobody told us of is A801."""
-        self._level(model, identifier, retrieval=True)
+        self._level(model, identifier, self._agreed(peer, model), retrieval=True)
         if (entity := self._entity(destination)) is None:
             raise Failure(MOVE_DESTINATION_UNKNOWN, f"no address is known for {destination}")
         context = self._bench.security.context(tls=entity.tls)
@@ -102,7 +104,7 @@ class Pacs(Provider):
 
     async def on_get(self, peer: PeerInfo, model: str, identifier: Elements) -> list[Held]:
         """Say what is sent back."""
-        self._level(model, identifier, retrieval=True)
+        self._level(model, identifier, self._agreed(peer, model), retrieval=True)
         return self._held(identifier)
 
     def conclude(self, exchange: DimseExchange, response: Command, data: bytes) -> bytes:
@@ -111,18 +113,31 @@ class Pacs(Provider):
             response["NumberOfCompletedSuboperations"] = self._archive.habits.completed(done)
         return data
 
-    def _level(self, model: str, identifier: Elements, *, retrieval: bool = False) -> str:
+    def _agreed(self, peer: PeerInfo, model: str) -> Agreement:
+        return Agreement.of(peer, model, self._archive.habits)
+
+    def _level(self, model: str, identifier: Elements, agreed: Agreement, *, retrieval: bool = False) -> str:
         level = str(identifier.get("QueryRetrieveLevel", ""))
-        if problem := query.problem(level, identifier, MODELS[model], retrieval=retrieval):
+        problem = query.problem(
+            level, identifier, MODELS[model], retrieval=retrieval, relational=agreed.relational
+        )
+        if problem:
             raise Failure(IDENTIFIER_DOES_NOT_MATCH, problem)
         return level
 
     def _held(self, identifier: Elements) -> list[Held]:
         instances = self._archive.habits.delivers(query.requested(self._archive, identifier))
-        return [Held(one.sop_class, one.sop, one.transfer_syntax, self._load(one)) for one in instances]
-
-    def _load(self, instance: Instance) -> Any:
-        return functools.partial(self._vault.give, instance)
+        return [
+            Held(
+                one.sop_class,
+                one.sop,
+                one.transfer_syntax,
+                functools.partial(self._vault.give, one),
+                convertible(one.transfer_syntax),
+                functools.partial(self._vault.deliver, one),
+            )
+            for one in instances
+        ]
 
     def _entity(self, ae_title: str) -> Entity | None:
         """Return where an AE title is: an actor of the directory, or one the settings name."""

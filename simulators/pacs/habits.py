@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .rendering import Window
     from .state import Failure, Instance, Person
 
 
@@ -72,6 +73,34 @@ class PacsHabits:
     def pixels(self, value: bytes) -> bytes:
         """Return the pixels that are delivered for those that were stored."""
         return value
+
+    def transcoded(self, value: bytes) -> bytes:
+        """Return the decoded pixels that are put into another transfer syntax."""
+        return value
+
+    def relational(self, agreed: bool) -> bool:
+        """Tell whether a query may leave out the keys above its level: when that was negotiated."""
+        return agreed
+
+    def fuzzy(self, agreed: bool) -> bool:
+        """Tell whether names are matched fuzzily: when that was negotiated."""
+        return agreed
+
+    def originals(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the item of the Original Attributes Sequence that tells what was changed on the way out."""
+        return item
+
+    def sends(self, transfer_syntax: str) -> str:
+        """Return the transfer syntax of an object that leaves over DICOMweb: the one that was negotiated."""
+        return transfer_syntax
+
+    def frame(self, number: int, _count: int) -> int:
+        """Return the frame that is given for a frame number, both from 1."""
+        return number
+
+    def window(self, wanted: Window | None) -> Window | None:
+        """Return the window of a rendered picture: the one that was asked for, or None for the object's own."""
+        return wanted
 
     def completed(self, done: int) -> int:
         """Return Number of Completed Sub-operations."""

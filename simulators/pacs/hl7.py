@@ -47,22 +47,22 @@ STATUS_EVENTS: Final = {
 }
 
 
-def register(archive: Archive, message: Message, _now: datetime) -> Reply:
+def register(archive: Archive, message: Message, now: datetime) -> Reply:
     """Take ADT^A04 and A08: what the message does not mention stays, the null value removes (ITI TF-2 appendix C)."""
-    _know(archive, message, read_patient(message))
+    _know(archive, message, read_patient(message), now)
     return Reply()
 
 
-def merge(archive: Archive, message: Message, _now: datetime) -> Reply:
+def merge(archive: Archive, message: Message, now: datetime) -> Reply:
     """Take ADT^A40; an unknown survivor makes it a change of identifier, an unknown prior is no error (ITI-30)."""
     survivor, prior = read_merge(message)
-    _know(archive, message, survivor)
-    if problem := archive.merge(patient_key(survivor.id, survivor.issuer), patient_key(prior)):
+    _know(archive, message, survivor, now)
+    if problem := archive.merge(patient_key(survivor.id, survivor.issuer), patient_key(prior), moment(now)):
         raise HL7Error(204, "MRG-1", problem)
     return Reply()
 
 
-def change_identifier(archive: Archive, message: Message, _now: datetime) -> Reply:
+def change_identifier(archive: Archive, message: Message, now: datetime) -> Reply:
     """Take ADT^A47: another identifier of a patient; one that another record has is an error (ITI-30 3.30.6.5.4)."""
     patient, prior = read_merge(message)
     new, old = patient_key(patient.id, patient.issuer), patient_key(prior)
@@ -75,13 +75,18 @@ def change_identifier(archive: Archive, message: Message, _now: datetime) -> Rep
         if archive.habits.admits_failure(says):
             raise HL7Error(205, "PID-3", says)
         return Reply()
-    _know(archive, message, patient)
-    if problem := archive.merge(new, old):
+    _know(archive, message, patient, now)
+    if problem := archive.merge(new, old, moment(now)):
         raise HL7Error(204, "MRG-1", problem)
     return Reply()
 
 
-def _know(archive: Archive, message: Message, patient: Patient) -> None:
+def moment(now: datetime) -> str:
+    """Return a time as DICOM DT (PS3.5 table 6.2-1)."""
+    return now.strftime("%Y%m%d%H%M%S.%f%z")
+
+
+def _know(archive: Archive, message: Message, patient: Patient, now: datetime) -> None:
     archive.update(
         patient.id,
         patient.issuer,
@@ -90,14 +95,15 @@ def _know(archive: Archive, message: Message, patient: Patient) -> None:
             "birth_date": None if said(message, "PID-7.1") is None else patient.birth_date,
             "sex": None if said(message, "PID-8.1") is None else patient.sex,
         },
+        moment(now),
     )
 
 
-def announce(archive: Archive, message: Message, _now: datetime) -> Reply:
+def announce(archive: Archive, message: Message, now: datetime) -> Reply:
     """Take ORM^O01 with ZDS and OMI^O23 with IPC: keep what is expected for each accession number."""
     patient = read_patient(message)
     if patient_key(patient.id, patient.issuer) not in archive.people:
-        _know(archive, message, patient)
+        _know(archive, message, patient, now)
     for item in read_items(message):
         if not item.accession:
             raise HL7Error(101, "OBR-18", "a procedure needs an accession number")

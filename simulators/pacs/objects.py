@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import RemoteProtocolError
-from stepwedge.wire.elements import IMPLICIT_LE, LONG, UNDEFINED, decode, encode, tag_of
+from stepwedge.wire.elements import IMPLICIT_LE, decode, encode, tag_of
+from stepwedge.wire.spans import spans as spans_of
+from stepwedge.wire.spans import value_at as value_of
 
 from .query import KEPT, fitting_charset
 from .state import Instance, patient_key
@@ -16,8 +17,7 @@ from .state import Instance, patient_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-PIXEL_DATA = 0x7FE00010
+PIXEL_DATA, ORIGINAL_ATTRIBUTES = 0x7FE00010, 0x04000561
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
 
@@ -48,21 +48,43 @@ def content(elements: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def original(instance: Instance, changes: dict[str, Any], at: str, system: str) -> dict[str, Any]:
+    """Return the item that tells which values of an object were changed, and what they were (PS3.3 C.12.1.1.9).
+
+    Reconciling with the patient records is a coercion; the source is whoever sent the object.
+    """
+    return {
+        "SourceOfPreviousValues": instance.sender,
+        "AttributeModificationDateTime": at,
+        "ModifyingSystem": system,
+        "ReasonForTheAttributeModification": "COERCE",
+        "ModifiedAttributesSequence": [{key: instance.header.get(key, "") for key in changes}],
+    }
+
+
 def rewritten(
-    data: bytes, transfer_syntax: str, changes: dict[str, Any], pixels: Callable[[bytes], bytes]
+    data: bytes,
+    transfer_syntax: str,
+    changes: dict[str, Any],
+    pixels: Callable[[bytes], bytes],
+    original: dict[str, Any] | None = None,
 ) -> bytes:
     """Return a data set with some top-level text attributes changed and every other byte as it was stored.
 
-    When the new values do not fit the character set of the object, the whole header is written again in UTF-8.
+    ``original`` is added to the Original Attributes Sequence, behind the items that are there. When the new values do not fit the character set of the object, the whole header is written again in UTF-8.
     """
     explicit = transfer_syntax != IMPLICIT_LE
-    spans = _spans(data, explicit)
+    spans = spans_of(data, explicit=explicit)
     at, end = spans.get(PIXEL_DATA, (len(data), len(data)))
-    value_at = at + _header_length(data, at, explicit) if at < end else end
+    value_at = value_of(data, at, explicit=explicit) if at < end else end
     if (shown := pixels(data[value_at:end])) != data[value_at:end]:
         data = data[:value_at] + shown + data[end:]
     if not changes:
         return data
+    if original:
+        before_at, before_end = spans.get(ORIGINAL_ATTRIBUTES, (0, 0))
+        before = decode(data[before_at:before_end], explicit=explicit).get("OriginalAttributesSequence") or []
+        changes = changes | {"OriginalAttributesSequence": [*before, original]}
     charset_at, charset_end = spans.get(0x00080005, (0, 0))
     charset = str(decode(data[charset_at:charset_end], explicit=explicit).get("SpecificCharacterSet", ""))
     if fitting_charset(changes, charset) not in {"", charset}:
@@ -81,45 +103,3 @@ def _spliced(
         written = encode({"SpecificCharacterSet": charset, key: value}, explicit=explicit)
         pieces[tag_of(key)] = written[len(charset_only) :]
     return b"".join(pieces[tag] for tag in sorted(pieces))
-
-
-def _spans(data: bytes, explicit: bool) -> dict[int, tuple[int, int]]:
-    """Return where each top-level element begins and ends."""
-    spans: dict[int, tuple[int, int]] = {}
-    at = 0
-    while at < len(data):
-        tag, end = _element_end(data, at, explicit)
-        spans[tag] = (at, end)
-        at = end
-    return spans
-
-
-def _header_length(data: bytes, at: int, explicit: bool) -> int:
-    return 12 if explicit and data[at + 4 : at + 6] in LONG else 8
-
-
-def _element_end(data: bytes, at: int, explicit: bool) -> tuple[int, int]:
-    """Return the tag of the element at an offset, and where it ends."""
-    group, number = struct.unpack_from("<HH", data, at)
-    tag = group << 16 | number
-    if not explicit or group == ITEM >> 16:
-        (length,) = struct.unpack_from("<I", data, at + 4)
-        start = at + 8
-    elif data[at + 4 : at + 6] in LONG:
-        (length,) = struct.unpack_from("<I", data, at + 8)
-        start = at + 12
-    else:
-        (length,) = struct.unpack_from("<H", data, at + 6)
-        start = at + 8
-    if length != UNDEFINED:
-        return tag, start + length
-    # Only sequences, items, and encapsulated pixel data may have no length; an unknown sequence (UN) is in
-    # implicit encoding inside (PS3.5 section 6.2.2).
-    inner = explicit and not (tag != ITEM and data[at + 4 : at + 6] == b"UN")
-    closing = ITEM_END if tag == ITEM else SEQUENCE_END
-    while start < len(data):
-        found, end = _element_end(data, start, inner)
-        start = end
-        if found == closing:
-            return tag, end
-    raise RemoteProtocolError(f"element ({tag >> 16:04X},{tag & 0xFFFF:04X}) has no end")

@@ -8,6 +8,7 @@ from stepwedge.errors import LocalProtocolError
 from stepwedge.wire.elements import encode, match
 
 from . import narrowing
+from .negotiate import BASELINE, Agreement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,13 +78,20 @@ KEPT: Final = frozenset((*PATIENT_KEYS, *STUDY_KEYS, *SERIES_KEYS, *IMAGE_KEYS, 
 UTF8: Final = "ISO_IR 192"
 
 
-def problem(level: str, identifier: Elements, model: str, *, retrieval: bool = False) -> str:
-    """Say why a hierarchical query or retrieval is not allowed (PS3.4 C.4.1.2.1, C.4.2.2.1), or nothing."""
+def problem(
+    level: str, identifier: Elements, model: str, *, retrieval: bool = False, relational: bool = False
+) -> str:
+    """Say why a query or retrieval is not allowed (PS3.4 C.4.1.2.1, C.4.2.2.1), or nothing.
+
+    A ``relational`` one need not name the entities above its level (PS3.4 C.4.1.2.2.1, C.4.2.2.2).
+    """
     levels = list(LEVELS)
     if level not in levels or (model == "STUDY" and level == "PATIENT"):
         return f"Query/Retrieve Level {level!r} does not exist in this model"
     if retrieval and not identifier.get(LEVELS[level]):
         return f"{LEVELS[level]} must say what to retrieve (PS3.4 C.4.2.2.1)"
+    if relational:
+        return ""
     above = levels[1 if model == "STUDY" else 0 : levels.index(level)]
     for key in (LEVELS[one] for one in above if one != "PATIENT"):
         if not identifier.get(key):
@@ -91,10 +99,12 @@ def problem(level: str, identifier: Elements, model: str, *, retrieval: bool = F
     return ""
 
 
-def select(archive: Archive, level: str, identifier: Elements) -> list[Elements]:
+def select(
+    archive: Archive, level: str, identifier: Elements, agreed: Agreement = BASELINE
+) -> list[Elements]:
     """Return the rows of one level that match, complete."""
     rows = {"PATIENT": _patients, "STUDY": _studies, "SERIES": _series, "IMAGE": _images}[level]
-    return [row for row in rows(archive, identifier) if match(identifier, row)]
+    return [row for row in rows(archive, identifier) if agreed.matches(identifier, row)]
 
 
 def answer(row: Elements, identifier: Elements, level: str, ae_title: str) -> Elements:

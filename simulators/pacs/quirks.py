@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.sim.quirks import collect, quirk
+from stepwedge.wire.elements import EXPLICIT_LE
 
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .rendering import Window
     from .state import Failure, Instance, Person
 
 
@@ -242,6 +244,90 @@ def wrong_ack(_: Callable[[str], bool], problem: str) -> bool:
 def never_adopted(original: Callable[[str], bool], accession: str) -> bool:
     """Leave what came without an order without an order."""
     return not accession and original(accession)
+
+
+@quirk(
+    "img.transcode_values",
+    defect="not listed",
+    severity="S1",
+    overrides=PacsHabits.transcoded,
+    notices="the same image shows other densities on a workstation that takes another compression",
+)
+def transcode_values(_: Callable[[bytes], bytes], value: bytes) -> bytes:
+    """Change the last bit of a pixel whenever an image is written in another transfer syntax; seen as a pixel hash."""
+    return value[:-2] + bytes((value[-2] ^ 1, value[-1])) if len(value) > 1 else value
+
+
+@quirk(
+    "img.needless_decompress",
+    defect="DEF-124",
+    severity="S4",
+    overrides=PacsHabits.sends,
+    notices="images take three times as long over the line, although they were asked for compressed",
+)
+def needless_decompress(_: Callable[[str], str], _transfer_syntax: str) -> str:
+    """Send explicit little endian over DICOMweb whatever was negotiated; seen as the transfer syntax of the answer."""
+    return EXPLICIT_LE
+
+
+@quirk(
+    "img.frame_addressing",
+    defect="DEF-121",
+    severity="S2",
+    overrides=PacsHabits.frame,
+    notices="a cine run starts with its second frame",
+)
+def frame_addressing(_: Callable[[int, int], int], number: int, count: int) -> int:
+    """Count frames from 0; seen as another frame than the one asked for."""
+    return min(number + 1, count)
+
+
+@quirk(
+    "img.window_ignored",
+    defect="not listed",
+    severity="S2",
+    overrides=PacsHabits.window,
+    notices="the web viewer shows the same grey whatever window is set",
+)
+def window_ignored(_: Callable[..., Window | None], _wanted: Window | None) -> Window | None:
+    """Render with the object's own window; seen as grey levels unlike the window that was asked for."""
+    return None
+
+
+@quirk(
+    "demog.no_originals",
+    defect="not listed",
+    severity="S3",
+    overrides=PacsHabits.originals,
+    notices="nobody can see in the image what it said before the patient was corrected",
+)
+def no_originals(_: Callable[..., dict[str, Any]], _item: dict[str, Any]) -> dict[str, Any]:
+    """Change patient attributes and keep quiet about it; seen as no (0400,0561) in the retrieved header."""
+    return {}
+
+
+@quirk(
+    "find.relational_ignored",
+    defect="not listed",
+    severity="S3",
+    overrides=PacsHabits.relational,
+    notices="a workstation that searches series directly is refused, although that was agreed on",
+)
+def relational_ignored(_: Callable[[bool], bool], _agreed: bool) -> bool:
+    """Agree to relational queries and refuse them; seen as A900."""
+    return False
+
+
+@quirk(
+    "find.fuzzy_literal",
+    defect="not listed",
+    severity="S3",
+    overrides=PacsHabits.fuzzy,
+    notices="a patient whose name was heard on the telephone is not found, although the archive says it can",
+)
+def fuzzy_literal(_: Callable[[bool], bool], _agreed: bool) -> bool:
+    """Agree to match names by sound and match them by letter; seen as a study that is not found."""
+    return False
 
 
 QUIRKS = collect(globals())

@@ -32,6 +32,7 @@ class Person:
         name: DICOM PN.
         merged_into: key of the surviving record, once this one was merged away.
         told: an ADT message spoke of this patient, so the record outranks what images say.
+        changed: when the record was last changed, as DICOM DT.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Person:
     sex: str = ""
     merged_into: str = ""
     told: bool = False
+    changed: str = ""
 
     @property
     def key(self) -> str:
@@ -212,18 +214,24 @@ class Archive(State):
             found.extend(prior.key for prior in self.people.by("merged", one) if prior.key not in found)
         return found
 
-    def update(self, number: str, issuer: str, values: Mapping[str, str | None]) -> Person:
-        """Register or update a patient; a value of None was absent from the message and leaves what is there."""
+    def update(self, number: str, issuer: str, values: Mapping[str, str | None], at: str = "") -> Person:
+        """Register or update a patient; a value of None was absent from the message and leaves what is there.
+
+        ``at`` is now, as DICOM DT.
+        """
         key = patient_key(number, issuer)
         old = self.people.get(key) or Person(number, issuer or ISSUER)
         known = {name: value for name, value in values.items() if value is not None}
-        self.people[key] = person = replace(old, told=True, **known)
+        person = replace(old, told=True, **known)
+        if person != old:
+            person = replace(person, changed=at)
+        self.people[key] = person
         return person
 
-    def merge(self, survivor: str, prior: str) -> str:
+    def merge(self, survivor: str, prior: str, at: str = "") -> str:
         """Merge one patient into another (ITI-30 3.30.6.4.4) and return what is wrong with that, if anything.
 
-        An unknown prior is no error and changes nothing; the caller has registered the survivor already.
+        ``at`` is now, as DICOM DT. An unknown prior is no error and changes nothing; the caller has registered the survivor already.
         """
         if (gone := self.people.get(prior)) is None or gone.merged_into == survivor:
             return ""
@@ -233,7 +241,7 @@ class Archive(State):
         if gone.merged_into or into.key != survivor:
             return f"patient {prior if gone.merged_into else survivor} was merged away before"
         if self.habits.merges():
-            self.people[prior] = replace(self.people[prior], merged_into=survivor)
+            self.people[prior] = replace(self.people[prior], merged_into=survivor, changed=at)
         return ""
 
     # --- instances
@@ -323,6 +331,11 @@ class Archive(State):
             now["IssuerOfPatientID"] = person.issuer
         changed = {key: value for key, value in now.items() if instance.header.get(key, "") != value}
         return changed | ({"AccessionNumber": instance.adopted} if instance.adopted else {})
+
+    def corrected_at(self, instance: Instance) -> str:
+        """Return when the patient record of an instance was last changed, as DICOM DT; "" when nobody said so."""
+        own = self.people.get(instance.patient)
+        return max(self.person_of(instance).changed, own.changed if own else "")
 
     # --- storage commitment
 

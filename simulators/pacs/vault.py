@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.files import Files, name_of
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
-from stepwedge.wire.storage_classes import COMPRESSED
 
-from . import objects
+from . import objects, transcoding
+from .hl7 import moment
 from .state import Filing, Note
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from .state import Archive, Instance
 
-SYNTAXES = frozenset({EXPLICIT_LE, IMPLICIT_LE, *COMPRESSED})
+SYNTAXES = frozenset(transcoding.ACCEPTED)
 CANNOT_UNDERSTAND = 0xC000
 SYNTAX_NOT_SUPPORTED = 0xC122
 """PS3.18 table I.2-2; over DIMSE such a presentation context is not accepted in the first place."""
@@ -47,6 +46,7 @@ class Vault:
         if transfer_syntax not in SYNTAXES:
             return _refused(SYNTAX_NOT_SUPPORTED, f"transfer syntax {transfer_syntax} is not kept")
         try:
+            data, transfer_syntax = transcoding.kept(data, transfer_syntax)
             instance = objects.read(sop_class, sop, transfer_syntax, data)
         except RemoteProtocolError as error:
             return _refused(CANNOT_UNDERSTAND, str(error))
@@ -69,11 +69,18 @@ class Vault:
 
     def give(self, instance: Instance) -> bytes:
         """Return a data set as it leaves: the bytes that came, with the patient as the index knows them now."""
-        habits = self.archive.habits
+        habits, data = self.archive.habits, self._files.read(instance.file)
         changes = habits.rewrites(self.archive.corrections(instance))
-        return objects.rewritten(
-            self._files.read(instance.file), instance.transfer_syntax, changes, habits.pixels
-        )
+        if not changes:
+            return objects.rewritten(data, instance.transfer_syntax, changes, habits.pixels)
+        at = self.archive.corrected_at(instance) or moment(self._bench.clock.now())
+        original = habits.originals(objects.original(instance, changes, at, self._bench.application))
+        return objects.rewritten(data, instance.transfer_syntax, changes, habits.pixels, original)
+
+    def deliver(self, instance: Instance, transfer_syntax: str) -> bytes:
+        """Return a data set as it leaves, in another transfer syntax; raises CannotConvert when that would lose something."""
+        seen = self.archive.habits.transcoded
+        return transcoding.delivered(self.give(instance), instance.transfer_syntax, transfer_syntax, seen)
 
     def lost(self, sops: list[str]) -> frozenset[str]:
         """Return those of the instances whose file is not there."""

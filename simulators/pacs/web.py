@@ -1,4 +1,4 @@
-"""The archive's DICOMweb side: QIDO-RS, WADO-RS and STOW-RS (PS3.18 section 10)."""
+"""The archive's DICOMweb side: QIDO-RS and STOW-RS (PS3.18 sections 10.6 and 10.5); WADO-RS is in ``wado``."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from starlette.routing import Route
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.sim.web import note
-from stepwedge.wire import dicomjson, multipart, part10
+from stepwedge.wire import accept, dicomjson, multipart, part10
 from stepwedge.wire.dictionary import describe, find
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, recode
-from stepwedge.wire.results import Instance as StoredInstance
 
 from . import query
+from .negotiate import Agreement
+from .paths import PATH_KEYS, ROOT, root_of
 from .vault import CANNOT_UNDERSTAND, COMMENT_LIMIT
+from .wado import Wado, wishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.requests import Request
 
-    from .state import Instance
     from .vault import Vault
 
 Elements = dict[str, Any]
 
-ROOT: Final = "/dicom-web"
 LARGEST_BODY: Final = 1 << 30
 JSON: Final = "application/dicom+json"
 ALWAYS: Final = {
@@ -74,8 +73,9 @@ ALWAYS: Final = {
         "InstanceAvailability",
     ],
 }
+NOT_KEYS: Final = frozenset({"fuzzymatching", "accept"})
+"""Query parameters that are neither keys nor paging (PS3.18 sections 8.3.3.1 and 8.3.4.2)."""
 LEVEL: Final = {"studies": "STUDY", "series": "SERIES", "instances": "IMAGE"}
-PATH_KEYS: Final = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}
 
 
 class BadQuery(Exception):
@@ -94,7 +94,7 @@ def search_keys(parameters: Iterable[tuple[str, str]]) -> tuple[Elements, set[st
             if not value.isdigit():
                 raise BadQuery(f"{name} must be a number, not {value!r}")
             offset, limit = (int(value), limit) if name == "offset" else (offset, int(value))
-        elif name != "fuzzymatching":
+        elif name not in NOT_KEYS:
             *outer, last = [keyword(part) for part in name.split(".")]
             place = keys
             for sequence in outer:
@@ -117,24 +117,23 @@ class Web:
     def __init__(self, vault: Vault, retrieve_ae: str) -> None:
         self._vault = vault
         self._ae = retrieve_ae
+        self._wado = Wado(vault)
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
-        study, series, instance = "/studies/{study}", "/series/{series}", "/instances/{instance}"
+        study, series = "/studies/{study}", "/series/{series}"
         routes = [
             Route(ROOT + path, self._search, methods=["GET"])
             for path in ("/{level:str}", study + "/{level:str}", study + series + "/{level:str}")
         ]
-        retrieves = [
-            Route(ROOT + path + suffix, handler, methods=["GET"])
-            for path in (study, study + series, study + series + instance)
-            for suffix, handler in (("", self._retrieve), ("/metadata", self._metadata))
-        ]
-        frames = Route(ROOT + study + series + instance + "/frames/{frames}", self._frames, methods=["GET"])
+        retrieves = self._wado.routes()
         stores = [Route(ROOT + path, self._store, methods=["POST"]) for path in ("/studies", study)]
         return Starlette(
-            routes=[*stores, frames, *retrieves, *routes],
-            exception_handlers={BadQuery: lambda _, error: PlainTextResponse(str(error), 400)},
+            routes=[*stores, *retrieves, *routes],
+            exception_handlers={
+                kind: lambda _, error: PlainTextResponse(str(error), 400)
+                for kind in (BadQuery, RemoteProtocolError)
+            },
         )
 
     # --- QIDO-RS
@@ -143,10 +142,15 @@ class Web:
         level = LEVEL.get(request.path_params["level"])
         if level is None:
             return PlainTextResponse("no such resource (PS3.18 section 10.1)", 404)
+        if not any(
+            accept.chosen(wishes(request), kind, multipart=False) for kind in (JSON, "application/json")
+        ):
+            return PlainTextResponse("results are told as application/dicom+json (PS3.18 table 8.7.3-2)", 406)
         keys, included, offset, limit = search_keys(request.query_params.multi_items())
+        agreed = Agreement(fuzzy=self._vault.archive.habits.fuzzy(_fuzzy(request)))
         keys |= _path_keys(request)
         archive = self._vault.archive
-        rows = query.select(archive, level, keys)
+        rows = query.select(archive, level, keys, agreed)
         shown = rows[offset:][:limit]
         wanted = {*ALWAYS[level], *(key for key in keys if key in query.KEPT), *included}
         results = [self._result(row, wanted, request) for row in shown]
@@ -164,54 +168,6 @@ class Web:
             "RetrieveAETitle": self._ae,
         }
 
-    # --- WADO-RS
-
-    def _found(self, request: Request) -> list[Instance]:
-        asked = query.requested(self._vault.archive, _path_keys(request))
-        return self._vault.archive.habits.delivers(asked)
-
-    async def _retrieve(self, request: Request) -> Response:
-        if not (instances := self._found(request)):
-            return PlainTextResponse("nothing is stored under these UIDs", 404)
-        body, content_type = multipart.encode([self._file(one) for one in instances], "application/dicom")
-        note(request.scope).keys["sop"] = [one.sop for one in instances]
-        return Response(body, media_type=content_type)
-
-    def _file(self, one: Instance) -> bytes:
-        """Return a DICOM file; implicit encoding becomes explicit, as PS3.18 section 8.7.3.5.2 has it by default."""
-        data, syntax = self._vault.give(one), one.transfer_syntax
-        if syntax == IMPLICIT_LE:
-            data, syntax = recode(data, explicit=False, to_explicit=True), EXPLICIT_LE
-        return part10.write(StoredInstance(one.sop_class, one.sop, syntax, data))
-
-    async def _metadata(self, request: Request) -> Response:
-        if not (instances := self._found(request)):
-            return PlainTextResponse("nothing is stored under these UIDs", 404)
-        results = []
-        for one in instances:
-            elements = decode(
-                self._vault.give(one), explicit=one.transfer_syntax != IMPLICIT_LE, stop_before_pixels=True
-            )
-            base = f"{_root(request)}/studies/{one.study}/series/{one.series}/instances/{one.sop}"
-            results.append(elements | {"PixelData": dicomjson.Bulk(f"{base}/frames/1"), "RetrieveURL": base})
-        return Response(dicomjson.dumps(results), media_type=JSON)
-
-    async def _frames(self, request: Request) -> Response:
-        if len(instances := self._found(request)) != 1:
-            return PlainTextResponse("nothing is stored under these UIDs", 404)
-        one = instances[0]
-        elements = decode(self._vault.give(one), explicit=one.transfer_syntax != IMPLICIT_LE)
-        pixels, count = elements.get("PixelData", b""), int(elements.get("NumberOfFrames") or 1)
-        wanted = request.path_params["frames"].split(",")
-        if one.transfer_syntax not in {IMPLICIT_LE, EXPLICIT_LE}:
-            return PlainTextResponse("frames of compressed images are not offered", 406)
-        if not all(number.isdigit() and 0 < int(number) <= count for number in wanted):
-            return PlainTextResponse(f"the image has frames 1 to {count}", 404)
-        size = len(pixels) // count
-        frames = [pixels[(int(number) - 1) * size : int(number) * size] for number in wanted]
-        body, content_type = multipart.encode(frames, "application/octet-stream")
-        return Response(body, media_type=content_type)
-
     # --- STOW-RS
 
     async def _store(self, request: Request) -> Response:
@@ -221,6 +177,8 @@ class Web:
                 return PlainTextResponse(
                     "multipart/related; type=application/dicom is what can be stored", 415
                 )
+            if request.headers.get("content-encoding", "identity") != "identity":
+                return PlainTextResponse("a body is taken as it is, without Content-Encoding", 415)
             if (received := await _bounded_body(request)) is None:
                 return PlainTextResponse(f"at most {LARGEST_BODY} bytes can be stored at once", 413)
             parts = multipart.decode(received, request.headers["content-type"])
@@ -232,7 +190,7 @@ class Web:
             done, result = self._take(part.body, request)
             (stored if done else failed).append(result)
         answer: Elements = {
-            "RetrieveURL": f"{_root(request)}/studies/{request.path_params.get('study', '')}".rstrip("/")
+            "RetrieveURL": f"{root_of(request)}/studies/{request.path_params.get('study', '')}".rstrip("/")
         }
         if stored:
             answer["ReferencedSOPSequence"] = stored
@@ -261,15 +219,18 @@ class Web:
             return False, {**reference, "FailureReason": filing.status, "ErrorComment": filing.comment}
         instance = self._vault.archive.instances.get(part.sop_instance)
         where = (
-            f"{_root(request)}/studies/{instance.study}/series/{instance.series}/instances/{instance.sop}"
+            f"{root_of(request)}/studies/{instance.study}/series/{instance.series}/instances/{instance.sop}"
             if instance
-            else f"{_root(request)}/studies"
+            else f"{root_of(request)}/studies"
         )
         return True, {**reference, "RetrieveURL": where}
 
 
 async def _bounded_body(request: Request) -> bytes | None:
     """Return the body, or None as soon as it is too large."""
+    said = request.headers.get("content-length", "")
+    if said.isdigit() and int(said) > LARGEST_BODY:
+        return None
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
@@ -283,12 +244,15 @@ def _path_keys(request: Request) -> Elements:
     return {PATH_KEYS[name]: value for name, value in request.path_params.items() if name in PATH_KEYS}
 
 
-def _root(request: Request) -> str:
-    return f"{request.url.scheme}://{request.url.netloc}{ROOT}"
+def _fuzzy(request: Request) -> bool:
+    wanted = request.query_params.get("fuzzymatching", "false").lower()
+    if wanted not in {"true", "false"}:
+        raise BadQuery(f"fuzzymatching must be true or false, not {wanted!r} (PS3.18 section 8.3.4.2)")
+    return wanted == "true"
 
 
 def _retrieve_url(request: Request, row: Elements) -> str:
-    url = _root(request)
+    url = root_of(request)
     for name, key in (
         ("studies", "StudyInstanceUID"),
         ("series", "SeriesInstanceUID"),

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import Refused
 from stepwedge.sim.dimse import calling
-from stepwedge.wire import multipart, part10
+from stepwedge.wire import multipart, part10, pixels
 from stepwedge.wire.dimse_asyncio import Provider
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode
 from stepwedge.wire.results import Instance
@@ -126,12 +125,13 @@ def _judged(service: str, done: Any) -> str:
 
 
 def shown(instance: Instance) -> dict[str, Any]:
-    """Return what a person could compare: the header without bytes, and a SHA-256 over the pixels."""
+    """Return what a person could compare: the header without bytes, and a SHA-256 over the pixel values."""
     elements = decode(instance.data, explicit=instance.transfer_syntax != IMPLICIT_LE)
-    pixels = elements.pop("PixelData", b"")
+    digest = pixels.digest(elements, instance.transfer_syntax)
+    elements.pop("PixelData", None)
     return {
         "sop": instance.sop_instance,
         "sop_class": instance.sop_class,
-        "pixels": hashlib.sha256(pixels).hexdigest() if pixels else "",
+        "pixels": digest,
         "header": {key: value for key, value in elements.items() if not isinstance(value, bytes)},
     }

@@ -7,7 +7,6 @@ of the exchange that proves them. No answer is an exception (``LinkLost``, ``NoA
 
 from __future__ import annotations
 
-import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +36,8 @@ WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 PATIENT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
+RELATIONAL, FUZZY = 0, 2
+"""Options of C-FIND in SOP Class Extended Negotiation, by byte (PS3.4 table C.5-1)."""
 TRANSFERS: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 STEP_KEYS: Final = (
@@ -124,12 +125,14 @@ class Retrieved:
     Attributes:
         sop: SOP Instance UID.
         header: the data set without its pixels.
-        pixels: SHA-256 of the bytes of Pixel Data.
+        pixels: SHA-256 of the pixel values, the same in every lossless transfer syntax.
+        transfer_syntax: the one it came in.
     """
 
     sop: str
     header: Elements
     pixels: str
+    transfer_syntax: str = ""
 
 
 def worklist(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:
@@ -145,13 +148,30 @@ def worklist(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:
         return _find(cast, actor, association, WORKLIST_FIND, _sequences(identifier))
 
 
-def studies(cast: Cast, actor: str, door: str, keys: Mapping[str, Any]) -> Asked:
-    """Ask for studies through ``c-find`` or ``qido-rs`` (RAD-14, PS3.18 section 10.6)."""
+def studies(cast: Cast, actor: str, door: str, keys: Mapping[str, Any], *, fuzzy: bool = False) -> Asked:
+    """Ask for studies through ``c-find`` or ``qido-rs`` (RAD-14, PS3.18 section 10.6), names ``fuzzy`` where agreed."""
     if door == "qido-rs":
-        return _qido(cast, actor, "studies", {**dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys})
+        wanted = {**dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys}
+        return _qido(cast, actor, "studies", wanted, fuzzy=fuzzy)
     identifier = {"QueryRetrieveLevel": "STUDY", **dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys}
+    return _optional(cast, actor, identifier, FUZZY if fuzzy else None)
+
+
+def series(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:
+    """Ask for series of any study by a relational query (PS3.4 C.4.1.2.2.1)."""
+    keys = {**dict.fromkeys(("PatientID", "StudyInstanceUID"), ""), **keys}
+    return _optional(cast, actor, {**_level("SERIES"), **keys}, RELATIONAL)
+
+
+def _optional(cast: Cast, actor: str, identifier: dict[str, Any], option: int | None) -> Asked:
+    """Ask by C-FIND, with one option of extended negotiation (PS3.4 C.5.1.1); one that is not granted is Refused."""
     entity = _door(actor, "dicom", cast[actor].address.dicom)
-    with _associated(cast, entity, (STUDY_FIND,)) as association:
+    options = {} if option is None else {STUDY_FIND: bytes(number == option for number in range(3))}
+    with _associated(cast, entity, (STUDY_FIND,), options=options) as association:
+        if option is not None and not association.peer.agreed(STUDY_FIND, option):
+            raise Refused(
+                f"{actor} did not agree to byte {option + 1} of extended negotiation (PS3.4 C.5.1.1)"
+            )
         return _find(cast, actor, association, STUDY_FIND, identifier)
 
 
@@ -182,13 +202,26 @@ def instances(cast: Cast, actor: str, door: str, study: str) -> Asked:
     return Asked(found, tuple(evidence))
 
 
-def retrieve(cast: Cast, actor: str, door: str, study: str) -> list[Retrieved]:
-    """Take a whole study to the probe itself through ``wado-rs`` or ``c-get``, headers and pixel hashes."""
+def retrieve(cast: Cast, actor: str, door: str, study: str, transfer_syntax: str = "") -> list[Retrieved]:
+    """Take a whole study to the probe itself through ``wado-rs`` or ``c-get``, headers and pixel hashes.
+
+    With ``transfer_syntax`` nothing but that one is accepted.
+    """
     if door == "wado-rs":
-        return [_opened(part10) for part10 in _wado(cast, actor, study)]
+        return [_opened(part10) for part10 in _wado(cast, actor, study, transfer_syntax)]
     if door != "c-get":
         raise Broken(f"the probe takes studies through wado-rs or c-get, not {door}")
-    return _get(cast, actor, study)
+    return _get(cast, actor, study, (transfer_syntax,) if transfer_syntax else TRANSFERS)
+
+
+def opened(cast: Cast, actor: str, study: str, *, limit: int, wanted: set[str]) -> list[Elements]:
+    """Take a study over WADO-RS in explicit little endian and return the first ``wanted`` data sets, pixels and all."""
+    from stepwedge.wire import part10
+    from stepwedge.wire.elements import decode
+
+    files = (part10.read(part) for part in _wado(cast, actor, study, TRANSFERS[0]))
+    sets = (decode(file.data, explicit=True) for file in files if file.sop_instance in wanted)
+    return [one for one, _ in zip(sets, range(limit), strict=False)]
 
 
 def _level(level: str, **keys: str) -> dict[str, str]:
@@ -213,18 +246,22 @@ def _associated(
     classes: Sequence[str],
     seconds: float = ASK_SECONDS,
     stored: Sequence[str] = (),
+    syntaxes: Sequence[str] = TRANSFERS,
+    options: Mapping[str, bytes] | None = None,
 ) -> Iterator[Association]:
     from stepwedge.wire.dimse_blocking import Association
+    from stepwedge.wire.negotiation import Extended
 
     with Association.open(
         entity.host,
         entity.port,
         calling=cast.probe,
         called=entity.ae,
-        contexts=[(name, TRANSFERS) for name in classes],
+        contexts=[(name, syntaxes if name in stored else TRANSFERS) for name in classes],
         timeout=seconds * cast.patience,
         scp_of=stored,
         context=cast.context(tls=entity.tls),
+        extended=[Extended(name, wanted) for name, wanted in (options or {}).items()],
     ) as association:
         yield association
 
@@ -305,15 +342,15 @@ def _find(cast: Cast, actor: str, association: Association, model: str, identifi
     return Asked(found.identifiers, (witness.number,))
 
 
-def _get(cast: Cast, actor: str, study: str) -> list[Retrieved]:
+def _get(cast: Cast, actor: str, study: str, syntaxes: Sequence[str]) -> list[Retrieved]:
     from stepwedge.wire import status
 
     entity = _door(actor, "dicom", cast[actor].address.dicom)
     classes = sorted({answer["SOPClassUID"] for answer in instances(cast, actor, "c-find", study).answers})
-    facts: dict[str, Any] = {"model": STUDY_GET, "identifier": _unique(study)}
+    facts: dict[str, Any] = {"model": STUDY_GET, "identifier": _unique(study), "accepted": list(syntaxes)}
     witness = _Witness(cast, actor, "dimse", "C-GET", facts, {"study": [study]})
     with (
-        _associated(cast, entity, (STUDY_GET, *classes), RETRIEVE_SECONDS, classes) as association,
+        _associated(cast, entity, (STUDY_GET, *classes), RETRIEVE_SECONDS, classes, syntaxes) as association,
         witness.watching(),
     ):
         got = association.get(STUDY_GET, _unique(study))
@@ -323,33 +360,54 @@ def _get(cast: Cast, actor: str, study: str) -> list[Retrieved]:
             raise Refused(
                 f"{actor} ended the C-GET with {status.describe(got.status, 'C-GET')} {got.comment}"
             )
-    return [_split(one.data, explicit=one.transfer_syntax != TRANSFERS[1]) for one in got.instances]
+    return [_split(one.data, one.transfer_syntax) for one in got.instances]
 
 
 def _unique(study: str) -> dict[str, str]:
     return {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study}
 
 
-def _qido(cast: Cast, actor: str, level: str, keys: dict[str, Any], study: str = "") -> Asked:
+def _qido(
+    cast: Cast, actor: str, level: str, keys: dict[str, Any], study: str = "", *, fuzzy: bool = False
+) -> Asked:
     path = f"/studies/{study}/{level}" if study else f"/{level}"
     facts: dict[str, Any] = {"path": path, "query": keys}
     witness = _Witness(cast, actor, "web", f"GET {path}", facts, keys_of.of_values(keys))
     with witness.watching(), _web(cast, actor, witness) as client:
         matching = {key: value for key, value in keys.items() if value}
         fields = [key for key in keys if key not in matching]
-        answers = client.qido(level, matching, study=study, fields=fields)
+        answers = client.qido(level, matching, study=study, fields=fields, fuzzy=fuzzy)
         witness.keys = keys_of.of_values([{"study": study}, keys, answers])
         facts["answers"] = answers
     return Asked(answers, (witness.number,))
 
 
-def _wado(cast: Cast, actor: str, study: str) -> list[bytes]:
+def _wado(cast: Cast, actor: str, study: str, transfer_syntax: str = "") -> list[bytes]:
     path = f"/studies/{study}"
     witness = _Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})
     with witness.watching(), _web(cast, actor, witness) as client:
-        parts = client.wado(study)
+        parts = client.wado(study, transfer_syntax=transfer_syntax or "*")
         witness.facts["instances"] = len(parts)
     return parts
+
+
+def picture(cast: Cast, actor: str, place: tuple[str, str, str], query: Mapping[str, str]) -> bytes:
+    """Let an image (study, series, instance) be rendered as PNG (PS3.18 section 10.4.1.1.5)."""
+    path = "/studies/{}/series/{}/instances/{}/rendered".format(*place)
+    witness = _Witness(
+        cast, actor, "web", f"GET {path}", {"path": path, "query": dict(query)}, {"sop": [place[2]]}
+    )
+    with witness.watching(), _web(cast, actor, witness) as client:
+        return client.rendered(*place, query=list(query.items()))
+
+
+def frames(cast: Cast, actor: str, place: tuple[str, str, str], numbers: Sequence[int]) -> list[bytes]:
+    """Take frames of an image (study, series, instance) by number, from 1, decoded (PS3.18 section 10.4.1.1.6)."""
+    path = "/studies/{}/series/{}/instances/{}/frames".format(*place)
+    facts = {"path": path, "frames": list(numbers)}
+    witness = _Witness(cast, actor, "web", f"GET {path}", facts, {"sop": [place[2]]})
+    with witness.watching(), _web(cast, actor, witness) as client:
+        return client.frames(*place, numbers)
 
 
 @contextmanager
@@ -384,14 +442,15 @@ def _opened(data: bytes) -> Retrieved:
     from stepwedge.wire import part10
 
     file = part10.read(data)
-    return _split(file.data, explicit=file.transfer_syntax != TRANSFERS[1])
+    return _split(file.data, file.transfer_syntax)
 
 
-def _split(dataset: bytes, *, explicit: bool) -> Retrieved:
-    from stepwedge.wire.elements import decode
+def _split(dataset: bytes, transfer_syntax: str) -> Retrieved:
+    from stepwedge.wire import encodings, pixels
+    from stepwedge.wire.elements import IMPLICIT_LE, decode
 
-    header = decode(dataset, explicit=explicit)
-    pixels = header.pop("PixelData", b"")
-    return Retrieved(
-        header.get("SOPInstanceUID", ""), header, hashlib.sha256(pixels).hexdigest() if pixels else ""
-    )
+    data, plain = encodings.plain(dataset, transfer_syntax)
+    header = decode(data, explicit=plain != IMPLICIT_LE)
+    digest = pixels.digest(header, transfer_syntax)
+    header.pop("PixelData", None)
+    return Retrieved(header.get("SOPInstanceUID", ""), header, digest, transfer_syntax)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stepwedge.actors.words import Parameter, Word, define
+from stepwedge.wire.pixels import NAMES
 
 EXAM = {
     "uid": "MPPS SOP Instance UID",
@@ -98,6 +99,12 @@ define(
         (
             Parameter("images", "images", required=True, says="what acquire gave"),
             Parameter("door", says="how they travel", default="c-store", choices=("c-store", "stow-rs")),
+            Parameter(
+                "encoding",
+                says="the transfer syntax they are sent in",
+                default="explicit",
+                choices=tuple(NAMES),
+            ),
             Parameter("alter", says="send the same SOP Instance UIDs with this changed", choices=("pixels",)),
             Parameter(
                 "resend", "flag", says="the images were sent before; they are sent again", default=False

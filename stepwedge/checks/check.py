@@ -298,6 +298,8 @@ _FAMILIES = (
     "appointments",
     "studies",
     "images",
+    "pictures",
+    "wider_queries",
     "reports",
     "commitment",
     "exams",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from stepwedge.actors import asking
+from stepwedge.actors.words import Parameter
 from stepwedge.checks.acquired import acquired, study_of
 from stepwedge.checks.check import Candidate, Look, Question, check, only
 from stepwedge.checks.difference import Difference
-from stepwedge.errors import Broken
+from stepwedge.errors import Broken, RemoteProtocolError
+from stepwedge.wire.pixels import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +28,19 @@ if TYPE_CHECKING:
     doors={"c-move": "c-move", "c-get": "c-get", "wado-rs": "wado-rs"},
     where=only("images", "study"),
     chosen_by=("images",),
+    takes=(
+        Parameter(
+            "as_transfer_syntax",
+            says="the only transfer syntax that is accepted, through c-get and wado-rs",
+            choices=tuple(NAMES),
+        ),
+    ),
 )
 def intact(question: Question) -> Look:
-    """Let the reading workstation open the study: exactly the acquired instances, every pixel as it was."""
+    """Let the reading workstation open the study: exactly the acquired instances, every pixel as it was.
+
+    With ``as_transfer_syntax`` the probe takes it, and accepts that encoding alone.
+    """
     images = question.where["images"]
     source = acquired(images)
     if not source:
@@ -35,14 +48,10 @@ def intact(question: Question) -> Look:
     study = str(question.where.get("study") or study_of(images))
     if not study:
         return Look(unsure="the images say no Study Instance UID, so nothing can be opened")
-    reader = workstation(question.cast)
     differences: list[Difference] = []
     seen, changed = 0, False
     for door in question.through or ("c-move",):
-        result = reader.act(
-            "retrieve", {"study": study, "door": door}, {"id": question.case.id, "seed": question.case.seed}
-        )
-        back = result.get("instances") or []
+        back = _taken(question, door, study)
         seen += len(back)
         changed = changed or any(
             source.get(str(one["sop"]), "") not in {"", one.get("pixels")} for one in back
@@ -51,6 +60,21 @@ def intact(question: Question) -> Look:
     label = f"{seen} images of {len(source)} acquired, through {', '.join(question.through or ('c-move',))}"
     found = Candidate(label, {"study": study, "count": seen})
     return Look([] if differences else [found], differences, label, seen, final=changed)
+
+
+def _taken(question: Question, door: str, study: str) -> list[dict[str, Any]]:
+    """Take the study through one door: ``sop``, ``pixels`` and, where the encoding matters, ``transfer_syntax`` of each."""
+    name = question.args.get("as_transfer_syntax")
+    if not name:
+        case = {"id": question.case.id, "seed": question.case.seed}
+        result = workstation(question.cast).act("retrieve", {"study": study, "door": door}, case)
+        return result.get("instances") or []
+    if name not in NAMES:
+        raise Broken(f"images.intact: as_transfer_syntax must be one of {', '.join(NAMES)}, not {name!r}")
+    back = asking.retrieve(question.cast, question.from_, door, study, NAMES[name])
+    if strange := sorted({one.transfer_syntax for one in back} - {NAMES[name]}):
+        raise RemoteProtocolError(f"{door}: asked for {NAMES[name]} alone, and {', '.join(strange)} came")
+    return [{"sop": one.sop, "pixels": one.pixels} for one in back]
 
 
 def workstation(cast: Cast) -> Player:

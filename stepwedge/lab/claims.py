@@ -48,6 +48,15 @@ CLAIMS: Final[dict[str, Claim]] = {
     ),
     "wado-rs": Claim(("pacs",), "hands studies over over DICOMweb (PS3.18 section 10.4)"),
     "stow-rs": Claim(("pacs",), "stores images sent over DICOMweb (PS3.18 section 10.5)"),
+    "transcoding": Claim(
+        ("pacs",), "takes and delivers images in every lossless transfer syntax, pixels unchanged (PS3.5)"
+    ),
+    "wado-rendered": Claim(("pacs",), "renders images over DICOMweb (PS3.18 section 10.4.1.1.5)"),
+    "original-attributes": Claim(
+        ("pacs",), "says in (0400,0561) what it changed in an object (PS3.3 C.12.1.1.9)"
+    ),
+    "relational-queries": Claim(("pacs",), "negotiates and answers relational queries (PS3.4 C.5.1.1)"),
+    "fuzzy-names": Claim(("pacs",), "negotiates fuzzy matching of names and matches so (PS3.4 C.5.1.1)"),
     "patient-update": Claim(("ris", "pacs"), "follows corrected demographics (RAD-12, ADT^A08)"),
     "patient-merge": Claim(("ris", "pacs"), "follows merged patients (RAD-12, ADT^A40)"),
     "patient-identifier": Claim(("ris", "pacs"), "follows a changed patient ID (ITI-30, ADT^A47)"),

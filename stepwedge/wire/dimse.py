@@ -10,7 +10,8 @@ from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.wire import command as commands
 from stepwedge.wire.dul import Data, Event, Primitive, UpperLayer
 from stepwedge.wire.elements import IMPLICIT_LE, Elements, decode
-from stepwedge.wire.negotiation import ACCEPTED, Acceptance, Context, Proposal
+from stepwedge.wire.encodings import plain
+from stepwedge.wire.negotiation import ACCEPTED, Acceptance, Context, Extended, Proposal
 
 if TYPE_CHECKING:
     from stepwedge.wire.command import Command
@@ -49,13 +50,25 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True)
 class PeerInfo:
-    """Who is at the other end of an association, and which one it is in this process."""
+    """Who is at the other end of an association, and which one it is in this process.
+
+    Attributes:
+        extended: the options that were agreed on by SOP Class Extended Negotiation.
+    """
 
     calling: str
     called: str
     host: str
     port: int
     association: int
+    extended: tuple[Extended, ...] = ()
+
+    def agreed(self, abstract: str, option: int) -> bool:
+        """Tell whether an option of a SOP class, counted from 0, was agreed on."""
+        return any(
+            each.abstract == abstract and each.information[option : option + 1] == b"\1"
+            for each in self.extended
+        )
 
 
 @dataclass(slots=True)
@@ -94,7 +107,8 @@ class DimseExchange:
 
     def elements(self, raw: bytes, *, stop_before_pixels: bool = True) -> Elements:
         """Decode one of the data sets."""
-        return decode(raw, explicit=self.context.explicit, stop_before_pixels=stop_before_pixels)
+        data, syntax = plain(raw, self.context.transfer)
+        return decode(data, explicit=syntax != IMPLICIT_LE, stop_before_pixels=stop_before_pixels)
 
 
 class Channel:

@@ -17,6 +17,7 @@ import itertools
 import socket
 import ssl
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from stepwedge.errors import LinkLost, LocalProtocolError, NoAnswer, Refused, RemoteProtocolError, WireError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stepwedge.wire.elements import Elements
+    from stepwedge.wire.negotiation import Extended
     from stepwedge.wire.results import Answers, Event, Result, Retrieved
 
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
@@ -77,6 +79,7 @@ class Association:
         timeout: float = 30.0,
         max_pdu: int = 16384,
         scp_of: Iterable[str] = (),
+        extended: Iterable[Extended] = (),
         observer: Observer | None = None,
         context: ssl.SSLContext | None = None,
     ) -> Self:
@@ -92,6 +95,7 @@ class Association:
             timeout: seconds for the connection, and for each message that is awaited.
             max_pdu: our maximum length received.
             scp_of: SOP classes that we also want to be provider of (C-GET, PS3.7 D.3.3.4).
+            extended: options of SOP classes that we ask for (PS3.7 D.3.3.5).
             observer: told about every operation when it is finished.
             context: for DICOM over TLS (PS3.15 annex B).
 
@@ -101,7 +105,7 @@ class Association:
             Refused: the association was rejected or aborted; TlsRefused: one side refused the other's certificate.
         """
         roles = tuple(Role(abstract, scu=False, scp=True) for abstract in scp_of)
-        proposal = Proposal(calling, called, numbered(contexts), max_pdu, roles)
+        proposal = Proposal(calling, called, numbered(contexts), max_pdu, roles, extended=tuple(extended))
         try:
             sock = socket.create_connection((host, port), timeout)
         except TimeoutError as error:
@@ -224,6 +228,7 @@ class Association:
         if not isinstance(event, Acceptance):
             raise RemoteProtocolError(f"{type(event).__name__} came instead of an association answer")
         self._open = True
+        self.peer = replace(self.peer, extended=event.extended)
 
     def _run(self, talk: Talk[T], timeout: float | None = None) -> T:
         """Drive one conversation to its result."""

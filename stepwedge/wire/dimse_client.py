@@ -12,7 +12,7 @@ from stepwedge.wire import tls_asyncio
 from stepwedge.wire.dimse import Channel, Message, PeerInfo
 from stepwedge.wire.dimse_link import Link, anything, numbers
 from stepwedge.wire.dul import Event, Release, Released, UpperLayer
-from stepwedge.wire.negotiation import Acceptance, Proposal, Role
+from stepwedge.wire.negotiation import Acceptance, Extended, Proposal, Role
 from stepwedge.wire.negotiation import contexts as numbered
 from stepwedge.wire.services import Dialogue, Observer, T, Talk
 
@@ -187,12 +187,13 @@ async def open(  # noqa: A001  read as dimse_asyncio.open
     timeout: float = 30.0,
     max_pdu: int = 16384,
     scp_of: Iterable[str] = (),
+    extended: Iterable[Extended] = (),
     observer: Observer | None = None,
     context: ssl.SSLContext | None = None,
 ) -> Association:
     """Connect and associate; arguments and errors are those of ``dimse_blocking.Association.open``."""
     roles = tuple(Role(abstract, scu=False, scp=True) for abstract in scp_of)
-    proposal = Proposal(calling, called, numbered(contexts), max_pdu, roles)
+    proposal = Proposal(calling, called, numbered(contexts), max_pdu, roles, extended=tuple(extended))
     link = Link(Channel(UpperLayer(requestor=True, max_pdu=max_pdu)), timeout)
     try:
         async with asyncio.timeout(timeout):

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.errors import Refused, RemoteProtocolError, WireError
 from stepwedge.wire import dimse_client, negotiation
 from stepwedge.wire import status as codes
+from stepwedge.wire.codec_process import CannotConvert
 from stepwedge.wire.command import NO_DATA_SET, RESPONSE, Command, Field, name
 from stepwedge.wire.dimse import Agreed, DimseExchange, Message
 from stepwedge.wire.elements import Elements, decode, encode, recode
+from stepwedge.wire.encodings import BIG_ENDIAN
 from stepwedge.wire.provider import (
     PROCESSING_FAILURE,
     SOP_CLASS_NOT_SUPPORTED,
@@ -255,9 +257,11 @@ class Operation:
         if to is None:
             return "Failed"
         try:
-            result = await to.store(
-                held.sop_class, held.sop_instance, held.transfer_syntax, held.load(), originator=originator
-            )
+            syntax, data = await _as_accepted(held, to)
+            result = await to.store(held.sop_class, held.sop_instance, syntax, data, originator=originator)
+        except CannotConvert as error:
+            self.exchange.error = self.exchange.error or str(error)
+            return "Failed"
         except WireError as error:
             if to is self.speaker and not isinstance(error, Refused):
                 raise
@@ -341,15 +345,32 @@ def _numbers(counts: dict[str, int]) -> Command:
     return {f"NumberOf{kind}Suboperations": count for kind, count in counts.items()}
 
 
+async def _as_accepted(held: Held, to: Speaker) -> tuple[str, bytes]:
+    """Return an instance as it is where the receiver takes it so, else in the first other encoding that it takes."""
+    if held.convert is not None and not to.accepts(held.sop_class, held.transfer_syntax):
+        for syntax in held.others:
+            if to.accepts(held.sop_class, syntax):
+                return syntax, await asyncio.to_thread(held.convert, syntax)
+    return held.transfer_syntax, held.load()
+
+
 def _proposals(instances: Sequence[Held]) -> list[tuple[str, list[str]]]:
-    """Propose each pair of SOP class and transfer syntax, and for uncompressed ones also the other encoding."""
-    pairs = dict.fromkeys((held.sop_class, held.transfer_syntax) for held in instances)
+    """Propose each pair of SOP class and transfer syntax, with the other encodings that the instances can be had in.
+
+    What is compressed gets a context of its own: a receiver that takes both shall have it as it is. Big endian is
+    retired (PS3.5 A.3) and never proposed.
+    """
     wanted: dict[tuple[str, tuple[str, ...]], None] = {}
-    for sop_class, syntax in pairs:
-        others = (
-            tuple(each for each in negotiation.PLAIN if each != syntax) if syntax in negotiation.PLAIN else ()
-        )
-        wanted[sop_class, (syntax, *others)] = None
+    for held in instances:
+        syntax = held.transfer_syntax
+        plain = tuple(each for each in negotiation.PLAIN if each != syntax)
+        others = tuple(each for each in held.others if each != BIG_ENDIAN)
+        if syntax in negotiation.PLAIN:
+            wanted[held.sop_class, (syntax, *(others or plain))] = None
+        else:
+            wanted[held.sop_class, (syntax,)] = None
+            if others:
+                wanted[held.sop_class, others] = None
     return [(sop_class, list(syntaxes)) for sop_class, syntaxes in list(wanted)[:128]]
 
 

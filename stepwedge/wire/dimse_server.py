@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import LinkLost, RemoteProtocolError, WireError
@@ -78,7 +79,15 @@ class Server:
                 link.write([link.channel.send(rejection)])
                 await link.lost
                 return
-            acceptance = negotiation.answer(proposal, self.acceptor.accepts, self.acceptor.max_pdu)
+            acceptor = self.acceptor
+            acceptance = negotiation.answer(
+                proposal,
+                acceptor.accepts,
+                acceptor.max_pdu,
+                as_proposed=acceptor.as_proposed,
+                options=acceptor.options,
+            )
+            peer = replace(peer, extended=acceptance.extended)
             served = self.associations[number] = Served(link, peer, self.acceptor)
             link.write([link.channel.send(acceptance)])
             await served.serve()

@@ -113,3 +113,20 @@ def _digits(vr: str, value: str, pad: str) -> str:
     if vr == "DA":
         whole, fraction = plain.replace(".", ""), ""
     return whole.ljust(RANGED[vr], pad) + fraction.ljust(6, pad)
+
+
+def moments(dates: str, times: str, date: str, time: str) -> bool:
+    """Tell whether date and time together lie between the starts and the ends of two ranges (C.2.2.2.5.3).
+
+    Where one of the keys is no range, its one value is both bounds.
+    """
+    if not date:
+        return False
+    first_date, dash, last_date = _range("DA", dates.strip())
+    last_date = last_date if dash else first_date
+    first_time, dash, last_time = _range("TM", times.strip())
+    last_time = last_time if dash else first_time
+    found = _digits("DA", date, "0")[:8] + _digits("TM", time, "0")
+    low = _digits("DA", first_date, "0")[:8] + _digits("TM", first_time, "0")
+    high = _digits("DA", last_date, "9")[:8] + _digits("TM", last_time, "9")
+    return (not first_date or low <= found) and (not last_date or found <= high)

@@ -23,6 +23,8 @@ IMPLEMENTATION_UID: Final = "2.25.184093201773465019386403297655810417063.1"
 IMPLEMENTATION_VERSION: Final = "STEPWEDGE_0_1"
 TITLE: Final = 16
 """Longest AE title (PS3.5 table 6.2-1)."""
+OPTIONS: Final = 128
+"""Extended negotiation items that are read; there cannot be more presentation contexts either."""
 FIXED: Final = 68
 """Bytes of an A-ASSOCIATE-RQ or -AC before its items (PS3.8 table 9-11)."""
 PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
@@ -58,6 +60,14 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
+class Extended:
+    """SOP Class Extended Negotiation (PS3.7 D.3.3.5): one byte for each option of a service, 1 where it is wanted or given."""
+
+    abstract: str
+    information: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """An A-ASSOCIATE-RQ."""
 
@@ -70,6 +80,7 @@ class Proposal:
     version: str = IMPLEMENTATION_VERSION
     application_context: str = APPLICATION_CONTEXT
     protocol: int = 1
+    extended: tuple[Extended, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,7 @@ class Acceptance:
     roles: tuple[Role, ...] = ()
     implementation: str = IMPLEMENTATION_UID
     version: str = IMPLEMENTATION_VERSION
+    extended: tuple[Extended, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +146,19 @@ def contexts(wanted: Iterable[str | tuple[str, Sequence[str]]]) -> tuple[Context
     return tuple(Context(2 * n + 1, abstract, transfers) for n, (abstract, transfers) in enumerate(pairs))
 
 
-def answer(proposal: Proposal, accepts: Mapping[str, Sequence[str]], max_pdu: int) -> Acceptance:
+def answer(
+    proposal: Proposal,
+    accepts: Mapping[str, Sequence[str]],
+    max_pdu: int,
+    *,
+    as_proposed: frozenset[str] = frozenset(),
+    options: Mapping[str, bytes] | None = None,
+) -> Acceptance:
     """Accept what ``accepts`` (SOP class -> transfer syntaxes, ours preferred first) allows.
 
-    Roles are granted as proposed: a peer may be provider of what it wants to receive by C-GET or to report on.
+    A transfer syntax of ``as_proposed`` that the peer names first is taken at its word. Of the ``options`` of a SOP class
+    (extended negotiation) the peer gets those that it asked for. Roles are granted as proposed: a peer may be provider of
+    what it wants to receive by C-GET or to report on.
     """
     answers: list[Answer] = []
     for context in proposal.contexts:
@@ -145,13 +166,20 @@ def answer(proposal: Proposal, accepts: Mapping[str, Sequence[str]], max_pdu: in
         if ours is None:
             answers.append(Answer(context.id, ABSTRACT_UNKNOWN, context.transfers[0]))
             continue
+        first = context.transfers[0]
+        ours = (first, *ours) if first in as_proposed and first in ours else ours
         chosen = next((syntax for syntax in ours if syntax in context.transfers), None)
         if chosen is None:
             answers.append(Answer(context.id, TRANSFERS_UNKNOWN, context.transfers[0]))
         else:
             answers.append(Answer(context.id, ACCEPTED, chosen))
     roles = tuple(role for role in proposal.roles if role.abstract in accepts)
-    return Acceptance(proposal.calling, proposal.called, tuple(answers), max_pdu, roles)
+    extended = tuple(
+        Extended(asked.abstract, bytes(map(min, asked.information, known)))
+        for asked in proposal.extended
+        if (known := (options or {}).get(asked.abstract))
+    )
+    return Acceptance(proposal.calling, proposal.called, tuple(answers), max_pdu, roles, extended=extended)
 
 
 @lru_cache(maxsize=256)
@@ -227,6 +255,10 @@ def _written(message: Any, items: list[Any], values: Proposal | Acceptance) -> b
     for role in values.roles:
         item = pdu_items.SCP_SCU_RoleSelectionSubItem()
         item.sop_class_uid, item.scu_role, item.scp_role = role.abstract, int(role.scu), int(role.scp)
+        data.append(item)
+    for each in values.extended:
+        item = pdu_items.SOPClassExtendedNegotiationSubItem()
+        item.sop_class_uid, item.service_class_application_information = each.abstract, each.information
         data.append(item)
     if values.version:
         version = pdu_items.ImplementationVersionNameSubItem()
@@ -317,6 +349,9 @@ def _decoded(message: Any, kind: int, body: bytes) -> tuple[Any, dict[str, Any]]
         "roles": tuple(
             Role(str(uid), bool(role.scu_role), bool(role.scp_role))
             for uid, role in user.role_selection.items()
+        ),
+        "extended": tuple(
+            Extended(str(item.uid), bytes(item.app_info or b"")) for item in user.ext_neg[:OPTIONS]
         ),
         "implementation": str(user.implementation_class_uid or ""),
         "version": str(user.implementation_version_name or ""),

@@ -61,12 +61,20 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An instance that a C-MOVE or C-GET sends; ``load`` returns its data set in ``transfer_syntax``."""
+    """An instance that a C-MOVE or C-GET sends.
+
+    Attributes:
+        load: returns its data set in ``transfer_syntax``.
+        others: transfer syntaxes it can be had in without loss, where the receiver does not take that one.
+        convert: returns its data set in one of the ``others``; raises ``CannotConvert``. It is called in a thread.
+    """
 
     sop_class: str
     sop_instance: str
     transfer_syntax: str
     load: Callable[[], bytes]
+    others: tuple[str, ...] = ()
+    convert: Callable[[str], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +180,8 @@ class Acceptor:
         max_data: bound of one data set in bytes.
         artim: seconds for the association request to come and for the peer to close (PS3.8 section 9.1.5).
         idle: seconds without a request after which an association is aborted.
+        as_proposed: transfer syntaxes that a peer gets when it names them first, whatever we prefer.
+        options: SOP class -> what we can do of its extended negotiation (PS3.7 D.3.3.5), one byte an option.
         timeout: seconds for each message awaited in sub-operations and event reports.
         observer: told about every operation, before its final response leaves.
     """
@@ -189,3 +199,5 @@ class Acceptor:
     idle: float = 600.0
     timeout: float = 30.0
     observer: Observer | None = None
+    as_proposed: frozenset[str] = frozenset()
+    options: Mapping[str, bytes] = field(default_factory=dict)

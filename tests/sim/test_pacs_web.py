@@ -60,7 +60,7 @@ def test_one_bad_part_of_three_is_named_and_the_others_are_kept(tmp_path, ct_ima
 @pytest.mark.parametrize(
     ("syntax", "change", "path", "reason"),
     [
-        ("1.2.840.10008.1.2.2", {}, "/studies", 0xC122),
+        ("1.2.840.10008.1.2.4.100", {}, "/studies", 0xC122),
         (EXPLICIT_LE, {"PatientID": "4711"}, "/studies", 0x0124),
         (EXPLICIT_LE, {}, "/studies/1.2.3", 0x0110),
     ],

@@ -1,0 +1,47 @@
+"""Which encodings the archive takes, keeps and delivers, and how one becomes another (PS3.5 annex A)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from stepwedge.errors import RemoteProtocolError
+from stepwedge.wire import pixels
+from stepwedge.wire.codec_process import CannotConvert
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.encodings import BIG_ENDIAN, DEFLATED, plain
+from stepwedge.wire.storage_classes import COMPRESSED
+
+from . import objects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
+ACCEPTED: Final = (*PLAIN, *COMPRESSED, DEFLATED, BIG_ENDIAN)
+"""Transfer syntaxes of storage, the archive's preference first."""
+AS_PROPOSED: Final = frozenset((*COMPRESSED, DEFLATED))
+"""What a peer gets that names it first: it wants its images compressed."""
+
+
+def kept(data: bytes, transfer_syntax: str) -> tuple[bytes, str]:
+    """Return a received data set as it is kept: not deflated and not big endian, otherwise as it came."""
+    return plain(data, transfer_syntax)
+
+
+def delivered(
+    data: bytes, source: str, target: str, seen: Callable[[bytes], bytes] = lambda value: value
+) -> bytes:
+    """Return a data set in another transfer syntax without loss; ``seen`` gets the decoded pixels on their way.
+
+    Raises:
+        CannotConvert: that cannot be done, or not without loss.
+    """
+    if source == target:
+        return data
+    try:
+        if source not in PLAIN or target in pixels.LOSSLESS:
+            data, source = pixels.convert(data, source, EXPLICIT_LE), EXPLICIT_LE
+            data = objects.rewritten(data, source, {}, seen)
+        return pixels.convert(data, source, target)
+    except RemoteProtocolError as error:
+        raise CannotConvert(str(error)) from error
