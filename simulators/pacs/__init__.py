@@ -10,10 +10,13 @@ from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 from stepwedge.sim.web import WebDoor
 
+from .acts import Operator, answers
 from .dimse import Pacs, accepted
 from .habits import PacsHabits
-from .hl7 import HANDLERS
+from .hl7 import handlers
+from .life import Life
 from .quirks import QUIRKS
+from .sending import OBJECT, ObjectSender, Persistence
 from .settings import Settings
 from .state import Archive, patient_key
 from .vault import Vault
@@ -30,18 +33,23 @@ LARGEST_OBJECT = 1 << 29
 
 def build(bench: Bench) -> Simulator:
     """Return an archive standing on ``bench``."""
-    settings = Settings.read(bench.settings)
-    archive = bench.restore(Archive(bench.seed, bench.name, bench.adopt(PacsHabits())))
-    vault = Vault(bench, archive)
-    pacs = Pacs(bench, vault, settings)
+    settings = Settings.read(bench.settings, bench.name)
+    habits = bench.adopt(PacsHabits())
+    archive = bench.restore(Archive(bench.seed, bench.name, habits, resend=settings.resend))
+    life = Life(bench, archive, settings)
+    vault = Vault(bench, archive, life)
+    pacs = Pacs(bench, vault, settings, life)
+    bench.outbox.register(OBJECT, ObjectSender(bench, vault))
+    bench.outbox.policy = Persistence(bench, archive)
     return Simulator(
         bench,
         archive,
         doors=[
-            Hl7Door(bench, archive, HANDLERS),
+            Hl7Door(bench, archive, handlers(life)),
             DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
         ],
+        acts=Operator(bench, vault, life, settings).words(),
         background=[pacs.resume],
         asks={
             "patient": lambda args: pack(archive.survivor(patient_key(args["id"]))),
@@ -49,6 +57,7 @@ def build(bench: Bench) -> Simulator:
             "expected": lambda args: pack(archive.expected.get(args["accession"])),
             "exceptions": lambda _: pack(list(archive.exceptions())),
             "commitment": lambda args: pack(archive.commitments.get(args["transaction"])),
+            **answers(archive),
         },
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.errors import LocalProtocolError
 from stepwedge.wire.elements import encode, match
 
+from .availability import least
 from .state import Instance, Person, patient_key
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _study_uids(archive: Archive, keys: Iterable[str]) -> list[str]:
         study.uid
         for key in keys
         for study in archive.studies.by("patient", key)
-        if archive.instances.by("study", study.uid)
+        if archive.shown(study.uid)
     ]
 
 
@@ -188,7 +189,7 @@ def _candidates(archive: Archive, identifier: Elements) -> Iterable[str]:
 
 def _studies(archive: Archive, identifier: Elements) -> Iterator[Elements]:
     for uid in _candidates(archive, identifier):
-        if instances := archive.instances.by("study", uid):
+        if instances := archive.shown(uid):
             yield _study_row(archive, instances)
 
 
@@ -203,14 +204,14 @@ def _study_row(archive: Archive, instances: list[Instance]) -> Elements:
             "SOPClassesInStudy": "\\".join(sorted({one.sop_class for one in instances})),
             "NumberOfStudyRelatedSeries": str(len(modality)),
             "NumberOfStudyRelatedInstances": str(len(instances)),
-            "InstanceAvailability": "ONLINE",
+            "InstanceAvailability": least(archive, instances),
         }
     )
 
 
 def _series(archive: Archive, identifier: Elements) -> Iterator[Elements]:
     for uid in _candidates(archive, identifier):
-        instances = archive.instances.by("study", uid)
+        instances = archive.shown(uid)
         if not instances:
             continue
         study = _study_row(archive, instances)
@@ -239,7 +240,7 @@ def _images(archive: Archive, identifier: Elements) -> Iterator[Elements]:
 
 def _instances(archive: Archive, identifier: Elements) -> Iterator[tuple[Instance, Elements]]:
     for uid in _candidates(archive, identifier):
-        if not (instances := archive.instances.by("study", uid)):
+        if not (instances := archive.shown(uid)):
             continue
         study = _study_row(archive, instances)
         rows = {series: study | _series_row(several) for series, several in _by_series(instances).items()}

@@ -17,6 +17,7 @@ from .state import Filing, Note
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
 
+    from .life import Life
     from .state import Archive, Instance
 
 SYNTAXES = frozenset({EXPLICIT_LE, IMPLICIT_LE, *COMPRESSED})
@@ -32,8 +33,9 @@ COMMENT_LIMIT = 64
 class Vault:
     """The stored objects."""
 
-    def __init__(self, bench: Bench, archive: Archive) -> None:
+    def __init__(self, bench: Bench, archive: Archive, life: Life) -> None:
         self.archive = archive
+        self._life = life
         self._bench = bench
         self._files = Files(bench.folder / "objects")
 
@@ -54,7 +56,8 @@ class Vault:
             return _refused(PROCESSING_FAILURE, "the object belongs to another study than the request")
         at = self._bench.clock.now().isoformat()
         instance = replace(instance, file=name_of(data), sender=sender, at=at)
-        with self._bench.change(self.archive):
+        gone: list[str] = []
+        with self._bench.change(self.archive) as change:
             patient, uids = (
                 instance.patient.partition("^^^")[0],
                 (instance.study, instance.series, instance.sop),
@@ -65,6 +68,8 @@ class Vault:
             filing = self.archive.file(instance, at)
             if filing.fate == "stored":
                 self._files.keep(instance.file, data)
+                gone = self._life.stored(change, instance, data)
+        self.discard(gone)
         return replace(filing, comment=filing.comment[:COMMENT_LIMIT])
 
     def give(self, instance: Instance) -> bytes:
@@ -74,6 +79,11 @@ class Vault:
         return objects.rewritten(
             self._files.read(instance.file), instance.transfer_syntax, changes, habits.pixels
         )
+
+    def discard(self, files: list[str]) -> None:
+        """Delete files that no instance needs; after the commit, so that a row never misses its file."""
+        for name in files:
+            self._files.remove(name)
 
     def lost(self, sops: list[str]) -> frozenset[str]:
         """Return those of the instances whose file is not there."""
