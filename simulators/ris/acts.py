@@ -51,6 +51,7 @@ class Desk:
             "encounter": lambda args: pack(ris.encounters.get(str(args.get("visit", "")))) or {},
             "report": self._report,
             "performed": lambda args: pack(ris.performed.get(str(args.get("mpps", "")))) or {},
+            "availability": lambda args: pack(ris.available.get(str(args.get("study", "")))) or {},
             "exceptions": lambda _: {"exceptions": [pack(oddity) for oddity in ris.oddities.values()]},
         }
 

@@ -19,6 +19,7 @@ class Settings:
         procedures: the catalogue, a file below the lab's root.
         ehr: actor that placed the orders and hears of their status and reports.
         pacs: actor that hears what was scheduled.
+        forward: actors that hear of performed steps from us (RAD-6, RAD-7).
         lead: minutes from an order to its first step.
     """
 
@@ -26,12 +27,15 @@ class Settings:
     procedures: str = "fixtures/procedures/catalogue.yaml"
     ehr: str = "ehr"
     pacs: str = "pacs"
+    forward: tuple[str, ...] = ("pacs",)
     lead: int = 10
 
     @classmethod
     def read(cls, given: dict[str, Any], place: str) -> Settings:
         """Read what concerns the RIS; ports, AE title and application belong to the bench."""
         settings = cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
+        if isinstance(settings.forward, str) or not all(isinstance(name, str) for name in settings.forward):
+            raise BadInput(f"{place}.forward", "a list of actors", repr(settings.forward))
         if settings.schedule not in {"automatic", "manual"}:
             raise BadInput(f"{place}.schedule", "automatic or manual", str(settings.schedule))
         if not isinstance(settings.lead, int) or settings.lead < 0:

@@ -22,6 +22,8 @@ from stepwedge.sim.messages import APPOINTMENT_EVENTS
 from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error, timestamp
 
+from .availability import Available
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -114,6 +116,7 @@ class Ris(State):
         self.performed = self.table("performed", PerformedStep)
         self.reports = self.table("reports", Report)
         self.oddities = self.table("oddities", Oddity)
+        self.available = self.table("available", Available)
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])
         self.orders.index("filler", lambda order: [order.filler])

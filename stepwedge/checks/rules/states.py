@@ -10,7 +10,7 @@ from stepwedge.checks.matchers import show
 from stepwedge.checks.rules.account import accounts
 from stepwedge.checks.rules.ledger import linked
 from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
-from stepwedge.checks.rules.sightings import once
+from stepwedge.checks.rules.sightings import between, once
 from stepwedge.model.lifecycles import MPPS, ORDER, REPORT, IllegalTransition, Table, follow
 from stepwedge.model.order import EVENT_FROM_HL7
 
@@ -111,12 +111,19 @@ def _progress(facts: CaseFacts, order: Order) -> Progress:
 
 
 def _performed(facts: CaseFacts) -> Iterator[tuple[str, str]]:
-    """Yield (MPPS UID, status) of every accepted N-CREATE and N-SET in time order."""
+    """Yield (MPPS UID, status) of every accepted N-CREATE and N-SET in time order.
+
+    Only what the manager accepted: the copies it sends on (RAD-6, RAD-7) say the same again.
+    """
+    managers: dict[str, str] = {}
     for exchange in sorted(once(facts.exchanges), key=lambda one: one.at):
         if exchange.kind in {"N-CREATE", "N-SET"} and exchange.outcome == "0000":
+            uid, (_, asked) = str(exchange.facts.get("sop") or ""), between(exchange)
+            if managers.setdefault(uid, asked) != asked:
+                continue
             attributes: dict[str, Any] = exchange.facts.get("identifier") or {}
             yield (
-                str(exchange.facts.get("sop") or ""),
+                uid,
                 str(attributes.get("PerformedProcedureStepStatus") or ""),
             )
 
