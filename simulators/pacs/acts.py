@@ -109,7 +109,9 @@ def answers(archive: Archive) -> dict[str, Callable[[Args], Any]]:
         ],
         "removal": lambda args: pack(archive.removals.get(args["study"])),
         "routed": lambda args: {
-            "objects": [pack(one) for one in archive.routed.values() if args.get("study") in {None, one.study}]
+            "objects": [
+                pack(one) for one in archive.routed.values() if args.get("study") in {None, one.study}
+            ]
         },
         "workitem": lambda args: pack(archive.workitems.get(args["uid"])),
         "events": lambda args: [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stepwedge.model.identifiers import uid
 from stepwedge.sim.dimse import dimse_send
@@ -88,9 +88,7 @@ class Life:
         self, change: Change, study: str, instances: Iterable[Instance], step: Performed | None = None
     ) -> None:
         """Put a notice for everybody who is to hear of it into the outbox (RAD-49)."""
-        attributes = availability.notification(
-            self._archive, study, instances, self._bench.ae_title, step
-        )
+        attributes = availability.notification(self._archive, study, instances, self._bench.ae_title, step)
         for name in self._settings.notify:
             address = self._bench.directory.get(name)
             if address is None or not (address.worklist or address.dicom):
@@ -111,7 +109,7 @@ class Life:
     def changed(self, change: Change, study: str, gone: Iterable[Instance] = ()) -> None:
         """Tell how available everything of a study is now, what was just deleted included."""
         left = [*self._archive.instances.by("study", study), *gone]
-        meant = [one for one in left if self._archive.rejections.get(one.sop, _NOTHING).note != one.sop]
+        meant = [one for one in left if not self._is_note(one.sop)]
         if meant:
             self.tell(change, study, meant, availability.step_of(self._archive, meant))
 
@@ -125,5 +123,6 @@ class Life:
             self.changed(change, study, [one for one in gone if one.study == study and one.sop != note.sop])
         return self._archive.orphans(gone)
 
-
-_NOTHING: Any = rejection.Rejection("", "", "", "")
+    def _is_note(self, sop: str) -> bool:
+        rejected = self._archive.rejections.get(sop)
+        return rejected is not None and rejected.note == sop

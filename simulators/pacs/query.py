@@ -166,10 +166,7 @@ def _patient_row(person: Person) -> Elements:
 
 def _study_uids(archive: Archive, keys: Iterable[str]) -> list[str]:
     return [
-        study.uid
-        for key in keys
-        for study in archive.studies.by("patient", key)
-        if archive.shown(study.uid)
+        study.uid for key in keys for study in archive.studies.by("patient", key) if archive.shown(study.uid)
     ]
 
 

@@ -88,7 +88,9 @@ def reject(archive: Archive, note: Instance, content: RejectionNote, at: str, *,
     """
     named = [sop for _, _, sop in content.references]
     studies = {sop: study for study, _, sop in content.references}
-    here = [one.sop for study in dict.fromkeys(studies.values()) for one in archive.instances.by("study", study)]
+    here = [
+        one.sop for study in dict.fromkeys(studies.values()) for one in archive.instances.by("study", study)
+    ]
     hidden = content.code != QUALITY or quality == "hide"
     for sop in archive.habits.rejects(named, [sop for sop in here if sop != note.sop]):
         study, seen = studies.get(sop, note.study), sop in archive.instances

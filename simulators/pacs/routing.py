@@ -62,13 +62,22 @@ class Rule:
             raise BadInput(f"{place}.routes", "name, when and to of each rule", repr(given))
         when, to = given.get("when") or {}, given["to"]
         if not isinstance(when, dict) or (strange := set(when) - known):
-            raise BadInput(f"{place}.routes: when", f"conditions on {', '.join(sorted(known))}", repr(when if not isinstance(when, dict) else sorted(strange)))
+            raise BadInput(
+                f"{place}.routes: when",
+                f"conditions on {', '.join(sorted(known))}",
+                repr(when if not isinstance(when, dict) else sorted(strange)),
+            )
         names = tuple(to) if isinstance(to, list | tuple) else (str(to),)
-        return cls(str(given.get("name") or "unnamed"), {key: str(value) for key, value in when.items()}, names)
+        return cls(
+            str(given.get("name") or "unnamed"), {key: str(value) for key, value in when.items()}, names
+        )
 
     def takes(self, instance: Instance) -> bool:
         """Tell whether the rule means an object."""
-        return all(fnmatchcase(value, pattern) for pattern, value in ((p, _value(instance, n)) for n, p in self.when.items()))
+        return all(
+            fnmatchcase(value, pattern)
+            for pattern, value in ((p, _value(instance, n)) for n, p in self.when.items())
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +98,14 @@ class Prefetch:
     @classmethod
     def read(cls, given: Any, place: str) -> Prefetch:
         """Read ``{to: [cache], priors: 2, years: 5, modality: CT}``."""
-        if not isinstance(given, dict) or set(given) - {"to", "priors", "years", "modality"} or not given.get("to"):
-            raise BadInput(f"{place}.prefetch", "to, and priors, years and modality where they matter", repr(given))
+        if (
+            not isinstance(given, dict)
+            or set(given) - {"to", "priors", "years", "modality"}
+            or not given.get("to")
+        ):
+            raise BadInput(
+                f"{place}.prefetch", "to, and priors, years and modality where they matter", repr(given)
+            )
         to = tuple(given["to"]) if isinstance(given["to"], list | tuple) else (str(given["to"]),)
         priors, years = given.get("priors", 2), given.get("years", 5)
         if not isinstance(priors, int) or not isinstance(years, int | float) or priors < 1 or years <= 0:
@@ -107,7 +122,9 @@ def _value(instance: Instance, name: str) -> str:
     return str(instance.header.get(ATTRIBUTES[name], ""))
 
 
-def route(archive: Archive, rules: Sequence[Rule], instance: Instance, senders: Mapping[str, str]) -> list[Routed]:
+def route(
+    archive: Archive, rules: Sequence[Rule], instance: Instance, senders: Mapping[str, str]
+) -> list[Routed]:
     """Decide where a new object goes: every rule that takes it counts, each destination gets it once.
 
     ``senders`` maps AE titles to actors, so that nothing goes back to where it came from.

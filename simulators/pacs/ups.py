@@ -109,7 +109,11 @@ FIXED: Final = frozenset(
     {"SOPClassUID", "SOPInstanceUID", "ProcedureStepState", "PatientID", "PatientName", "TransactionUID"}
 )
 """What an update may not touch: who the patient is, and what other requests decide (PS3.4 table CC.2.5-3)."""
-PERFORMED: Final = ("PerformedProcedureStepStartDateTime", "PerformedProcedureStepEndDateTime", "PerformedWorkitemCodeSequence")
+PERFORMED: Final = (
+    "PerformedProcedureStepStartDateTime",
+    "PerformedProcedureStepEndDateTime",
+    "PerformedWorkitemCodeSequence",
+)
 EVENTS_KEPT: Final = 1000
 
 
@@ -170,7 +174,9 @@ def create(archive: Archive, uid: str, attributes: Elements) -> Outcome:
     if attributes.get("TransactionUID"):
         return Outcome(INVALID, "Transaction UID is not given at creation")
     kept = {key: value for key, value in attributes.items() if key != "TransactionUID"}
-    archive.workitems[uid] = Workitem(uid, SCHEDULED, kept | {"SOPClassUID": PUSH_CLASS, "SOPInstanceUID": uid})
+    archive.workitems[uid] = Workitem(
+        uid, SCHEDULED, kept | {"SOPClassUID": PUSH_CLASS, "SOPInstanceUID": uid}
+    )
     _announce(archive, uid, "State Report")
     return Outcome(SUCCESS)
 
@@ -294,7 +300,8 @@ def _announce(archive: Archive, uid: str, event: str) -> None:
     told: set[str] = set()
     for key, one in list(archive.subscriptions.items()):
         means = one.to == uid or (
-            not one.suspended and (one.to == GLOBAL or (one.to == FILTERED and match(one.matching, item.attributes)))
+            not one.suspended
+            and (one.to == GLOBAL or (one.to == FILTERED and match(one.matching, item.attributes)))
         )
         if not means or one.ae in told or not archive.habits.announces(event, item.state):
             continue

@@ -65,10 +65,13 @@ class Vault:
             if why := refusal(self._bench.identity, patients=[patient], uids=uids):
                 self.archive.notes[str(self.archive.next("note"))] = Note("not synthetic", why, at)
                 return _refused(NOT_AUTHORIZED, why)
+            rejected = sop in self.archive.rejections
             filing = self.archive.file(instance, at)
             if filing.fate == "stored":
                 self._files.keep(instance.file, data)
                 gone = self._life.stored(change, instance, data)
+            if rejected and sop not in self.archive.rejections:
+                self._life.changed(change, instance.study)  # it is here again
         self.discard(gone)
         return replace(filing, comment=filing.comment[:COMMENT_LIMIT])
 

@@ -9,6 +9,7 @@ from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 
 from .acts import Acts
+from .marking import Marks
 from .retrieval import Screen, accepted
 from .settings import Settings
 from .state import Desk
@@ -28,6 +29,6 @@ def build(bench: Bench) -> Simulator:
         bench,
         desk,
         doors=[DimseDoor(bench, screen, accepted())],
-        acts=Acts(bench, desk, screen, settings).words(),
+        acts=Acts(bench, desk, screen, settings).words() | Marks(bench, desk, settings).words(),
         asks={"report": lambda args: pack(desk.reports.get(args["report"]))},
     )

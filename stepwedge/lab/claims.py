@@ -45,6 +45,15 @@ CLAIMS: Final[dict[str, Claim]] = {
     "qido-rs": Claim(("pacs",), "answers study queries over DICOMweb (PS3.18 section 10.6)"),
     "wado-rs": Claim(("pacs",), "hands studies over over DICOMweb (PS3.18 section 10.4)"),
     "stow-rs": Claim(("pacs",), "stores images sent over DICOMweb (PS3.18 section 10.5)"),
+    "availability-notice": Claim(
+        ("pacs",), "tells how available studies are, and when that changes (RAD-49)"
+    ),
+    "rejection-notes": Claim(("pacs",), "takes images out of sight that a rejection note names (RAD-66)"),
+    "storage-tiers": Claim(("pacs",), "moves studies nearline and offline, and recalls them ((0008,0056))"),
+    "retention": Claim(("pacs",), "deletes studies that were kept long enough"),
+    "routing": Claim(("pacs",), "sends new objects on by rule"),
+    "prefetch": Claim(("pacs",), "sends priors ahead when an exam is scheduled"),
+    "ups-rs": Claim(("pacs",), "keeps a worklist of unified procedure steps (PS3.18 section 11)"),
     "patient-update": Claim(("ris", "pacs"), "follows corrected demographics (RAD-12, ADT^A08)"),
     "patient-merge": Claim(("ris", "pacs"), "follows merged patients (RAD-12, ADT^A40)"),
     "patient-identifier": Claim(("ris", "pacs"), "follows a changed patient ID (ITI-30, ADT^A47)"),

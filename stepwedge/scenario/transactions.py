@@ -19,6 +19,10 @@ TRANSACTIONS: Final = {
     "RAD-13": "Procedure Update",
     "RAD-14": "Query Images",
     "RAD-16": "Retrieve Images",
+    "RAD-19": "Creator Presentation State Stored",
+    "RAD-29": "Key Image Note Stored",
+    "RAD-49": "Instance Availability Notification",
+    "RAD-66": "Rejection Note Stored",
     "RAD-128": "Send Imaging Result",
 }
 

@@ -122,7 +122,11 @@ def selection(
     series, sop = uids
     date, time = f"{at:%Y%m%d}", f"{at:%H%M%S}"
     content = [
-        {"RelationshipType": "CONTAINS", "ValueType": _value_type(image), "ReferencedSOPSequence": [reference(image)]}
+        {
+            "RelationshipType": "CONTAINS",
+            "ValueType": _value_type(image),
+            "ReferencedSOPSequence": [reference(image)],
+        }
         for image in images
     ]
     if text:
@@ -147,7 +151,6 @@ def selection(
         "InstanceNumber": "1",
         "ContentDate": date,
         "ContentTime": time,
-        "ReferencedRequestSequence": [],
         "CurrentRequestedProcedureEvidenceSequence": evidence(str(study["StudyInstanceUID"]), images),
         "ValueType": "CONTAINER",
         "ConceptNameCodeSequence": _code(title, meaning),

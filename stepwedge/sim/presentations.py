@@ -55,6 +55,7 @@ def presentation(
         "Modality": "PR",
         "SeriesInstanceUID": series,
         "SeriesNumber": str(number),
+        "Laterality": "",
         "InstanceNumber": "1",
         "ContentLabel": label,
         "ContentDescription": "",

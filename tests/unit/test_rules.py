@@ -18,6 +18,8 @@ from small_case import MPPS, SOPS, STUDY, SmallCase, cast
 IDS = ["INV-1", "INV-2", "INV-3", "INV-4", "INV-5", "INV-6", "INV-7", "INV-8", "INV-9", "INV-11", "INV-12"]
 RELAYS = ["INV-12.1"]
 """Reached only where an interface engine stands between: see test_relay_rule.py."""
+NOTICES = ["INV-20"]
+"""Reached only where an archive tells how available studies are: see test_availability_rule.py."""
 
 
 def findings(case):
@@ -38,7 +40,7 @@ def test_a_conforming_case_is_green_and_every_rule_is_reached(version):
 
 
 def test_every_rule_says_what_it_wants_and_who_demands_it():
-    assert [rule.id for rule in rules()] == IDS + RELAYS
+    assert [rule.id for rule in rules()] == IDS + RELAYS + NOTICES
     assert all(rule.says and rule.source and not rule.says.endswith(".") for rule in rules())
 
 

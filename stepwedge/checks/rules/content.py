@@ -85,8 +85,14 @@ def _differing(sighting: Sighting, told: Sighting) -> Iterator[Difference]:
             yield Difference(f"{sighting.label}: {label}", f"{wanted} as in {told.label}", show(found))
 
 
+NOT_ACQUIRED: Final = frozenset({"KO", "PR", "SR"})
+"""Modalities of objects that refer to images: they answer a request only through those (PS3.3 C.7.3.1.1.1)."""
+
+
 def _as_performed(facts: CaseFacts, sighting: Sighting, order: Order) -> Iterator[Difference]:
     """Compare the scheduled steps a performed step or an image answers with those of the order."""
+    if sighting.kind == "image" and sighting.raw.get("Modality") in NOT_ACQUIRED:
+        return
     if not sighting.steps:
         where = "ScheduledStepAttributesSequence" if sighting.kind == "mpps" else "RequestAttributesSequence"
         yield Difference(f"{sighting.label}: {where}", f"the scheduled step of {order}", "nothing")

@@ -173,8 +173,10 @@ def _archive(facts: CaseFacts) -> Iterator[Difference]:
     for account in accounts(facts.exchanges):
         for door in facts.readback.doors():
             there = bool(facts.readback.studies(door, "StudyInstanceUID", account.study))
-            if there != bool(account.taken):
-                wanted = "there: images were stored" if account.taken else "not there: no image was stored"
+            if not account.here and any(account.attached.values()):
+                continue  # what else was stored into it may still be shown, or not
+            if there != bool(account.here):
+                wanted = "there: images were stored" if account.here else "not there: no image is left in it"
                 yield Difference(f"{door}: study {account.study}", wanted, "there" if there else "not there")
 
 
