@@ -13,10 +13,9 @@ from stepwedge.sim.web import WebDoor
 from .acts import Operator, answers
 from .dimse import Pacs, accepted
 from .habits import PacsHabits
-from .hl7 import handlers
+from .hl7 import HANDLERS
 from .life import Life
 from .quirks import QUIRKS
-from .sending import OBJECT, ObjectSender, Persistence
 from .settings import Settings
 from .state import Archive, patient_key
 from .vault import Vault
@@ -39,17 +38,15 @@ def build(bench: Bench) -> Simulator:
     life = Life(bench, archive, settings)
     vault = Vault(bench, archive, life)
     pacs = Pacs(bench, vault, settings, life)
-    bench.outbox.register(OBJECT, ObjectSender(bench, vault))
-    bench.outbox.policy = Persistence(bench, archive)
     return Simulator(
         bench,
         archive,
         doors=[
-            Hl7Door(bench, archive, handlers(life)),
+            Hl7Door(bench, archive, HANDLERS),
             DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
         ],
-        acts=Operator(bench, vault, life, settings).words(),
+        acts=Operator(bench, vault, life).words(),
         background=[pacs.resume],
         asks={
             "patient": lambda args: pack(archive.survivor(patient_key(args["id"]))),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import BadInput
@@ -10,7 +9,6 @@ from stepwedge.sim.rows import pack
 
 from . import tiers
 from .availability import availability
-from .tiers import Place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from stepwedge.sim.simulator import Case
 
     from .life import Life
-    from .settings import Settings
     from .state import Archive
     from .vault import Vault
 
@@ -29,20 +26,17 @@ Args = dict[str, Any]
 class Operator:
     """The words of an archive."""
 
-    def __init__(self, bench: Bench, vault: Vault, life: Life, settings: Settings) -> None:
+    def __init__(self, bench: Bench, vault: Vault, life: Life) -> None:
         self._bench = bench
         self._vault = vault
         self._archive = vault.archive
         self._life = life
-        self._settings = settings
 
     def words(self) -> dict[str, Callable[[Args, Case], Awaitable[Args]]]:
         """Return the words by name."""
         return {
             "move_study": self.move_study,
-            "hold_study": self.hold_study,
             "delete_study": self.delete_study,
-            "apply_retention": self.apply_retention,
         }
 
     async def move_study(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the signature of a word
@@ -54,33 +48,10 @@ class Operator:
             self._life.move(change, [study], tier)
         return {"study": study, "tier": tier}
 
-    async def hold_study(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
-        """Put a legal hold on a study, or take it off."""
-        study, hold = self._study(args), bool(args.get("hold", True))
-        with self._bench.change(self._archive):
-            old = self._archive.places.get(study) or Place(study)
-            self._archive.places[study] = replace(old, hold=hold)
-        return {"study": study, "hold": hold}
-
     async def delete_study(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
         """Delete a study for good."""
         study = self._study(args)
-        place = self._archive.places.get(study)
-        if place is not None and place.hold:
-            raise BadInput("delete_study: study", "a study that no legal hold protects", study)
         return {"study": study, "deleted": self._remove(study, str(args.get("reason") or "deleted"))}
-
-    async def apply_retention(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
-        """Delete what was kept long enough, as of a day."""
-        text = str(args.get("today") or f"{self._bench.clock.now():%Y%m%d}")
-        if (today := tiers.day_of(text)) is None:
-            raise BadInput("apply_retention: today", "YYYYMMDD", repr(text))
-        over = tiers.expired(self._archive, self._settings.retention, today)
-        wanted = args.get("study")
-        chosen = [study for study in over if wanted in {None, study}]
-        for study in chosen:
-            self._remove(study, "retention")
-        return {"deleted": chosen, "count": len(chosen)}
 
     def _remove(self, study: str, reason: str) -> int:
         count = len(self._archive.instances.by("study", study))
@@ -108,13 +79,4 @@ def answers(archive: Archive) -> dict[str, Callable[[Args], Any]]:
             pack(one) for one in archive.rejections.values() if args.get("study") in {None, one.study}
         ],
         "removal": lambda args: pack(archive.removals.get(args["study"])),
-        "routed": lambda args: {
-            "objects": [
-                pack(one) for one in archive.routed.values() if args.get("study") in {None, one.study}
-            ]
-        },
-        "workitem": lambda args: pack(archive.workitems.get(args["uid"])),
-        "events": lambda args: [
-            event for one in archive.subscriptions.values() if one.ae == args["ae"] for event in one.events
-        ],
     }

@@ -9,6 +9,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import Refused, WireError
+from stepwedge.evidence.redact import refusal
 from stepwedge.sim.address import Address
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
@@ -29,6 +30,7 @@ from stepwedge.wire.storage_classes import COMPRESSED, storage_classes
 
 from . import query, steps
 from .tiers import NEARLINE, OFFLINE, ONLINE
+from .vault import NOT_AUTHORIZED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,6 +163,9 @@ class Pacs(Provider):
         self, peer: PeerInfo, sop_class: str, sop_instance: str, attributes: Elements
     ) -> Reply | int:
         """Hear of a performed step that began (RAD-6)."""
+        patient = str(attributes.get("PatientID") or "")
+        if why := refusal(self._bench.identity, patients=[patient], uids=[sop_instance]):
+            raise Failure(NOT_AUTHORIZED, why[:64])
         with self._bench.change(self._archive):
             status, comment = steps.create(self._archive, sop_instance, attributes)
         return Reply(status, comment[:64])

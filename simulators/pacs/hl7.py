@@ -15,7 +15,6 @@ from stepwedge.sim.messages import (
     read_patient,
     said,
 )
-from stepwedge.sim.store import Change
 from stepwedge.wire.hl7 import HL7Error
 
 from .state import Expected, patient_key
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from stepwedge.sim.messages import Item
     from stepwedge.wire.hl7 import Message
 
-    from .life import Life
     from .state import Archive
 
 REGISTERS: Final = (
@@ -138,19 +136,6 @@ def _expect(archive: Archive, item: Item, patient: str) -> None:
     except IllegalTransition:
         status = old.status
     archive.expected[accession] = replace(old, patient=patient, control=item.control, status=status, **known)
-
-
-def handlers(life: Life) -> Mapping[str, Handler]:
-    """Return the handlers of an archive: what was scheduled has its priors sent ahead."""
-
-    def announced(archive: Archive, message: Message, now: datetime) -> Reply:
-        reply = announce(archive, message, now)
-        change = Change()
-        for item in read_items(message):
-            life.scheduled(change, item.accession or "")
-        return replace(reply, sends=change.sends)
-
-    return {**HANDLERS, "ORM^O01": announced, "OMI^O23": announced}
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

@@ -9,8 +9,8 @@ from stepwedge.model.identifiers import uid
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.elements import IMPLICIT_LE, decode
 
-from . import availability, rejection, routing, sending, steps, tiers
-from .tiers import ONLINE, Place
+from . import availability, rejection, steps, tiers
+from .tiers import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,24 +41,7 @@ class Life:
                 gone = self._reject(change, instance, note)
         for step in self._archive.performed.by("sop", instance.sop):
             self.ended(change, step)
-        if self._settings.routes:
-            directory = self._bench.directory
-            senders = {instance.sender: directory.by_ae(instance.sender)}
-            found = routing.route(self._archive, self._settings.routes, instance, senders)
-            sending.queue(self._archive, change, found, directory.having("dicom"))
         return gone
-
-    def scheduled(self, change: Change, accession: str) -> None:
-        """Send the priors of an exam ahead to where it will be read."""
-        order = self._archive.expected.get(accession)
-        if order is None or order.status != "scheduled":
-            return
-        today = self._bench.clock.now().date()
-        for rule in self._settings.prefetch:
-            found = routing.fetch_ahead(self._archive, order, rule, today)
-            near = {one.study for one in found if self._archive.tier(one.study) == tiers.NEARLINE}
-            self.move(change, sorted(near), ONLINE)
-            sending.queue(self._archive, change, found, self._bench.directory.having("dicom"))
 
     def move(self, change: Change, studies: Iterable[str], tier: str) -> None:
         """Move studies to a tier, and tell how available they are now."""

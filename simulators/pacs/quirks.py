@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.sim.quirks import collect, quirk
 
+from . import quirks_life
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
@@ -232,4 +233,4 @@ def wrong_ack(_: Callable[[str], bool], problem: str) -> bool:
     return not problem
 
 
-QUIRKS = collect(globals())
+QUIRKS = collect(globals()) | collect(vars(quirks_life))

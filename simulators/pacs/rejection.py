@@ -60,7 +60,7 @@ def read(elements: Mapping[str, Any]) -> RejectionNote | None:
     code = str(title.get("CodeValue", ""))
     if title.get("CodingSchemeDesignator") != "DCM" or code not in REASONS:
         return None
-    references = []
+    references: list[tuple[str, str, str]] = []
     for reference in _references(elements):
         if len(references) >= REFERENCES_AT_MOST:
             return None
@@ -96,7 +96,7 @@ def reject(archive: Archive, note: Instance, content: RejectionNote, at: str, *,
         study, seen = studies.get(sop, note.study), sop in archive.instances
         archive.rejections[sop] = Rejection(sop, content.code, note.sop, study, hidden, seen, at)
     archive.rejections[note.sop] = Rejection(
-        note.sop, content.code, note.sop, note.study, content.code != QUALITY, True, at
+        note.sop, content.code, note.sop, note.study, content.code != QUALITY, seen=True, at=at
     )
     return list(dict.fromkeys(studies.values()))
 

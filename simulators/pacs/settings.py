@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput
 
-from .routing import Prefetch, Rule
-from .tiers import Retention
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHOICES: Final = {
     "quality": ("hide", "show"),
     "resend": ("hide", "refuse"),
-    "commitment": ("any", "same", "new"),
 }
 
 
@@ -27,28 +23,19 @@ class Settings:
     Attributes:
         event_pause: seconds between the answer to N-ACTION and the first attempt to report its result, so that a requester
             that hangs up at once is called back on a new association instead of being spoken to while it releases.
-        commitment: which association a result takes: ``any`` the requester's own while it lasts, else a new one; ``same`` only
-            the requester's own, of the request or any later one; ``new`` always a new one.
         destinations: ``dicom://AE@host:port`` of C-MOVE destinations that are no actors of the lab.
         notify: actors that hear how available studies are (RAD-49).
         quality: what becomes of images rejected for their quality: ``hide``, or ``show`` (RAD-66 leaves it to the site).
         resend: what becomes of a rejected instance that comes again: ``hide`` takes it and shows nothing, ``refuse`` refuses it.
         recall: seconds it takes to bring a nearline study back.
-        retention: how long studies are kept.
-        routes: where new objects go on to.
-        prefetch: which priors are sent ahead when an exam is scheduled.
     """
 
     event_pause: float = 0.03
-    commitment: str = "any"
     destinations: tuple[str, ...] = ()
     notify: tuple[str, ...] = ("ris",)
     quality: str = "hide"
     resend: str = "hide"
     recall: float = 0.0
-    retention: Retention = Retention({})
-    routes: tuple[Rule, ...] = ()
-    prefetch: tuple[Prefetch, ...] = ()
 
     @classmethod
     def read(cls, given: Mapping[str, Any], place: str = "pacs") -> Settings:
@@ -60,10 +47,6 @@ class Settings:
         recall = known.get("recall", 0.0)
         if not isinstance(recall, int | float) or not 0 <= recall <= 600:  # noqa: PLR2004 - ten minutes
             raise BadInput(f"{place}.recall", "seconds, 0 to 600", repr(recall))
-        if "retention" in known:
-            known["retention"] = Retention.read(known["retention"] or {}, place)
-        for name, read in (("routes", Rule.read), ("prefetch", Prefetch.read)):
-            known[name] = tuple(read(one, place) for one in known.get(name) or ())
         for name in ("notify", "destinations"):
             if name in known:
                 known[name] = tuple(known[name] or ())

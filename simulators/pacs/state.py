@@ -13,10 +13,8 @@ from stepwedge.model.identifiers import ISSUER
 from stepwedge.sim.tables import State
 
 from .rejection import Rejection, readmitted
-from .routing import Routed
 from .steps import Performed
 from .tiers import ONLINE, Place, Removal
-from .ups import Subscription, Workitem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -186,10 +184,6 @@ class Archive(State):
         self.rejections = self.table("rejections", Rejection)
         self.places = self.table("places", Place)
         self.removals = self.table("removals", Removal)
-        self.routed = self.table("routed", Routed)
-        self.routed.index("study", lambda one: [one.study])
-        self.workitems = self.table("workitems", Workitem)
-        self.subscriptions = self.table("subscriptions", Subscription)
 
     # --- patients
 

@@ -17,6 +17,7 @@ from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, recode
 from stepwedge.wire.results import Instance as StoredInstance
 
 from . import query
+from .tiers import OFFLINE
 from .vault import CANNOT_UNDERSTAND, COMMENT_LIMIT
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ ALWAYS: Final = {
 }
 LEVEL: Final = {"studies": "STUDY", "series": "SERIES", "instances": "IMAGE"}
 PATH_KEYS: Final = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}
+
+
+OFFLINE_ANSWER: Final = PlainTextResponse("the study is offline; somebody must bring it back first", 503)
 
 
 class BadQuery(Exception):
@@ -170,9 +174,14 @@ class Web:
         asked = query.requested(self._vault.archive, _path_keys(request))
         return self._vault.archive.habits.delivers(asked)
 
+    def _offline(self, instances: list[Instance]) -> bool:
+        return any(self._vault.archive.tier(one.study) == OFFLINE for one in instances)
+
     async def _retrieve(self, request: Request) -> Response:
         if not (instances := self._found(request)):
             return PlainTextResponse("nothing is stored under these UIDs", 404)
+        if self._offline(instances):
+            return OFFLINE_ANSWER
         body, content_type = multipart.encode([self._file(one) for one in instances], "application/dicom")
         note(request.scope).keys["sop"] = [one.sop for one in instances]
         return Response(body, media_type=content_type)
@@ -199,6 +208,8 @@ class Web:
     async def _frames(self, request: Request) -> Response:
         if len(instances := self._found(request)) != 1:
             return PlainTextResponse("nothing is stored under these UIDs", 404)
+        if self._offline(instances):
+            return OFFLINE_ANSWER
         one = instances[0]
         elements = decode(self._vault.give(one), explicit=one.transfer_syntax != IMPLICIT_LE)
         pixels, count = elements.get("PixelData", b""), int(elements.get("NumberOfFrames") or 1)

@@ -33,9 +33,9 @@ class Settings:
     @classmethod
     def read(cls, given: dict[str, Any], place: str) -> Settings:
         """Read what concerns the RIS; ports, AE title and application belong to the bench."""
+        if not isinstance(given.get("forward", []), list | tuple):
+            raise BadInput(f"{place}.forward", "a list of actors", repr(given["forward"]))
         settings = cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
-        if isinstance(settings.forward, str) or not all(isinstance(name, str) for name in settings.forward):
-            raise BadInput(f"{place}.forward", "a list of actors", repr(settings.forward))
         if settings.schedule not in {"automatic", "manual"}:
             raise BadInput(f"{place}.schedule", "automatic or manual", str(settings.schedule))
         if not isinstance(settings.lead, int) or settings.lead < 0:

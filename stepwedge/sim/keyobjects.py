@@ -112,6 +112,7 @@ def selection(
         study: an object of the study, or a query's answer: the document belongs to its patient and study.
         images: at least one, each with its SOP Class, SOP Instance and Series Instance UID.
         uids: Series and SOP Instance UID of the document.
+        at: when it is made.
         maker: name of the system that makes it.
         number: Series Number.
         text: what a person says about the selection (TID 2010, Key Object Description).

@@ -34,6 +34,7 @@ def presentation(
         study: an object of the study, or a query's answer.
         images: what is shown, all of one size; each with UIDs, ``Rows`` and ``Columns``.
         uids: Series and SOP Instance UID of the presentation state.
+        at: when it is made.
         maker: name of the system that makes it.
         label: Content Label (0070,0080): capitals, digits, blank and underscore, at most 16.
         window: centre and width, in the images' rescaled values.

@@ -77,6 +77,8 @@ def test_every_check_says_what_it_shows():
         "worklist.no_entry",
         "order.status",
         "appointment.status",
+        "availability.notified",
+        "images.hidden",
         "study.found",
         "study.absent",
         "patient.found",

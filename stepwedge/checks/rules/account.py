@@ -79,24 +79,24 @@ class _Books:
     owners: dict[str, Account] = field(default_factory=dict)
 
     def enter(self, word: str, result: dict[str, Any]) -> None:
-        """Enter the result of one act of the scanner."""
+        """Enter the result of one act."""
         if word == "acquire":
             self._acquired(result)
         elif word == "store_images":
             for image in result.get("sent") or []:
                 self._sent(image["sop"], str(image.get("status") or ""))
         elif word == "commit":
-            for sop in result.get("committed") or []:
-                if sop in self.owners:
-                    self.owners[sop].committed.add(sop)
-            for item in result.get("failed") or []:
-                if item["sop"] in self.owners:
-                    self.owners[item["sop"]].uncommitted[item["sop"]] = str(item.get("reason") or "")
+            self._answered_for(result)
         elif word == "delete_study":
             self._removed(str(result.get("study") or ""))
-        elif word == "apply_retention":
-            for study in result.get("deleted") or []:
-                self._removed(str(study))
+
+    def _answered_for(self, result: dict[str, Any]) -> None:
+        for sop in result.get("committed") or []:
+            if sop in self.owners:
+                self.owners[sop].committed.add(sop)
+        for item in result.get("failed") or []:
+            if item["sop"] in self.owners:
+                self.owners[item["sop"]].uncommitted[item["sop"]] = str(item.get("reason") or "")
 
     def keep(self, header: Elements) -> None:
         """Keep the header of the first accepted copy of an image; an object that is none is attached to its study."""
