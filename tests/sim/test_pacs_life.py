@@ -162,7 +162,7 @@ def test_what_a_step_may_not_do_is_refused(tmp_path, ct_image):
     asyncio.run(talk())
 
 
-def test_a_notice_outlives_the_death_of_the_archive_and_waits_for_its_hearer(tmp_path, ct_image):
+def test_a_notice_outlives_a_restart_of_the_archive_and_waits_for_its_hearer(tmp_path, ct_image):
     async def talk():
         images, hearer = [ct_image(1)], Hearer()
         async with hearing(hearer) as server:
