@@ -13,6 +13,7 @@ from .dimse import ACCEPTS, Console
 from .exams import Exams
 from .habits import ModalityHabits
 from .quirks import QUIRKS
+from .rejecting import Rejecting
 from .settings import Settings
 from .state import Scanner
 
@@ -32,7 +33,9 @@ def build(bench: Bench) -> Simulator:
         bench,
         scanner,
         doors=[DimseDoor(bench, console, ACCEPTS)],
-        acts=Acts(bench, scanner, console, settings).words() | Exams(bench, scanner, settings).words(),
+        acts=Acts(bench, scanner, console, settings).words()
+        | Exams(bench, scanner, settings).words()
+        | Rejecting(bench, scanner, settings).words(),
         asks={
             "exam": lambda args: pack(scanner.exams.get(args["uid"])),
             "disk": lambda _: pack(list(scanner.pictures.values())),

@@ -10,9 +10,11 @@ from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 from stepwedge.sim.web import WebDoor
 
+from .acts import Operator, answers
 from .dimse import Pacs, accepted
 from .habits import PacsHabits
 from .hl7 import HANDLERS
+from .life import Life
 from .negotiate import OPTIONS
 from .paths import ROOT
 from .quirks import QUIRKS
@@ -33,10 +35,12 @@ LARGEST_OBJECT = 1 << 29
 
 def build(bench: Bench) -> Simulator:
     """Return an archive standing on ``bench``."""
-    settings = Settings.read(bench.settings)
-    archive = bench.restore(Archive(bench.seed, bench.name, bench.adopt(PacsHabits())))
-    vault = Vault(bench, archive)
-    pacs = Pacs(bench, vault, settings)
+    settings = Settings.read(bench.settings, bench.name)
+    habits = bench.adopt(PacsHabits())
+    archive = bench.restore(Archive(bench.seed, bench.name, habits, resend=settings.resend))
+    life = Life(bench, archive, settings)
+    vault = Vault(bench, archive, life)
+    pacs = Pacs(bench, vault, settings, life)
     return Simulator(
         bench,
         archive,
@@ -47,6 +51,7 @@ def build(bench: Bench) -> Simulator:
             ),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
         ],
+        acts=Operator(bench, vault, life).words(),
         background=[pacs.resume],
         asks={
             "patient": lambda args: pack(archive.survivor(patient_key(args["id"]))),
@@ -54,6 +59,7 @@ def build(bench: Bench) -> Simulator:
             "expected": lambda args: pack(archive.expected.get(args["accession"])),
             "exceptions": lambda _: pack(list(archive.exceptions())),
             "commitment": lambda args: pack(archive.commitments.get(args["transaction"])),
+            **answers(archive),
         },
     )
 

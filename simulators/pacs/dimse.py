@@ -8,7 +8,8 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.errors import WireError
+from stepwedge.errors import Refused, WireError
+from stepwedge.evidence.redact import refusal
 from stepwedge.sim.address import Address
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
@@ -16,6 +17,7 @@ from stepwedge.wire.pixels import convertible
 from stepwedge.wire.services import (
     COMMITMENT,
     COMMITMENT_INSTANCE,
+    MPPS,
     PATIENT_FIND,
     PATIENT_GET,
     PATIENT_MOVE,
@@ -26,9 +28,11 @@ from stepwedge.wire.services import (
 )
 from stepwedge.wire.storage_classes import storage_classes
 
-from . import query, transcoding
+from . import query, steps, transcoding
 from .negotiate import Agreement
+from .tiers import NEARLINE, OFFLINE, ONLINE
 from .transcoding import PLAIN
+from .vault import NOT_AUTHORIZED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +43,9 @@ if TYPE_CHECKING:
     from stepwedge.wire.dimse import DimseExchange, PeerInfo
     from stepwedge.wire.dimse_asyncio import Speaker
 
+    from .life import Life
     from .settings import Settings
-    from .state import Commitment
+    from .state import Commitment, Instance
     from .vault import Vault
 
 Elements = dict[str, Any]
@@ -60,7 +65,7 @@ REQUEST_COMMITMENT: Final = 1
 
 def accepted() -> dict[str, tuple[str, ...]]:
     """Return what the archive accepts: SOP class to transfer syntaxes."""
-    services = (VERIFICATION, COMMITMENT, *MODELS)
+    services = (VERIFICATION, COMMITMENT, MPPS, *MODELS)
     return {
         **dict.fromkeys(services, PLAIN),
         **dict.fromkeys(storage_classes(), transcoding.ACCEPTED),
@@ -70,8 +75,9 @@ def accepted() -> dict[str, tuple[str, ...]]:
 class Pacs(Provider):
     """The handlers."""
 
-    def __init__(self, bench: Bench, vault: Vault, settings: Settings) -> None:
+    def __init__(self, bench: Bench, vault: Vault, settings: Settings, life: Life) -> None:
         self._bench = bench
+        self._life = life
         self._vault = vault
         self._archive = vault.archive
         self._settings = settings
@@ -97,6 +103,7 @@ class Pacs(Provider):
     async def on_move(self, peer: PeerInfo, model: str, identifier: Elements, destination: str) -> Retrieval:
         """Say where the instances go; an AE title nobody told us of is A801."""
         self._level(model, identifier, self._agreed(peer, model), retrieval=True)
+        await self._recall(identifier)
         if (entity := self._entity(destination)) is None:
             raise Failure(MOVE_DESTINATION_UNKNOWN, f"no address is known for {destination}")
         context = self._bench.security.context(tls=entity.tls)
@@ -105,6 +112,7 @@ class Pacs(Provider):
     async def on_get(self, peer: PeerInfo, model: str, identifier: Elements) -> list[Held]:
         """Say what is sent back."""
         self._level(model, identifier, self._agreed(peer, model), retrieval=True)
+        await self._recall(identifier)
         return self._held(identifier)
 
     def conclude(self, exchange: DimseExchange, response: Command, data: bytes) -> bytes:
@@ -132,12 +140,34 @@ class Pacs(Provider):
                 one.sop_class,
                 one.sop,
                 one.transfer_syntax,
-                functools.partial(self._vault.give, one),
+                functools.partial(self._give, one),
                 convertible(one.transfer_syntax),
-                functools.partial(self._vault.deliver, one),
+                functools.partial(self._deliver, one),
             )
             for one in instances
         ]
+
+    def _give(self, instance: Instance) -> bytes:
+        """Return a data set; what lies offline is a failed sub-operation (PS3.4 C.4.2.1.5)."""
+        self._within_reach(instance)
+        return self._vault.give(instance)
+
+    def _deliver(self, instance: Instance, transfer_syntax: str) -> bytes:
+        self._within_reach(instance)
+        return self._vault.deliver(instance, transfer_syntax)
+
+    def _within_reach(self, instance: Instance) -> None:
+        if self._archive.tier(instance.study) == OFFLINE:
+            raise Refused(f"study {instance.study} is offline")
+
+    async def _recall(self, identifier: Elements) -> None:
+        """Bring nearline studies back before they are sent; whoever retrieves waits for that."""
+        instances = query.requested(self._archive, identifier)
+        near = {one.study for one in instances if self._archive.tier(one.study) == NEARLINE}
+        if near:
+            await asyncio.sleep(self._settings.recall)
+            with self._bench.change(self._archive) as change:
+                self._life.move(change, sorted(near), ONLINE)
 
     def _entity(self, ae_title: str) -> Entity | None:
         """Return where an AE title is: an actor of the directory, or one the settings name."""
@@ -149,6 +179,29 @@ class Pacs(Provider):
             if entity is not None and entity.ae == ae_title:
                 return entity
         return None
+
+    # --- performed procedure steps
+
+    async def on_create(
+        self, peer: PeerInfo, sop_class: str, sop_instance: str, attributes: Elements
+    ) -> Reply | int:
+        """Hear of a performed step that began (RAD-6)."""
+        patient = str(attributes.get("PatientID") or "")
+        if why := refusal(self._bench.identity, patients=[patient], uids=[sop_instance]):
+            raise Failure(NOT_AUTHORIZED, why[:64])
+        with self._bench.change(self._archive):
+            status, comment = steps.create(self._archive, sop_instance, attributes)
+        return Reply(status, comment[:64])
+
+    async def on_set(
+        self, peer: PeerInfo, sop_class: str, sop_instance: str, modifications: Elements
+    ) -> Reply | int:
+        """Hear what became of a performed step (RAD-7); when all of it is here, that is told (RAD-49)."""
+        with self._bench.change(self._archive) as change:
+            status, comment = steps.change(self._archive, sop_instance, modifications)
+            if not status:
+                self._life.ended(change, self._archive.performed[sop_instance])
+        return Reply(status, comment[:64])
 
     # --- storage commitment
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .habits_life import LifeHabits
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from .state import Failure, Instance, Person
 
 
-class PacsHabits:
+class PacsHabits(LifeHabits):
     """What a conforming archive does."""
 
     def keeps(self, _instance: Instance) -> bool:

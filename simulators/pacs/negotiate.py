@@ -56,6 +56,10 @@ class Agreement:
             habits.fuzzy(peer.agreed(model, FUZZY)),
         )
 
+    def literal(self, identifier: dict[str, Any]) -> dict[str, Any]:
+        """Return the keys that are matched by letter, which an index can follow."""
+        return {key: value for key, value in identifier.items() if not (self.fuzzy and vr_of(key) == "PN")}
+
     def matches(self, identifier: dict[str, Any], row: dict[str, Any]) -> bool:
         """Tell whether a row answers the keys (PS3.4 C.2.2.2)."""
         rest = identifier

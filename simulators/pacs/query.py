@@ -8,6 +8,7 @@ from stepwedge.errors import LocalProtocolError
 from stepwedge.wire.elements import encode, match
 
 from . import narrowing
+from .availability import least
 from .negotiate import BASELINE, Agreement
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def select(
 ) -> list[Elements]:
     """Return the rows of one level that match, complete."""
     rows = {"PATIENT": _patients, "STUDY": _studies, "SERIES": _series, "IMAGE": _images}[level]
-    return [row for row in rows(archive, identifier) if agreed.matches(identifier, row)]
+    return [row for row in rows(archive, agreed.literal(identifier)) if agreed.matches(identifier, row)]
 
 
 def answer(row: Elements, identifier: Elements, level: str, ae_title: str) -> Elements:
@@ -182,16 +183,13 @@ def _patient_row(person: Person) -> Elements:
 
 def _study_uids(archive: Archive, keys: Iterable[str]) -> list[str]:
     return [
-        study.uid
-        for key in keys
-        for study in archive.studies.by("patient", key)
-        if archive.instances.by("study", study.uid)
+        study.uid for key in keys for study in archive.studies.by("patient", key) if archive.shown(study.uid)
     ]
 
 
 def _studies(archive: Archive, identifier: Elements) -> Iterator[Elements]:
     for uid in narrowing.studies(archive, identifier):
-        if instances := archive.instances.by("study", uid):
+        if instances := archive.shown(uid):
             yield _study_row(archive, instances)
 
 
@@ -206,14 +204,14 @@ def _study_row(archive: Archive, instances: list[Instance]) -> Elements:
             "SOPClassesInStudy": "\\".join(sorted({one.sop_class for one in instances})),
             "NumberOfStudyRelatedSeries": str(len(modality)),
             "NumberOfStudyRelatedInstances": str(len(instances)),
-            "InstanceAvailability": "ONLINE",
+            "InstanceAvailability": least(archive, instances),
         }
     )
 
 
 def _series(archive: Archive, identifier: Elements) -> Iterator[Elements]:
     for uid in narrowing.studies(archive, identifier):
-        instances = archive.instances.by("study", uid)
+        instances = archive.shown(uid)
         if not instances:
             continue
         study = _study_row(archive, instances)
@@ -242,7 +240,7 @@ def _images(archive: Archive, identifier: Elements) -> Iterator[Elements]:
 
 def _instances(archive: Archive, identifier: Elements) -> Iterator[tuple[Instance, Elements]]:
     for uid in narrowing.studies(archive, identifier):
-        if not (instances := archive.instances.by("study", uid)):
+        if not (instances := archive.shown(uid)):
             continue
         study = _study_row(archive, instances)
         rows = {series: study | _series_row(several) for series, several in _by_series(instances).items()}

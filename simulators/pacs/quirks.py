@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.elements import EXPLICIT_LE
 
+from . import quirks_life
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
@@ -330,4 +331,4 @@ def fuzzy_literal(_: Callable[[bool], bool], _agreed: bool) -> bool:
     return False
 
 
-QUIRKS = collect(globals())
+QUIRKS = collect(globals()) | collect(vars(quirks_life))

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwedge.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+CHOICES: Final = {
+    "quality": ("hide", "show"),
+    "resend": ("hide", "refuse"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +24,30 @@ class Settings:
         event_pause: seconds between the answer to N-ACTION and the first attempt to report its result, so that a requester
             that hangs up at once is called back on a new association instead of being spoken to while it releases.
         destinations: ``dicom://AE@host:port`` of C-MOVE destinations that are no actors of the lab.
+        notify: actors that hear how available studies are (RAD-49).
+        quality: what becomes of images rejected for their quality: ``hide``, or ``show`` (RAD-66 leaves it to the site).
+        resend: what becomes of a rejected instance that comes again: ``hide`` takes it and shows nothing, ``refuse`` refuses it.
+        recall: seconds it takes to bring a nearline study back.
     """
 
     event_pause: float = 0.03
     destinations: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ("ris",)
+    quality: str = "hide"
+    resend: str = "hide"
+    recall: float = 0.0
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Settings:
+    def read(cls, given: Mapping[str, Any], place: str = "pacs") -> Settings:
         """Read what concerns the archive; ports, AE title and time limits belong to the bench."""
-        return cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
+        known = {name: given[name] for name in cls.__dataclass_fields__ if name in given}
+        for name, allowed in CHOICES.items():
+            if known.get(name, allowed[0]) not in allowed:
+                raise BadInput(f"{place}.{name}", f"one of {', '.join(allowed)}", repr(known[name]))
+        recall = known.get("recall", 0.0)
+        if not isinstance(recall, int | float) or not 0 <= recall <= 600:  # noqa: PLR2004 - ten minutes
+            raise BadInput(f"{place}.recall", "seconds, 0 to 600", repr(recall))
+        for name in ("notify", "destinations"):
+            if name in known:
+                known[name] = tuple(known[name] or ())
+        return cls(**known)

@@ -13,6 +13,10 @@ from stepwedge.model.identifiers import ISSUER
 from stepwedge.sim.tables import State
 from stepwedge.wire.matching import sortable
 
+from .rejection import Rejection, readmitted
+from .steps import Performed
+from .tiers import ONLINE, Place, Removal
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 CONFLICT = 0xC201
 """C-STORE failure of ours for a known SOP Instance UID with other content (PS3.4 table B.2-1 leaves Cxxx to the SCP)."""
+REJECTED = 0xC203
+"""C-STORE failure of ours for an instance that a rejection note withdrew, where the site wants it refused (RAD-66)."""
 NO_SUCH_INSTANCE = 0x0112
 CLASS_INSTANCE_CONFLICT = 0x0119
 
@@ -178,9 +184,10 @@ def dates(instance: Instance) -> list[str]:
 class Archive(State):
     """The tables of the archive, and what changes them."""
 
-    def __init__(self, seed: int, name: str, habits: PacsHabits) -> None:
+    def __init__(self, seed: int, name: str, habits: PacsHabits, *, resend: str = "hide") -> None:
         super().__init__(seed, name)
         self.habits = habits
+        self.resend = resend
         self.people = self.table("people", Person)
         self.people.index("merged", lambda person: [person.merged_into])
         self.people.index("id", lambda person: parts(person.id), ordered=True)
@@ -195,6 +202,11 @@ class Archive(State):
         self.expected = self.table("expected", Expected)
         self.notes = self.table("notes", Note)
         self.commitments = self.table("commitments", Commitment)
+        self.performed = self.table("performed", Performed)
+        self.performed.index("sop", lambda step: step.sops)
+        self.rejections = self.table("rejections", Rejection)
+        self.places = self.table("places", Place)
+        self.removals = self.table("removals", Removal)
 
     # --- patients
 
@@ -248,6 +260,8 @@ class Archive(State):
 
     def file(self, instance: Instance, at: str) -> Filing:
         """Take one instance into the index, or say why not; the same instance twice is one instance (IDM-04, IDM-05)."""
+        if not readmitted(self, instance.sop) and self.hidden(instance.sop) and self.resend == "refuse":
+            return Filing(REJECTED, f"SOP Instance {instance.sop[-12:]} was rejected", "refused")
         if (known := self.instances.get(instance.sop)) is None:
             return self._add(instance)
         decision = self.habits.duplicate(known.content == instance.content)
@@ -336,6 +350,30 @@ class Archive(State):
         """Return when the patient record of an instance was last changed, as DICOM DT; "" when nobody said so."""
         own = self.people.get(instance.patient)
         return max(self.person_of(instance).changed, own.changed if own else "")
+
+    # --- availability
+
+    def hidden(self, sop: str) -> bool:
+        """Tell whether a rejection note took an instance out of sight."""
+        rejection = self.rejections.get(sop)
+        return rejection is not None and rejection.hidden
+
+    def shown(self, study: str) -> list[Instance]:
+        """Return the instances of a study that queries show and retrievals hand out."""
+        instances = self.instances.by("study", study)
+        if not self.rejections:
+            return instances
+        return [one for one in instances if not self.hidden(one.sop)]
+
+    def tier(self, study: str) -> str:
+        """Return where the instances of a study lie."""
+        place = self.places.get(study)
+        return place.tier if place is not None else ONLINE
+
+    def orphans(self, gone: Iterable[Instance]) -> list[str]:
+        """Return the files that no instance needs any more, now that these are gone."""
+        needed = {one.file for one in self.instances.values()}
+        return [one.file for one in gone if one.file not in needed]
 
     # --- storage commitment
 

@@ -16,6 +16,7 @@ from .state import Filing, Note
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
 
+    from .life import Life
     from .state import Archive, Instance
 
 SYNTAXES = frozenset(transcoding.ACCEPTED)
@@ -31,8 +32,9 @@ COMMENT_LIMIT = 64
 class Vault:
     """The stored objects."""
 
-    def __init__(self, bench: Bench, archive: Archive) -> None:
+    def __init__(self, bench: Bench, archive: Archive, life: Life) -> None:
         self.archive = archive
+        self._life = life
         self._bench = bench
         self._files = Files(bench.folder / "objects")
 
@@ -54,7 +56,8 @@ class Vault:
             return _refused(PROCESSING_FAILURE, "the object belongs to another study than the request")
         at = self._bench.clock.now().isoformat()
         instance = replace(instance, file=name_of(data), sender=sender, at=at)
-        with self._bench.change(self.archive):
+        gone: list[str] = []
+        with self._bench.change(self.archive) as change:
             patient, uids = (
                 instance.patient.partition("^^^")[0],
                 (instance.study, instance.series, instance.sop),
@@ -62,9 +65,14 @@ class Vault:
             if why := refusal(self._bench.identity, patients=[patient], uids=uids):
                 self.archive.notes[str(self.archive.next("note"))] = Note("not synthetic", why, at)
                 return _refused(NOT_AUTHORIZED, why)
+            rejected = sop in self.archive.rejections
             filing = self.archive.file(instance, at)
             if filing.fate == "stored":
                 self._files.keep(instance.file, data)
+                gone = self._life.stored(change, instance, data)
+            if rejected and sop not in self.archive.rejections:
+                self._life.changed(change, instance.study)  # it is here again
+        self.discard(gone)
         return replace(filing, comment=filing.comment[:COMMENT_LIMIT])
 
     def give(self, instance: Instance) -> bytes:
@@ -81,6 +89,11 @@ class Vault:
         """Return a data set as it leaves, in another transfer syntax; raises CannotConvert when that would lose something."""
         seen = self.archive.habits.transcoded
         return transcoding.delivered(self.give(instance), instance.transfer_syntax, transfer_syntax, seen)
+
+    def discard(self, files: list[str]) -> None:
+        """Delete files that no instance needs; after the commit, so that a row never misses its file."""
+        for name in files:
+            self._files.remove(name)
 
     def lost(self, sops: list[str]) -> frozenset[str]:
         """Return those of the instances whose file is not there."""

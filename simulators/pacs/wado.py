@@ -20,6 +20,7 @@ from stepwedge.wire.results import Instance as StoredInstance
 
 from . import query, rendering, representation
 from .paths import PATH_KEYS, ROOT, root_of
+from .tiers import OFFLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -88,15 +89,22 @@ class Wado:
             raise Trouble(404, "nothing is stored under these UIDs")
         return found
 
+    def _present(self, request: Request) -> list[Instance]:
+        """Return what is asked for, if it lies where it can be read."""
+        found = self._found(request)
+        if any(self._vault.archive.tier(one.study) == OFFLINE for one in found):
+            raise Trouble(503, "the study is offline; somebody must bring it back first")
+        return found
+
     def _one(self, request: Request) -> tuple[Instance, Elements]:
-        (instance, *_) = self._found(request)
+        (instance, *_) = self._present(request)
         data = self._vault.give(instance)
         return instance, decode(data, explicit=instance.transfer_syntax != IMPLICIT_LE)
 
     # --- whole objects
 
     async def _retrieve(self, request: Request) -> Response:
-        instances, wanted = self._found(request), wishes(request)
+        instances, wanted = self._present(request), wishes(request)
         alone = len(instances) == 1
         choices = []
         for one in instances:
@@ -224,7 +232,7 @@ class Wado:
         if not offers:
             raise Trouble(406, f"pictures are made as {' and '.join(PICTURES)} (PS3.18 table 8.7.4-1)")
         kind = max(offers)[2]
-        instances = self._found(request)
+        instances = self._present(request)
         shown = instances[len(instances) // 2]  # of a series or study the middle speaks for all
         elements = decode(self._vault.give(shown), explicit=shown.transfer_syntax != IMPLICIT_LE)
         if not elements.get("PixelData"):

@@ -10,6 +10,7 @@ from stepwedge.sim.simulator import Simulator
 
 from .acts import Acts
 from .habits import ReaderHabits
+from .marking import Marks
 from .quirks import QUIRKS
 from .reading import Reading
 from .retrieval import Screen, accepted
@@ -33,6 +34,10 @@ def build(bench: Bench) -> Simulator:
         bench,
         desk,
         doors=[DimseDoor(bench, screen, accepted())],
-        acts={**acts.words(), **Reading(bench, desk, acts, habits).words()},
+        acts={
+            **acts.words(),
+            **Reading(bench, desk, acts, habits).words(),
+            **Marks(bench, desk, settings).words(),
+        },
         asks={"report": lambda args: pack(desk.reports.get(args["report"]))},
     )

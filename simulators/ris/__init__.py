@@ -33,6 +33,8 @@ def build(bench: Bench) -> Simulator:
     desk = Desk(bench, ris, correspondence)
     doors: list[Door] = [
         Hl7Door(bench, ris, correspondence.handlers()),
-        DimseDoor(bench, Scanners(bench, ris, correspondence), ACCEPTS, doors=("worklist",)),
+        DimseDoor(
+            bench, Scanners(bench, ris, correspondence, settings.forward), ACCEPTS, doors=("worklist",)
+        ),
     ]
     return Simulator(bench, ris, doors=doors, acts=desk.acts(), asks=desk.asks())

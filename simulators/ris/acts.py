@@ -61,6 +61,7 @@ class Desk:
             "encounter": lambda args: pack(ris.encounters.get(str(args.get("visit", "")))) or {},
             "report": self._report,
             "performed": lambda args: pack(ris.performed.get(str(args.get("mpps", "")))) or {},
+            "availability": lambda args: pack(ris.available.get(str(args.get("study", "")))) or {},
             "exceptions": self._exceptions,
             "context": lambda args: pack(ris.context(str(args.get("patient", "")))),
         }

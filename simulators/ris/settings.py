@@ -19,6 +19,7 @@ class Settings:
         procedures: the catalogue, a file below the lab's root.
         ehr: actor that placed the orders and hears of their status and reports.
         pacs: actor that hears what was scheduled.
+        forward: actors that hear of performed steps from us (RAD-6, RAD-7).
         lead: minutes from an order to its first step.
         within: seconds to wait for the placer's number of an order made here.
     """
@@ -27,12 +28,15 @@ class Settings:
     procedures: str = "fixtures/procedures/catalogue.yaml"
     ehr: str = "ehr"
     pacs: str = "pacs"
+    forward: tuple[str, ...] = ("pacs",)
     lead: int = 10
     within: float = 10.0
 
     @classmethod
     def read(cls, given: dict[str, Any], place: str) -> Settings:
         """Read what concerns the RIS; ports, AE title and application belong to the bench."""
+        if not isinstance(given.get("forward", []), list | tuple):
+            raise BadInput(f"{place}.forward", "a list of actors", repr(given["forward"]))
         settings = cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
         if settings.schedule not in {"automatic", "manual"}:
             raise BadInput(f"{place}.schedule", "automatic or manual", str(settings.schedule))

@@ -19,6 +19,7 @@ from stepwedge.model.report import Report
 from stepwedge.sim.messages import APPOINTMENT_EVENTS, Document
 from stepwedge.wire.hl7 import HL7Error, timestamp
 
+from .availability import Available
 from .notices import Notice, Oddity, ToArchive, ToCalendar, ToPlacer
 from .people import People
 
@@ -58,6 +59,7 @@ class Ris(People):
         self.documents = self.table("documents", Document)
         self.documents.index("filler", lambda document: [document.filler])
         self.oddities = self.table("oddities", Oddity)
+        self.available = self.table("available", Available)
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])
         self.orders.index("filler", lambda order: [order.filler])

@@ -5,6 +5,9 @@ from __future__ import annotations
 from stepwedge.actors.words import Parameter, Word, define
 from stepwedge.wire.pixels import NAMES
 
+REJECTIONS = ("113001", "113037", "113038", "113039")
+"""For quality, for patient safety, incorrect worklist entry, retention expired (RAD-66)."""
+
 EXAM = {
     "uid": "MPPS SOP Instance UID",
     "study": "Study Instance UID",
@@ -185,5 +188,24 @@ define(
             "kept": "how many stay, not being committed",
             "left": "their SOP Instance UIDs",
         },
+    ),
+    Word(
+        "modality",
+        "reject_images",
+        "withdraw images with a rejection note",
+        (
+            Parameter("images", "images", required=True, says="what acquire gave"),
+            Parameter("numbers", "list", says="only the images of these numbers"),
+            Parameter("reason", says="why: DCM code of the note's title", required=True, choices=REJECTIONS),
+        ),
+        {
+            "sop": "SOP Instance UID of the note",
+            "study": "Study Instance UID",
+            "rejected": "SOP Instance UIDs that it names",
+            "count": "how many",
+            "status": "status of its C-STORE",
+        },
+        ihe="RAD-66",
+        requires=("rejection-notes",),
     ),
 )

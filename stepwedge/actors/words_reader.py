@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from stepwedge.actors.words import Parameter, Word, define
+from stepwedge.actors.words_modality import REJECTIONS
+
+MARKED = {
+    "sop": "SOP Instance UID of the new object",
+    "sop_class": "its SOP Class UID",
+    "series": "its Series Instance UID",
+    "study": "Study Instance UID",
+    "marked": "SOP Instance UIDs that it names",
+    "count": "how many",
+    "status": "status of its C-STORE",
+}
 
 define(
     Word(
@@ -148,5 +159,45 @@ define(
             "count": "how many instances arrived",
         },
         ihe="RAD-16",
+    ),
+    Word(
+        "reader",
+        "reject_images",
+        "withdraw images with a rejection note",
+        (
+            Parameter("study", required=True, says="Study Instance UID"),
+            Parameter("numbers", "list", says="only the images of these numbers; all when left out"),
+            Parameter("reason", required=True, says="why: DCM code of the note's title", choices=REJECTIONS),
+        ),
+        {**MARKED, "rejected": "SOP Instance UIDs that it names"},
+        ihe="RAD-66",
+        requires=("rejection-notes",),
+    ),
+    Word(
+        "reader",
+        "mark_key_images",
+        "mark images that matter",
+        (
+            Parameter("study", required=True, says="Study Instance UID"),
+            Parameter("numbers", "list", says="the images of these numbers; all when left out"),
+            Parameter("title", says="DCM code of CID 7010", default="113000"),
+            Parameter("text", says="what is said about them"),
+        ),
+        MARKED,
+        ihe="RAD-29",
+    ),
+    Word(
+        "reader",
+        "save_presentation",
+        "keep how the images were shown",
+        (
+            Parameter("study", required=True, says="Study Instance UID"),
+            Parameter("numbers", "list", says="the images of these numbers; all when left out"),
+            Parameter("center", "number", says="centre of the window", default=40),
+            Parameter("width", "number", says="width of the window", default=400),
+            Parameter("text", says="what is written over the images"),
+        ),
+        MARKED,
+        ihe="RAD-19",
     ),
 )

@@ -309,6 +309,7 @@ _FAMILIES = (
     "relay",
     "doors",
     "audit",
+    "availability",
 )
 
 

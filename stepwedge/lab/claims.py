@@ -57,6 +57,12 @@ CLAIMS: Final[dict[str, Claim]] = {
     ),
     "relational-queries": Claim(("pacs",), "negotiates and answers relational queries (PS3.4 C.5.1.1)"),
     "fuzzy-names": Claim(("pacs",), "negotiates fuzzy matching of names and matches so (PS3.4 C.5.1.1)"),
+    "availability-notice": Claim(
+        ("pacs",), "tells how available studies are, and when that changes (RAD-49)"
+    ),
+    "rejection-notes": Claim(("pacs",), "takes images out of sight that a rejection note names (RAD-66)"),
+    "storage-tiers": Claim(("pacs",), "moves studies nearline and offline, and recalls them ((0008,0056))"),
+    "deletion": Claim(("pacs",), "deletes studies for good, on demand"),
     "patient-update": Claim(("ris", "pacs"), "follows corrected demographics (RAD-12, ADT^A08)"),
     "patient-merge": Claim(("ris", "pacs"), "follows merged patients (RAD-12, ADT^A40)"),
     "patient-identifier": Claim(("ris", "pacs"), "follows a changed patient ID (ITI-30, ADT^A47)"),

@@ -19,8 +19,12 @@ TRANSACTIONS: Final = {
     "RAD-13": "Procedure Update",
     "RAD-14": "Query Images",
     "RAD-16": "Retrieve Images",
+    "RAD-19": "Creator Presentation State Stored",
     "RAD-28": "Structured Report Export",
+    "RAD-29": "Key Image Note Stored",
     "RAD-48": "Appointment Notification",
+    "RAD-49": "Instance Availability Notification",
+    "RAD-66": "Rejection Note Stored",
     "RAD-128": "Send Imaging Result",
     # IHE IT Infrastructure Technical Framework, volume 2
     "ITI-19": "Authenticate Node",

@@ -79,6 +79,8 @@ def test_every_check_says_what_it_shows():
         "appointment.status",
         "audit.chain",
         "audit.recorded",
+        "availability.notified",
+        "images.hidden",
         "study.found",
         "study.absent",
         "patient.found",

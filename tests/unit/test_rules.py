@@ -20,6 +20,8 @@ RELAYS = ["INV-12.1"]
 """Reached only where an interface engine stands between: see test_relay_rule.py."""
 TRAILS = ["INV-10.1", "INV-10.2", "INV-13.1"]
 """Reached only where there is an audit record repository, or a log."""
+NOTICES = ["INV-20"]
+"""Reached only where an archive tells how available studies are: see test_availability_rule.py."""
 
 
 def findings(case):
@@ -40,8 +42,10 @@ def test_a_conforming_case_is_green_and_every_rule_is_reached(version):
 
 
 def test_every_rule_says_what_it_wants_and_who_demands_it():
-    numbers = sorted([*IDS, *RELAYS, *TRAILS], key=lambda one: [int(part) for part in one[4:].split(".")])
-    assert [rule.id for rule in rules()] == numbers
+    every = [*IDS, *RELAYS, *TRAILS, *NOTICES]
+    assert [rule.id for rule in rules()] == sorted(
+        every, key=lambda one: [int(part) for part in one[4:].split(".")]
+    )
     assert all(rule.says and rule.source and not rule.says.endswith(".") for rule in rules())
 
 

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange
     from stepwedge.wire.elements import Elements
 
+REJECTIONS: Final = frozenset({"113001", "113037", "113038", "113039"})
+"""Titles of rejection notes (DCM, RAD-66); 113001 may be shown or hidden, as the site has it."""
+_QUALITY, _EXPIRED = "113001", "113039"
+_KEY_OBJECTS: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 _TAKEN: Final = frozenset({"0000", "B000", "B006", "B007"})
 """PS3.4 table B.2-1: success, and the warnings after which the instance is stored all the same."""
 _REPORTED: Final = frozenset({"sign_report", "add_addendum", "call_result"})
@@ -26,8 +30,10 @@ class Account:
         series: Series Instance UID of each image.
         by_step: SOP Instance UIDs by the performed step under which they were acquired.
         sent: every image that was sent at least once; ``taken`` those the archive accepted at least once.
-        moved: each successful C-MOVE or C-GET of the whole study, and how many images the archive had taken by then.
+        moved: each successful C-MOVE or C-GET of the whole study, and how many instances could be meant at least and at most.
         headers: the data set, without pixels, of the first accepted copy.
+        withdrawn: images that a rejection note or a deletion took away, each with the code of the reason.
+        attached: accepted objects of the study that are no acquired images, and whether they may be shown.
         committed: images the archive said it answers for; ``uncommitted`` those it said it does not.
     """
 
@@ -37,10 +43,21 @@ class Account:
     by_step: dict[str, set[str]] = field(default_factory=dict)
     sent: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
-    moved: list[tuple[Exchange, int]] = field(default_factory=list)
+    moved: list[tuple[Exchange, tuple[int, int]]] = field(default_factory=list)
     headers: dict[str, Elements] = field(default_factory=dict)
     committed: set[str] = field(default_factory=set)
     uncommitted: dict[str, str] = field(default_factory=dict)
+    withdrawn: dict[str, str] = field(default_factory=dict)
+    attached: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def here(self) -> set[str]:
+        """The images that the archive must show: taken, and not withdrawn since."""
+        return self.taken - self.withdrawn.keys()
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many instances the archive shows at least and at most."""
+        return len(self.here), len(self.here) + sum(self.attached.values())
 
 
 def accounts(exchanges: Iterable[Exchange]) -> list[Account]:
@@ -64,7 +81,7 @@ class _Books:
     owners: dict[str, Account] = field(default_factory=dict)
 
     def enter(self, word: str, result: dict[str, Any]) -> None:
-        """Enter the result of one act of the scanner or the reader."""
+        """Enter the result of one act."""
         if word == "acquire":
             self._acquired(result)
         elif result.get("sr") and word in _REPORTED:
@@ -73,25 +90,50 @@ class _Books:
             for image in result.get("sent") or []:
                 self._sent(image["sop"], str(image.get("status") or ""))
         elif word == "commit":
-            for sop in result.get("committed") or []:
-                if sop in self.owners:
-                    self.owners[sop].committed.add(sop)
-            for item in result.get("failed") or []:
-                if item["sop"] in self.owners:
-                    self.owners[item["sop"]].uncommitted[item["sop"]] = str(item.get("reason") or "")
+            self._answered_for(result)
+        elif word == "delete_study":
+            self._removed(str(result.get("study") or ""))
+
+    def _answered_for(self, result: dict[str, Any]) -> None:
+        for sop in result.get("committed") or []:
+            if sop in self.owners:
+                self.owners[sop].committed.add(sop)
+        for item in result.get("failed") or []:
+            if item["sop"] in self.owners:
+                self.owners[item["sop"]].uncommitted[item["sop"]] = str(item.get("reason") or "")
 
     def keep(self, header: Elements) -> None:
-        """Keep the header of the first accepted copy of an image."""
+        """Keep the header of the first accepted copy of an image; an object that is none is attached to its study."""
         sop = str(header.get("SOPInstanceUID") or "")
         if sop in self.owners:
             self.owners[sop].headers.setdefault(sop, header)
+        elif (account := self.accounts.get(str(header.get("StudyInstanceUID") or ""))) is not None:
+            code = _rejection(header)
+            if account.attached.get(sop) is None:
+                account.attached[sop] = code in {"", _QUALITY}
+                self._rejected(code, header)
+
+    def _rejected(self, code: str, header: Elements) -> None:
+        """Take away what a rejection note names (PS3.3 C.17.6.2)."""
+        for study in header.get("CurrentRequestedProcedureEvidenceSequence") or [] if code else []:
+            for series in study.get("ReferencedSeriesSequence") or []:
+                for item in series.get("ReferencedSOPSequence") or []:
+                    sop = str(item.get("ReferencedSOPInstanceUID") or "")
+                    if sop in self.owners:
+                        self.owners[sop].withdrawn[sop] = code
+
+    def _removed(self, study: str) -> None:
+        """Take away everything of a study that was deleted."""
+        if (account := self.accounts.get(study)) is not None:
+            account.withdrawn |= dict.fromkeys(account.taken, _EXPIRED)
+            account.attached = dict.fromkeys(account.attached, False)
 
     def retrieved(self, exchange: Exchange) -> None:
         """Note a retrieval at the study level."""
         identifier = exchange.facts.get("identifier") or {}
         account = self.accounts.get(str(identifier.get("StudyInstanceUID") or ""))
         if account is not None and identifier.get("QueryRetrieveLevel") == "STUDY":
-            account.moved.append((exchange, len(account.taken)))
+            account.moved.append((exchange, account.counts()))
 
     def _acquired(self, result: dict[str, Any]) -> None:
         study = str(result.get("study") or "")
@@ -114,7 +156,19 @@ class _Books:
         if sop in self.owners:
             self.owners[sop].sent.setdefault(sop, status)
             if status in _TAKEN:
+                if sop in self.owners[sop].taken and self.owners[sop].withdrawn.get(sop) == _EXPIRED:
+                    del self.owners[sop].withdrawn[
+                        sop
+                    ]  # what was deleted, and is sent again, is there again (RAD-66)
                 self.owners[sop].taken.add(sop)
+
+
+def _rejection(header: Elements) -> str:
+    """Return the code of a rejection note's title; empty for every other object."""
+    title: Elements = next(iter(header.get("ConceptNameCodeSequence") or []), {})
+    code = str(title.get("CodeValue") or "")
+    noted = header.get("SOPClassUID") == _KEY_OBJECTS and title.get("CodingSchemeDesignator") == "DCM"
+    return code if noted and code in REJECTIONS else ""
 
 
 def listed(exchanges: Iterable[Exchange]) -> dict[str, set[str]]:

@@ -87,12 +87,18 @@ def _differing(sighting: Sighting, told: Sighting) -> Iterator[Difference]:
             yield Difference(f"{sighting.label}: {label}", f"{wanted} as in {told.label}", show(found))
 
 
+NOT_ACQUIRED: Final = frozenset({"KO", "PR", "SR"})
+"""Modalities of objects that refer to images: they answer a request only through those (PS3.3 C.7.3.1.1.1)."""
+
+
 def _as_performed(facts: CaseFacts, sighting: Sighting, order: Order) -> Iterator[Difference]:
     """Compare the scheduled steps a performed step or an image answers with those of the order."""
     if order.placed > _begun(facts, sighting):
         return  # the exam came first (IHE PIR): nobody could say then which order it answers
     if sighting.raw.get("ReferencedRequestSequence"):
         return  # a structured report names its request there, and no step (PS3.3 C.17.2)
+    if sighting.kind == "image" and sighting.raw.get("Modality") in NOT_ACQUIRED:
+        return
     if not sighting.steps:
         where = "ScheduledStepAttributesSequence" if sighting.kind == "mpps" else "RequestAttributesSequence"
         yield Difference(f"{sighting.label}: {where}", f"the scheduled step of {order}", "nothing")

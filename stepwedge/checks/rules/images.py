@@ -60,9 +60,9 @@ def every_image_once(facts: CaseFacts) -> Finding:
         if account.sent:
             reached += 1
             differences += _stored(facts, account)
-        for exchange, count in account.moved:
+        for exchange, counts in account.moved:
             reached += 1
-            differences += _counted(exchange, count)
+            differences += _counted(exchange, *counts)
         if account.committed or account.uncommitted:
             reached += 1
             differences += _answered_for(account)
@@ -87,27 +87,42 @@ def _stored(facts: CaseFacts, account: Account) -> Iterator[Difference]:
         yield Difference(f"image {sop}", "stored by the archive", f"refused with {account.sent[sop]}")
     for door in facts.readback.doors():
         shown = [str(each.get("SOPInstanceUID")) for each in facts.readback.instances(door, account.study)]
-        yield from _sets(f"{door}: instances of study {account.study}", account.taken, shown)
+        yield from _sets(f"{door}: instances of study {account.study}", account.here, _images(account, shown))
+        least, most = account.counts()
+        series = len({account.series[sop] for sop in account.here})
         counts = {
-            "NumberOfStudyRelatedInstances": len(account.taken),
-            "NumberOfStudyRelatedSeries": len({account.series[sop] for sop in account.taken}),
+            "NumberOfStudyRelatedInstances": (least, most),
+            "NumberOfStudyRelatedSeries": (series, series + most - least),
         }
         for answer in facts.readback.studies(door, "StudyInstanceUID", account.study):
             for name, wanted in counts.items():
-                if str(answer.get(name, "")) not in {"", str(wanted)}:
-                    yield Difference(
-                        f"{door}: {name} of study {account.study}", str(wanted), show(answer[name])
-                    )
-    if (back := facts.readback.retrieved(account.study)) is not None:
-        yield from _sets(f"study {account.study} as retrieved", account.taken, [image.sop for image in back])
+                if (found := str(answer.get(name, ""))) and not _within(found, *wanted):
+                    yield Difference(f"{door}: {name} of study {account.study}", _said(*wanted), show(found))
+    if account.here and (back := facts.readback.retrieved(account.study)) is not None:
+        sops = _images(account, [image.sop for image in back])
+        yield from _sets(f"study {account.study} as retrieved", account.here, sops)
 
 
-def _counted(exchange: Exchange, count: int) -> Iterator[Difference]:
+def _images(account: Account, sops: Iterable[str]) -> list[str]:
+    """Return what is no other object that was stored into the study and may be shown, such as a key object selection."""
+    return [sop for sop in sops if not account.attached.get(sop)]
+
+
+def _within(found: str, least: int, most: int) -> bool:
+    return found.strip().isdigit() and least <= int(found) <= most
+
+
+def _said(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _counted(exchange: Exchange, least: int, most: int) -> Iterator[Difference]:
     """Compare the counters of a successful retrieval with what the archive had taken (PS3.4 C.4.2.1.6 and C.4.3.1.5)."""
     response = exchange.facts.get("response") or {}
-    for name, wanted in (("NumberOfCompletedSuboperations", count), ("NumberOfFailedSuboperations", 0)):
-        if name in response and int(response[name]) != wanted:
-            yield Difference(f"{labelled(exchange)}: {name}", str(wanted), str(response[name]))
+    completed, failed = "NumberOfCompletedSuboperations", "NumberOfFailedSuboperations"
+    for name, wanted in ((completed, (least, most)), (failed, (0, 0))):
+        if name in response and not _within(str(response[name]), *wanted):
+            yield Difference(f"{labelled(exchange)}: {name}", _said(*wanted), str(response[name]))
 
 
 def _answered_for(account: Account) -> Iterator[Difference]:
@@ -132,14 +147,15 @@ def pixels_unchanged(facts: CaseFacts) -> Finding:
     reached, changed = 0, False
     unseen: list[str] = []
     for account in accounts(facts.exchanges):
-        if not account.taken:
+        if not account.here:
             continue
         back = facts.readback.retrieved(account.study)
         if back is None:
             unseen.append(f"study {account.study}: the archive has no door the probe can retrieve through")
             continue
+        back = [image for image in back if not account.attached.get(image.sop)]
         reached += len(back)
-        source = {sop: digest for sop, digest in account.pixels.items() if sop in account.taken}
+        source = {sop: digest for sop, digest in account.pixels.items() if sop in account.here}
         changed = changed or any(source.get(image.sop, image.pixels) != image.pixels for image in back)
         differences += altered(source, [{"sop": image.sop, "pixels": image.pixels} for image in back])
         for image in back:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.checks.difference import Difference
 from stepwedge.checks.readback import Readback
+from stepwedge.checks.rules.account import accounts
 from stepwedge.checks.rules.ledger import Ledger
 from stepwedge.checks.rules.people import People
 from stepwedge.checks.rules.sightings import of_answer, of_exchanges, of_image
@@ -80,9 +81,16 @@ class CaseFacts:
                     yield of_answer(
                         f"{door} for study {study}", time.time(), pacs.name, "study", answer, final=True
                     )
+            if study in self._emptied:
+                continue  # everything of it was withdrawn: whether it is still handed out is a question of its own
             for image in self.readback.retrieved(study) or []:
                 label = f"image {image.sop} as retrieved"
                 yield of_image(label, time.time(), pacs.name, image.header, final=True)
+
+    @cached_property
+    def _emptied(self) -> set[str]:
+        """The studies of which nothing need be left to hand out."""
+        return {one.study for one in accounts(self.exchanges) if one.taken and not one.here}
 
     @cached_property
     def stored_studies(self) -> list[str]:

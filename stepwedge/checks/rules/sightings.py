@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stepwedge.wire.elements import Elements
 
 WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
+AVAILABILITY: Final = "1.2.840.10008.5.1.4.33"
 STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 
 _PATIENT: Final = {
@@ -218,7 +219,9 @@ def _of_dimse(exchange: Exchange) -> Iterator[Sighting]:
         if kind and level == "STUDY":
             for number, answer in enumerate(facts.get("answers") or [], 1):
                 yield of_answer(f"{label}, answer {number}", at, asked, kind, answer)
-    elif exchange.kind == "N-CREATE" and exchange.outcome == "0000":
+    elif (
+        exchange.kind == "N-CREATE" and exchange.outcome == "0000" and facts.get("sop_class") != AVAILABILITY
+    ):
         yield of_mpps(label, at, asker, facts.get("identifier") or {}, str(facts.get("sop") or ""))
     elif exchange.kind == "C-STORE" and "dataset" in facts:
         yield of_image(label, at, asker, facts["dataset"]["header"])

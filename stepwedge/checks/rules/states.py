@@ -10,7 +10,7 @@ from stepwedge.checks.matchers import show
 from stepwedge.checks.rules.account import accounts
 from stepwedge.checks.rules.ledger import linked
 from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
-from stepwedge.checks.rules.sightings import once
+from stepwedge.checks.rules.sightings import between, once
 from stepwedge.model.lifecycles import MPPS, ORDER, REPORT, IllegalTransition, Table, follow
 from stepwedge.model.order import EVENT_FROM_HL7
 
@@ -137,12 +137,19 @@ def _mistaken(facts: CaseFacts) -> set[str]:
 
 
 def _performed(facts: CaseFacts) -> Iterator[tuple[str, str]]:
-    """Yield (MPPS UID, status) of every accepted N-CREATE and N-SET in time order."""
+    """Yield (MPPS UID, status) of every accepted N-CREATE and N-SET in time order.
+
+    Only what the manager accepted: the copies it sends on (RAD-6, RAD-7) say the same again.
+    """
+    managers: dict[str, str] = {}
     for exchange in sorted(once(facts.exchanges), key=lambda one: one.at):
         if exchange.kind in {"N-CREATE", "N-SET"} and exchange.outcome == "0000":
+            uid, (_, asked) = str(exchange.facts.get("sop") or ""), between(exchange)
+            if managers.setdefault(uid, asked) != asked:
+                continue
             attributes: dict[str, Any] = exchange.facts.get("identifier") or {}
             yield (
-                str(exchange.facts.get("sop") or ""),
+                uid,
                 str(attributes.get("PerformedProcedureStepStatus") or ""),
             )
 
@@ -192,8 +199,10 @@ def _archive(facts: CaseFacts) -> Iterator[Difference]:
     for account in accounts(facts.exchanges):
         for door in facts.readback.doors():
             there = bool(facts.readback.studies(door, "StudyInstanceUID", account.study))
-            if there != bool(account.taken):
-                wanted = "there: images were stored" if account.taken else "not there: no image was stored"
+            if not account.here and any(account.attached.values()):
+                continue  # what else was stored into it may still be shown, or not
+            if there != bool(account.here):
+                wanted = "there: images were stored" if account.here else "not there: no image is left in it"
                 yield Difference(f"{door}: study {account.study}", wanted, "there" if there else "not there")
 
 

@@ -1,0 +1,96 @@
+"""Known wrong behaviours in the life of objects: withdrawn, announced, moved, sent on; collected by :mod:`.quirks`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.sim.quirks import quirk
+
+from .habits_life import LifeHabits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+STEPS = "ReferencedPerformedProcedureStepSequence"
+
+
+@quirk(
+    "iocm.scope",
+    defect="DEF-252",
+    severity="S2",
+    overrides=LifeHabits.rejects,
+    notices="one bad image was withdrawn, and the whole study is gone",
+)
+def scope(_: Callable[..., Sequence[str]], _named: Sequence[str], here: Sequence[str]) -> Sequence[str]:
+    """Withdraw everything that is there and nothing that is still to come; seen as 0 or 3 images instead of 2."""
+    return here
+
+
+@quirk(
+    "iocm.ignored",
+    defect="not listed",
+    severity="S1",
+    overrides=LifeHabits.takes_note,
+    notices="images that were withdrawn are read as if they were good",
+)
+def ignored(_: Callable[[str], bool], _code: str) -> bool:
+    """Store a rejection note like any object; seen as withdrawn images in queries and retrievals."""
+    return False
+
+
+@quirk(
+    "iocm.resend_shows",
+    defect="not listed",
+    severity="S1",
+    overrides=LifeHabits.readmits,
+    notices="withdrawn images are back after the scanner sent them again",
+)
+def resend_shows(_: Callable[[str], bool], _code: str) -> bool:
+    """Forget a rejection when the instance comes again; seen as withdrawn images in queries."""
+    return True
+
+
+@quirk(
+    "ian.content",
+    defect="DEF-166",
+    severity="S3",
+    overrides=LifeHabits.notice,
+    notices="the RIS cannot tell which exam became available, nor fetch it",
+)
+def notice_content(_: Callable[..., dict[str, Any]], attributes: dict[str, Any]) -> dict[str, Any]:
+    """Leave an empty performed step sequence out; seen as a type 2 attribute that is not there (the receiver refuses it)."""
+    return {key: value for key, value in attributes.items() if value or key != STEPS}
+
+
+@quirk(
+    "ian.claims_online",
+    defect="not listed",
+    severity="S2",
+    overrides=LifeHabits.notice,
+    notices="the reading list offers images that were withdrawn",
+)
+def claims_online(_: Callable[..., dict[str, Any]], attributes: dict[str, Any]) -> dict[str, Any]:
+    """Say ONLINE of every image; seen as a notice unlike what the archive shows."""
+    return attributes | {
+        "ReferencedSeriesSequence": [
+            {
+                **series,
+                "ReferencedSOPSequence": [
+                    {**item, "InstanceAvailability": "ONLINE"} for item in series["ReferencedSOPSequence"]
+                ],
+            }
+            for series in attributes["ReferencedSeriesSequence"]
+        ]
+    }
+
+
+@quirk(
+    "tier.false_online",
+    defect="DEF-157",
+    severity="S2",
+    overrides=LifeHabits.tier,
+    notices="a study that the list shows as there cannot be opened",
+)
+def false_online(_: Callable[[str], str], _tier: str) -> str:
+    """Say ONLINE of a study that lies nearline or offline; seen as (0008,0056) unlike where the study was moved."""
+    return "ONLINE"
