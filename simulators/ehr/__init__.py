@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Simulator
+from stepwedge.sim.web import Web
 
 from .acts import Ward
 from .encounters import Admissions
+from .fhir import open_door
 from .habits import EhrHabits
 from .hl7 import HANDLERS
 from .quirks import QUIRKS
@@ -25,6 +27,14 @@ def build(bench: Bench) -> Simulator:
     """Return the EHR that stands on this bench."""
     settings = Settings.read(bench.settings, bench.name)
     ehr = bench.restore(Ehr(bench.seed, bench.name, habits=bench.adopt(EhrHabits())))
+    web = Web(bench)
     ward = Ward(bench, ehr, settings, settings.catalogue())
     acts = {**ward.acts(), **Admissions(ward).acts()}
-    return Simulator(bench, ehr, doors=[Hl7Door(bench, ehr, HANDLERS)], acts=acts, asks=ward.asks())
+    return Simulator(
+        bench,
+        ehr,
+        doors=[Hl7Door(bench, ehr, HANDLERS), open_door(bench, ehr, web)],
+        acts=acts,
+        asks=ward.asks(),
+        closes=[web],
+    )

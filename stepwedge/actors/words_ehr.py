@@ -84,6 +84,12 @@ define(
             Parameter("reason", says="reason for the study (OBR-31)"),
             Parameter("alerts", says="medical alerts (OBR-13)"),
             Parameter("visit", "visit", says="encounter in which it is ordered (PV1-19)"),
+            Parameter(
+                "by",
+                default="hl7",
+                choices=("hl7", "fhir"),
+                says="how: OMG^O19 or ORM^O01, or ServiceRequest with Task",
+            ),
             VERSION,
         ),
         gives=ORDER,

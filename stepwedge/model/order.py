@@ -61,6 +61,7 @@ class Order:
         placed: when it was placed, ``YYYYMMDDHHMMSS``.
         visit: visit number of the encounter in which it was ordered (PV1-19), empty when it was not said.
         why: reason of the last cancellation or discontinuation (ORC-16).
+        by: how placer and filler speak of it: ``hl7`` or ``fhir``.
     """
 
     placer: str
@@ -79,3 +80,4 @@ class Order:
     placed: str = ""
     why: str = ""
     visit: str = ""
+    by: str = "hl7"

@@ -112,6 +112,7 @@ class State:
     Attributes:
         seed: the hospital's seed.
         name: the actor's name in the lab file.
+        before_commit: told of every change (``store.Change``) before it is durable, and may add to it.
     """
 
     def __init__(self, seed: int, name: str) -> None:
@@ -119,6 +120,7 @@ class State:
         self.name = name
         self.log: list[tuple[Table[Any], str, Any]] = []
         self.tables: dict[str, Table[Any]] = {}
+        self.before_commit: Callable[[Any], None] | None = None
         self.counters = self.table("counters", int)
 
     def table(self, name: str, kind: type[T]) -> Table[T]:
