@@ -11,6 +11,7 @@ from stepwedge.sim.simulator import Simulator
 from stepwedge.sim.web import WebDoor
 
 from .dimse import Pacs, accepted
+from .fhir import open_door
 from .habits import PacsHabits
 from .hl7 import HANDLERS
 from .quirks import QUIRKS
@@ -41,6 +42,7 @@ def build(bench: Bench) -> Simulator:
             Hl7Door(bench, archive, HANDLERS),
             DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
+            open_door(bench, archive),
         ],
         background=[pacs.resume],
         asks={

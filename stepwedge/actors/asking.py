@@ -221,7 +221,7 @@ def _associated(
 
 
 @dataclass(slots=True)
-class _Witness:
+class Witness:
     """Tells the cast of one exchange the probe made, whatever became of it."""
 
     cast: Cast
@@ -236,7 +236,7 @@ class _Witness:
     number: int = 0
 
     @contextmanager
-    def watching(self) -> Iterator[_Witness]:
+    def watching(self) -> Iterator[Witness]:
         began, ticks = time.time(), time.monotonic()
         try:
             yield self
@@ -280,7 +280,7 @@ def _find(cast: Cast, actor: str, association: Association, model: str, identifi
 
     facts: dict[str, Any] = {"model": model, "identifier": identifier}
     request = Payload.of(encode(identifier, explicit=True))
-    witness = _Witness(cast, actor, "dimse", "C-FIND", facts, keys_of.of_values(identifier), request)
+    witness = Witness(cast, actor, "dimse", "C-FIND", facts, keys_of.of_values(identifier), request)
     with witness.watching():
         found = association.find(model, identifier)
         facts["answers"] = found.identifiers
@@ -300,7 +300,7 @@ def _get(cast: Cast, actor: str, study: str) -> list[Retrieved]:
     entity = _door(actor, "dicom", cast[actor].address.dicom)
     classes = sorted({answer["SOPClassUID"] for answer in instances(cast, actor, "c-find", study).answers})
     facts: dict[str, Any] = {"model": STUDY_GET, "identifier": _unique(study)}
-    witness = _Witness(cast, actor, "dimse", "C-GET", facts, {"study": [study]})
+    witness = Witness(cast, actor, "dimse", "C-GET", facts, {"study": [study]})
     with (
         _associated(cast, entity, (STUDY_GET, *classes), RETRIEVE_SECONDS, classes) as association,
         witness.watching(),
@@ -322,7 +322,7 @@ def _unique(study: str) -> dict[str, str]:
 def _qido(cast: Cast, actor: str, level: str, keys: dict[str, Any], study: str = "") -> Asked:
     path = f"/studies/{study}/{level}" if study else f"/{level}"
     facts: dict[str, Any] = {"path": path, "query": keys}
-    witness = _Witness(cast, actor, "web", f"GET {path}", facts, keys_of.of_values(keys))
+    witness = Witness(cast, actor, "web", f"GET {path}", facts, keys_of.of_values(keys))
     with witness.watching(), _web(cast, actor, witness) as client:
         matching = {key: value for key, value in keys.items() if value}
         fields = [key for key in keys if key not in matching]
@@ -334,7 +334,7 @@ def _qido(cast: Cast, actor: str, level: str, keys: dict[str, Any], study: str =
 
 def _wado(cast: Cast, actor: str, study: str) -> list[bytes]:
     path = f"/studies/{study}"
-    witness = _Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})
+    witness = Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})
     with witness.watching(), _web(cast, actor, witness) as client:
         parts = client.wado(study)
         witness.facts["instances"] = len(parts)
@@ -342,7 +342,7 @@ def _wado(cast: Cast, actor: str, study: str) -> list[bytes]:
 
 
 @contextmanager
-def _web(cast: Cast, actor: str, witness: _Witness) -> Iterator[DicomWeb]:
+def _web(cast: Cast, actor: str, witness: Witness) -> Iterator[DicomWeb]:
     """Lend the connection to the actor's DICOMweb service, and keep what was said on it as evidence."""
     url = cast[actor].address.web
     if url is None:

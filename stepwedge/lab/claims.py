@@ -54,6 +54,11 @@ CLAIMS: Final[dict[str, Claim]] = {
     ),
     "appointments": Claim(("ris",), "tells the ward when an exam takes place (RAD-48, SIU)"),
     "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
+    "fhir": Claim(("ehr",), "shows patients, orders, appointments and results as FHIR R4 resources"),
+    "fhir-orders": Claim(
+        ("ris",), "takes orders as FHIR R4 ServiceRequest with Task and tells the placer by Task how they fare"
+    ),
+    "fhir-imaging-study": Claim(("pacs",), "shows its studies as FHIR R4 ImagingStudy"),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }
 

@@ -64,10 +64,10 @@ def refused(status: int, code: str, text: str, expression: str = "") -> FhirErro
     return FhirError(status, Issue(code, text, expression))
 
 
-def read(raw: bytes) -> Resource:
-    """Read one resource; whatever is wrong with the JSON is a :class:`FhirError` of status 400 or 413."""
-    if len(raw) > LARGEST:
-        raise refused(413, "too-costly", f"at most {LARGEST} bytes are taken")
+def read(raw: bytes, limit: int = LARGEST) -> Resource:
+    """Read one resource; whatever is wrong with the JSON is a :class:`FhirError` of status 400, 413 or 415."""
+    if len(raw) > limit:
+        raise refused(413, "too-costly", f"at most {limit} bytes are taken")
     if raw.lstrip()[:1] == b"<":
         raise refused(415, "not-supported", "XML is not taken here, only application/fhir+json")
     try:

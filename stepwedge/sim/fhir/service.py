@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -22,8 +24,6 @@ from stepwedge.wire.fhir_validate import problems, resource_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
-
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.fhir.shelf import Shelf, Source, Version
     from stepwedge.sim.store import Change
@@ -170,7 +170,7 @@ class Service:
 
     def _read(self, offer: Offer, id_: str, request: Request) -> Response:
         version = self.found(offer.kind, id_)
-        if _tag(request.headers.get("if-none-match", "")) == str(version.number):
+        if version.number and _tag(request.headers.get("if-none-match", "")) == str(version.number):
             return Response(NOT_MODIFIED, headers=_validators(version))
         return Response(200, version.resource, _validators(version))
 
@@ -389,17 +389,8 @@ def _tag(header: str) -> str:
 
 
 def _validators(version: Version) -> dict[str, str]:
-    from email.utils import format_datetime
-
-    moment = fhir_moment(version.at)
-    return {"ETag": f'W/"{version.number}"', "Last-Modified": format_datetime(moment, usegmt=True)}
-
-
-def fhir_moment(text: str) -> datetime:
-    """Return an instant in UTC."""
-    from datetime import UTC, datetime
-
-    return datetime.fromisoformat(text).astimezone(UTC)
+    told = {"Last-Modified": format_datetime(datetime.fromisoformat(version.at).astimezone(UTC), usegmt=True)}
+    return told | ({"ETag": f'W/"{version.number}"'} if version.number else {})
 
 
 def _made(version: Version) -> str:

@@ -29,6 +29,7 @@ class Version:
     """One version of a resource, never changed again.
 
     Attributes:
+        number: its version; 0 where only the current one is known.
         at: ``meta.lastUpdated``, an instant.
         method: what made it: ``POST``, ``PUT`` or ``DELETE``.
         text: the resource as JSON with its meta; empty when it was deleted.
