@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
+    from stepwedge.wire.fhir import Issue
 
 
 @quirk(
@@ -270,6 +271,30 @@ def siu_lost(_: Callable[[str], bool], trigger: str) -> bool:
 def wrong_link(_: Callable[[str, Sequence[str]], str], ordered_in: str, of_patient: Sequence[str]) -> str:
     """Look the encounter up by the patient alone, and find another one."""
     return next((visit for visit in of_patient if visit != ordered_in), ordered_in)
+
+
+@quirk(
+    "fhir.invalid_date",
+    defect="DEF-144",
+    severity="S3",
+    overrides=RisHabits.refuses,
+    notices="a patient is born on a day that does not exist (201 for birthDate 2000-15-31)",
+)
+def invalid_date(original: Callable[[list[Issue]], list[Issue]], issues: list[Issue]) -> list[Issue]:
+    """Take dates that are none."""
+    return [issue for issue in original(issues) if not issue.expression.endswith("Date")]
+
+
+@quirk(
+    "fhir.task_stuck",
+    defect="not listed",
+    severity="S2",
+    overrides=RisHabits.task_state,
+    notices="who ordered by FHIR never learns that the exam is done (Task.status stays accepted)",
+)
+def task_stuck(original: Callable[[str], str], status: str) -> str:
+    """Never tell by Task that an exam has begun or ended."""
+    return "scheduled" if status in {"in progress", "completed"} else original(status)
 
 
 QUIRKS = collect(globals())

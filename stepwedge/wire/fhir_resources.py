@@ -134,7 +134,7 @@ Appointment
   description 0..1 string
   end 0..1 instant
   identifier 0..* Identifier
-  minutesQuantity 0..1 positiveInt
+  minutesDuration 0..1 positiveInt
   participant 1..* Appointment.participant
   patientInstruction 0..1 string
   priority 0..1 unsignedInt

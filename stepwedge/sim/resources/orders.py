@@ -79,6 +79,7 @@ def service_request(order: Order) -> Resource:
         "authoredOn": naming.date_time(order.placed),
         "requester": {"display": provider} if provider else None,
         "reasonCode": [{"text": order.reason}] if order.reason else None,
+        "supportingInfo": [{"display": order.alerts}] if order.alerts else None,
         "note": note,
     }
 
