@@ -49,7 +49,9 @@ class FhirOrders:
         """Wait for the filler's answer and take what it says about the order."""
         answer, code = await self._answer(send)
         if code != OK:
-            raise Refused(f"{send.to} would not take order {order.placer}: HTTP {code} {fhir.diagnostics(answer)}")
+            raise Refused(
+                f"{send.to} would not take order {order.placer}: HTTP {code} {fhir.diagnostics(answer)}"
+            )
         self._hear(answer, order)
         return order_object(self.ward.ehr.orders[order.placer])
 
@@ -120,14 +122,20 @@ class FhirOrders:
             "status": "requested",
             "intent": "order",
             "code": naming.code(TASK_CODE, "fulfill", "Fulfill the focal request"),
-            "focus": {"reference": request, "type": "ServiceRequest", "identifier": naming.placer(order.placer)},
+            "focus": {
+                "reference": request,
+                "type": "ServiceRequest",
+                "identifier": naming.placer(order.placer),
+            },
             "for": {**patient_reference(patient.id), "reference": person},
             "authoredOn": naming.date_time(order.placed),
             "requester": {"display": bench.application},
         }
         number = f"identifier={naming.SYSTEM}placer|{order.placer}"
         entries = [
-            _entry(person, _told(patient_resource(patient)), f"identifier={naming.SYSTEM}patient|{patient.id}"),
+            _entry(
+                person, _told(patient_resource(patient)), f"identifier={naming.SYSTEM}patient|{patient.id}"
+            ),
             _entry(request, asked, number),
             _entry(task, work, f"group-{number}"),
         ]

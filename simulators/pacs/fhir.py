@@ -74,7 +74,10 @@ class Studies:
             named = [study for uid in uids if (study := archive.studies.get(uid)) is not None]
             return [*named, *(one for value in wanted for one in archive.studies.by("accession", value))]
         for criterion in search.criteria:
-            if criterion.parameter.name in {"patient", "subject"} and criterion.modifier in {"", "identifier"}:
+            if criterion.parameter.name in {"patient", "subject"} and criterion.modifier in {
+                "",
+                "identifier",
+            }:
                 numbers = [value.rpartition("|")[2].rpartition("/")[2] for value in criterion.values]
                 return list(self._of_patients(numbers))
         return archive.studies.values()
@@ -105,7 +108,9 @@ class Studies:
 
     def _person(self, person: Person) -> Version:
         gone = person.merged_into.partition("^^^")[0]
-        told = archived_patient(_logical_id(person), person.id, person.name, person.birth_date, person.sex, gone)
+        told = archived_patient(
+            _logical_id(person), person.id, person.name, person.birth_date, person.sex, gone
+        )
         if person.issuer != ISSUER:
             told["identifier"][0]["assigner"] = {"display": person.issuer}
         return self._version(told, "")
@@ -116,7 +121,9 @@ class Studies:
         except ValueError:
             changed = self._began
         whole = {**resource, "meta": {"lastUpdated": changed}}
-        return Version(resource["resourceType"], resource["id"], 0, changed, CREATED, fhir.write(whole).decode())
+        return Version(
+            resource["resourceType"], resource["id"], 0, changed, CREATED, fhir.write(whole).decode()
+        )
 
 
 def _logical_id(person: Person) -> str:

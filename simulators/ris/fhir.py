@@ -14,7 +14,13 @@ from stepwedge.sim.fhir.shelf import Shelf
 from stepwedge.sim.fhir.subscriptions import Hooks, Publisher
 from stepwedge.sim.messages import Item
 from stepwedge.sim.resources import naming
-from stepwedge.sim.resources.orders import appointment_resource, patient_of, read_request, service_request, task
+from stepwedge.sim.resources.orders import (
+    appointment_resource,
+    patient_of,
+    read_request,
+    service_request,
+    task,
+)
 from stepwedge.sim.resources.people import encounter_resource, patient_resource, read_patient
 from stepwedge.wire.fhir import refused
 from stepwedge.wire.hl7 import HL7Error
@@ -109,7 +115,9 @@ class Intake:
         item = Item("CA", placer=asked.placer, why=asked.why)
         order, done, notices = self.ris.cancel(item, patient)
         if not done:
-            raise refused(409, "conflict", f"the order is {order.status} and cannot be revoked", "ServiceRequest.status")
+            raise refused(
+                409, "conflict", f"the order is {order.status} and cannot be revoked", "ServiceRequest.status"
+            )
         self._send(notices, given)
 
     def task(self, given: Given) -> str:
@@ -127,7 +135,9 @@ class Intake:
             item = Item("CA", placer=placer, why=why)
             _, done, notices = self.ris.cancel(item, self.ris.patients[order.patient])
             if not done:
-                raise refused(409, "conflict", f"the order is {order.status} and cannot be cancelled", "Task.status")
+                raise refused(
+                    409, "conflict", f"the order is {order.status} and cannot be cancelled", "Task.status"
+                )
             self._send(notices, given)
         elif given.old is None and told["status"] not in {"requested", "draft"}:
             raise refused(422, "business-rule", "a new task is requested", "Task.status")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
-    from stepwedge.wire.fhir import Issue
+    from stepwedge.wire.fhir import Issue, Resource
 
 
 @quirk(
@@ -295,6 +295,20 @@ def invalid_date(original: Callable[[list[Issue]], list[Issue]], issues: list[Is
 def task_stuck(original: Callable[[str], str], status: str) -> str:
     """Never tell by Task that an exam has begun or ended."""
     return "scheduled" if status in {"in progress", "completed"} else original(status)
+
+
+@quirk(
+    "fhir.ignores_if_none_exist",
+    defect="not listed",
+    severity="S3",
+    overrides=RisHabits.there_already,
+    notices="the ward hears everything twice after it sent a request again (two subscriptions for one If-None-Exist)",
+)
+def ignores_if_none_exist(
+    _: Callable[[list[Resource]], list[Resource]], matches: list[Resource]
+) -> list[Resource]:
+    """Make what is there already once more."""
+    return matches[:0]
 
 
 QUIRKS = collect(globals())

@@ -35,7 +35,9 @@ def resources(cast: Cast, actor: str, kind: str, keys: Mapping[str, str]) -> Ask
 
 def versions(cast: Cast, actor: str, kind: str, id_: str) -> Asked:
     """Ask for every version of a resource, newest first."""
-    witness = Witness(cast, actor, "web", f"GET /{kind}/{{}}/_history", {"path": f"/{kind}/{id_}/_history"}, {})
+    witness = Witness(
+        cast, actor, "web", f"GET /{kind}/{{}}/_history", {"path": f"/{kind}/{id_}/_history"}, {}
+    )
     with witness.watching(), _connected(cast, actor, witness) as client:
         answers = client.history(kind, id_)
         witness.keys = keys_of({"entry": answers})

@@ -46,7 +46,9 @@ def _path_complaint(key: str) -> str:
     return "" if good else f"{key!r} is no path in a resource, such as code.coding.code"
 
 
-PATHS: Final = Vocabulary("paths in the resource, such as code.coding.code or identifier[ACSN]", _path_complaint)
+PATHS: Final = Vocabulary(
+    "paths in the resource, such as code.coding.code or identifier[ACSN]", _path_complaint
+)
 PARAMETERS: Final = Vocabulary("FHIR search parameters of the type, with their modifiers", lambda _key: "")
 
 
@@ -203,7 +205,9 @@ def _compared(told: Resource, row: dict[str, Any], instances: list[dict[str, Any
     observes="wire",
     place="from",
     is_=only("status", "expression", "code"),
-    takes=(Parameter("resource", "record", required=True, says="the resource that is offered to be created"),),
+    takes=(
+        Parameter("resource", "record", required=True, says="the resource that is offered to be created"),
+    ),
 )
 def refused(question: Question) -> Look:
     """Offer a resource with POST; it must be answered 4xx with an OperationOutcome."""
@@ -223,7 +227,9 @@ def refused(question: Question) -> Look:
         differences.append(Difference("answer", "an OperationOutcome", found))
     for key, wanted in (question.is_ or {}).items():
         value = told[key]
-        fits = any(not matchers.compare(key, wanted, one) for one in (value if isinstance(value, list) else [value]))
+        fits = any(
+            not matchers.compare(key, wanted, one) for one in (value if isinstance(value, list) else [value])
+        )
         if not fits:
             differences.append(Difference(key, matchers.describe(wanted), matchers.show(value)))
     label = f"HTTP {reply.status}: {fhir.diagnostics(reply.resource)}"

@@ -41,7 +41,9 @@ def number_of(where: Mapping[str, Any], key: str) -> str:
 def status(question: Question) -> Look:
     """Ask the placer for one order; ``is`` is its status, or a mapping of what it knows."""
     placer = number_of(question.where, "placer")
-    return through_doors(question, {"ask": lambda: _told(question, placer), "fhir": lambda: _shown(question, placer)})
+    return through_doors(
+        question, {"ask": lambda: _told(question, placer), "fhir": lambda: _shown(question, placer)}
+    )
 
 
 def _told(question: Question, placer: str) -> Look:
@@ -84,4 +86,6 @@ def through_doors(question: Question, doors: Mapping[str, Callable[[], Look]]) -
     matched = [] if missed else [each for found in looks.values() for each in found.matched]
     closest = "; ".join(f"{door}: {found.closest}" for door, found in looks.items() if found.closest)
     evidence = [number for found in looks.values() for number in found.evidence]
-    return Look(matched, differences, closest, sum(each.seen for each in looks.values()), evidence, unsure=unsure)
+    return Look(
+        matched, differences, closest, sum(each.seen for each in looks.values()), evidence, unsure=unsure
+    )

@@ -56,7 +56,8 @@ CLAIMS: Final[dict[str, Claim]] = {
     "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
     "fhir": Claim(("ehr",), "shows patients, orders, appointments and results as FHIR R4 resources"),
     "fhir-orders": Claim(
-        ("ris",), "takes orders as FHIR R4 ServiceRequest with Task and tells the placer by Task how they fare"
+        ("ris",),
+        "takes orders as FHIR R4 ServiceRequest with Task and tells the placer by Task how they fare",
     ),
     "fhir-imaging-study": Claim(("pacs",), "shows its studies as FHIR R4 ImagingStudy"),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),

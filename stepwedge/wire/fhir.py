@@ -204,9 +204,7 @@ URN: Final = re.compile(
 def reference(text: str) -> Ref | None:
     """Take a literal reference to a RESTful resource apart; None for anything else (fragment, URN, another URL)."""
     found = _LITERAL.fullmatch(text)
-    return (
-        Ref(found["kind"], found["id"], found["base"] or "", found["version"] or "") if found else None
-    )
+    return Ref(found["kind"], found["id"], found["base"] or "", found["version"] or "") if found else None
 
 
 def walk(value: Any) -> Iterator[dict[str, Any]]:

@@ -136,7 +136,9 @@ class Fhir:
         reply = self._call(method, path, body, headers)
         if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110: 2xx is success
             said = fhir.diagnostics(reply.resource)
-            raise HttpRefused(f"{method} {self.base}{path}: HTTP {reply.status} {said}".rstrip(), reply.status)
+            raise HttpRefused(
+                f"{method} {self.base}{path}: HTTP {reply.status} {said}".rstrip(), reply.status
+            )
         return reply
 
     def _expect(self, reply: Reply, kind: str) -> Resource:
@@ -198,7 +200,9 @@ class Fhir:
                 if size > BODY_LIMIT:
                     raise RemoteProtocolError(f"{place}: more than {BODY_LIMIT} bytes")
                 if time.monotonic() - began > self._timeout * _PATIENCE:
-                    raise NoAnswer(f"{place}: {size} bytes after {self._timeout * _PATIENCE:g} s, and not done")
+                    raise NoAnswer(
+                        f"{place}: {size} bytes after {self._timeout * _PATIENCE:g} s, and not done"
+                    )
             return b"".join(pieces)
         finally:
             answer.close()

@@ -14,7 +14,9 @@ _DATE: Final = re.compile(rf"{_YEAR}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12][0-9]
 _TIME: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]{1,12})?"
 _ZONE: Final = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _DATETIME: Final = re.compile(rf"(?P<date>{_DATE.pattern})(?:T{_TIME}{_ZONE})?")
-_INSTANT: Final = re.compile(rf"(?P<date>{_YEAR}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))T{_TIME}{_ZONE}")
+_INSTANT: Final = re.compile(
+    rf"(?P<date>{_YEAR}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))T{_TIME}{_ZONE}"
+)
 _WHOLE_DATE: Final = len("YYYY-MM-DD")
 
 _FORMATS: Final = {

@@ -324,9 +324,7 @@ def meets(criterion: Criterion, resource: Resource) -> bool:
 
 def _token(value: Any, wanted: str, _modifier: str) -> bool:
     system, bar, code = _bar(wanted)
-    return any(
-        (not bar or system == there) and (not code or code == coded) for there, coded in _codes(value)
-    )
+    return any((not bar or system == there) and (not code or code == coded) for there, coded in _codes(value))
 
 
 def _bar(wanted: str) -> tuple[str, bool, str]:

@@ -148,7 +148,9 @@ def _object(
             yield from _extended(item, element, f"{path}.{name}")
         else:
             if element.name in met:
-                yield Issue("structure", f"{met[element.name]} and {name} exclude each other", f"{path}.{name}")
+                yield Issue(
+                    "structure", f"{met[element.name]} and {name} exclude each other", f"{path}.{name}"
+                )
             met[element.name] = name
             yield from _values(item, element, type_, f"{path}.{name}")
     for element in elements.values():

@@ -27,7 +27,11 @@ def of_fhir(exchange: Exchange) -> Iterator[Sighting]:
     for sent in _resources(exchange.request.read()):
         if sent.get("resourceType") == "ServiceRequest" and not problems(sent):
             yield from _request(exchange, sent)
-        elif sent.get("resourceType") == "Task" and exchange.kind.startswith("PUT /Task") and not problems(sent):
+        elif (
+            sent.get("resourceType") == "Task"
+            and exchange.kind.startswith("PUT /Task")
+            and not problems(sent)
+        ):
             yield from _status(exchange, sent)
     for told in _resources(exchange.response.read()):
         if told.get("resourceType") == "ServiceRequest":

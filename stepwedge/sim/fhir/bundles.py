@@ -34,7 +34,11 @@ def process(service: Service, request: Request) -> Response:
     if issues := [one for one in problems(shell) if one.text != "an empty object"]:
         raise FhirError(400, *issues)
     _once(entries)
-    answers = _transaction(service, entries, request) if kind == "transaction" else _batch(service, entries, request)
+    answers = (
+        _transaction(service, entries, request)
+        if kind == "transaction"
+        else _batch(service, entries, request)
+    )
     told = [_told(answer, service.base) for answer in answers]
     return Response(200, {"resourceType": "Bundle", "type": f"{kind}-response", "entry": told})
 
@@ -98,7 +102,10 @@ def _one(service: Service, entry: Resource, request: Request, number: int) -> Re
         return service.answer(_inner(entry, request))
     except FhirError as error:
         where = f"Bundle.entry[{number}]"
-        told = [replace(one, text=f"{where}: {one.text}", expression=one.expression or where) for one in error.issues]
+        told = [
+            replace(one, text=f"{where}: {one.text}", expression=one.expression or where)
+            for one in error.issues
+        ]
         raise FhirError(error.status, *told) from error
 
 

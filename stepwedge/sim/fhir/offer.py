@@ -57,10 +57,12 @@ class FhirHabits:
         """Refuse a resource for everything that is wrong with it (hl7.org/fhir/R4/http.html#create)."""
         return issues
 
+    def there_already(self, matches: list[Resource]) -> list[Resource]:
+        """Return what a conditional create finds: it makes nothing twice (hl7.org/fhir/R4/http.html#ccreate)."""
+        return matches
 
-def capability(
-    offers: Iterable[Offer], *, name: str, base: str, now: datetime, version: str
-) -> Resource:
+
+def capability(offers: Iterable[Offer], *, name: str, base: str, now: datetime, version: str) -> Resource:
     """Return the CapabilityStatement of what is really offered (hl7.org/fhir/R4/capabilitystatement.html)."""
     resources = [_resource(offer) for offer in offers]
     writes = any("create" in offer.interactions for offer in offers)

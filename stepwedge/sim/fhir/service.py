@@ -175,7 +175,9 @@ class Service:
         return Response(200, version.resource, _validators(version))
 
     def _vread(self, offer: Offer, id_: str, number: str) -> Response:
-        version = self.source.version(offer.kind, id_, int(number)) if re.fullmatch("[0-9]{1,9}", number) else None
+        version = (
+            self.source.version(offer.kind, id_, int(number)) if re.fullmatch("[0-9]{1,9}", number) else None
+        )
         if version is None:
             raise refused(404, "not-found", f"there is no such version of {offer.kind}/{id_[:64]}")
         if not version.text:
@@ -255,9 +257,7 @@ class Service:
     def _bundle(self, kind: str, entries: list[Resource], total: int, path: str, search: Search) -> Resource:
         links = [{"relation": "self", "url": self._link(path, search, search.offset)}]
         if search.count and search.offset + search.count < total:
-            links.append(
-                {"relation": "next", "url": self._link(path, search, search.offset + search.count)}
-            )
+            links.append({"relation": "next", "url": self._link(path, search, search.offset + search.count)})
         if search.count and search.offset:
             back = max(0, search.offset - search.count)
             links.append({"relation": "previous", "url": self._link(path, search, back)})
@@ -289,7 +289,7 @@ class Service:
             search = fhir_search.parse(offer.kind, parse_qsl(unless.lstrip("?")), strict=True)
             if not search.criteria:
                 raise refused(412, "invalid", "If-None-Exist needs a search parameter")
-            there = self.select(search)
+            there = self.habits.there_already(self.select(search))
             if len(there) > 1:
                 raise refused(412, "multiple-matches", f"{len(there)} resources match If-None-Exist")
             if there:

@@ -122,7 +122,9 @@ class Shelf:
         """Return what may match, by the index of identifiers where that can tell."""
         if wanted := fhir_search.identifiers(search):
             rows = {
-                row.id: row for value in wanted for row in self.current.by("identifier", f"{search.kind}|{value}")
+                row.id: row
+                for value in wanted
+                for row in self.current.by("identifier", f"{search.kind}|{value}")
             }
             return [self.versions[_key(row)] for row in rows.values() if not row.deleted]
         return [self.versions[_key(row)] for row in self.current.by("kind", search.kind) if not row.deleted]
@@ -137,9 +139,7 @@ class Shelf:
         meta = {**resource.get("meta", {}), "versionId": str(number), "lastUpdated": at}
         rest = {key: value for key, value in resource.items() if key not in {"resourceType", "id", "meta"}}
         whole = {"resourceType": kind, "id": id_, "meta": meta, **rest}
-        made = Version(
-            kind, id_, number, at, UPDATED if number > 1 else CREATED, fhir.write(whole).decode()
-        )
+        made = Version(kind, id_, number, at, UPDATED if number > 1 else CREATED, fhir.write(whole).decode())
         self.versions[made.place] = made
         self.current[f"{kind}/{id_}"] = Current(kind, id_, number, identifiers=_identifiers(whole))
         return made

@@ -162,7 +162,9 @@ class Hooks:
         except FhirError as error:
             raise refused(422, "not-supported", str(error), "Subscription.criteria") from error
         if search.kind not in self.kinds:
-            raise refused(422, "not-supported", f"{search.kind[:40]!r} is not told of", "Subscription.criteria")
+            raise refused(
+                422, "not-supported", f"{search.kind[:40]!r} is not told of", "Subscription.criteria"
+            )
         if len(self.shelf.current.by("kind", "Subscription")) >= MOST_SUBSCRIPTIONS and given.old is None:
             raise refused(422, "too-costly", f"at most {MOST_SUBSCRIPTIONS} subscriptions are kept")
         if told["status"] in {"requested", "active"}:  # the server alone decides between the two
@@ -227,6 +229,10 @@ def _headers(lines: list[str], where: str) -> None:
     for line in lines:
         name, colon, value = line.partition(":")
         bad = not colon or not name.replace("-", "").isalnum() or not name.isascii()
-        if bad or not value.isascii() or not value.isprintable() or name.lower() in {"host", "content-length"}:
+        if (
+            bad
+            or not value.isascii()
+            or not value.isprintable()
+            or name.lower() in {"host", "content-length"}
+        ):
             raise refused(422, "value", "no HTTP header that can be sent", where)
-

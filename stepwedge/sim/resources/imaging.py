@@ -98,7 +98,9 @@ def _there(resource: Resource) -> Resource:
     return {key: value for key, value in resource.items() if value not in (None, [])}
 
 
-def archived_patient(id_: str, number: str, name: str, birth_date: str, sex: str, merged_into: str) -> Resource:
+def archived_patient(
+    id_: str, number: str, name: str, birth_date: str, sex: str, merged_into: str
+) -> Resource:
     """Return a patient as the archive files it; ``name`` is a DICOM PN value."""
     patient = Patient(number, PersonName.from_dicom(name), birth_date, sex, merged_into=merged_into)
     return _there({**patient_resource(patient), "id": id_})

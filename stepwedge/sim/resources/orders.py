@@ -134,7 +134,9 @@ def read_request(resource: Resource) -> Asked:
     if resource["status"] not in {"active", "revoked"}:
         raise refused(422, "business-rule", "an order is active or revoked", f"{where}.status")
     if resource.get("doNotPerform"):
-        raise refused(422, "business-rule", "a request not to do something is no order", f"{where}.doNotPerform")
+        raise refused(
+            422, "business-rule", "a request not to do something is no order", f"{where}.doNotPerform"
+        )
     codes = [str(one.get("code", "")) for one in fhir.at(resource, "code.coding")]
     if not codes:
         raise refused(422, "required", "a procedure code is needed", f"{where}.code")

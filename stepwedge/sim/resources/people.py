@@ -32,7 +32,9 @@ ACT_CODE: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 def patient_resource(patient: Patient) -> Resource:
     """Return a patient; a record merged away is inactive and replaced by the survivor."""
     gone = patient.merged_into
-    link = [{"other": naming.refer("Patient", gone, naming.mrn(gone)), "type": "replaced-by"}] if gone else None
+    link = (
+        [{"other": naming.refer("Patient", gone, naming.mrn(gone)), "type": "replaced-by"}] if gone else None
+    )
     return {
         "resourceType": "Patient",
         "id": naming.logical_id(patient.id),

@@ -81,7 +81,10 @@ def imaging_study(study: str, order: Order) -> Resource:
     return {
         "resourceType": "ImagingStudy",
         "id": naming.logical_id(study),
-        "identifier": [naming.study(study), *([naming.accession(order.accession)] if order.accession else [])],
+        "identifier": [
+            naming.study(study),
+            *([naming.accession(order.accession)] if order.accession else []),
+        ],
         "status": "unknown",
         "subject": patient_reference(order.patient),
         "encounter": encounter_reference(order.visit) if order.visit else None,
