@@ -17,7 +17,7 @@ from stepwedge.wire.fhir import refused
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
@@ -47,7 +47,7 @@ class Chart:
 
     def __init__(self, ehr: Ehr) -> None:
         self._ehr = ehr
-        self.projections = {
+        self.projections: dict[str, Callable[[str, Any], Iterable[Resource]]] = {
             "patients": self._patient,
             "encounters": lambda _key, row: [encounter_resource(row)],
             "orders": self._order,

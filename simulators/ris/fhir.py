@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stepwedge.model.encounter import Encounter
-from stepwedge.model.patient import Patient
 from stepwedge.sim.fhir.door import FhirDoor
 from stepwedge.sim.fhir.offer import READS, WRITES, Offer
 from stepwedge.sim.fhir.service import Service
@@ -26,9 +25,10 @@ from stepwedge.wire.fhir import refused
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from stepwedge.model.order import Order
+    from stepwedge.model.patient import Patient
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.fhir.offer import Given
     from stepwedge.sim.resources.orders import Asked
@@ -160,7 +160,7 @@ class Book:
 
     def __init__(self, ris: Ris, shelf: Shelf) -> None:
         self._ris, self._shelf = ris, shelf
-        self.projections = {
+        self.projections: dict[str, Callable[[str, Any], Iterable[Resource]]] = {
             "patients": lambda _key, row: [patient_resource(row)],
             "encounters": lambda _key, row: [encounter_resource(row)],
             "orders": self._order,

@@ -237,6 +237,7 @@ class Witness:
 
     @contextmanager
     def watching(self) -> Iterator[Witness]:
+        """Record the exchange when the block ends, with what went wrong in it."""
         began, ticks = time.time(), time.monotonic()
         try:
             yield self

@@ -119,7 +119,7 @@ class WebDoor:
     async def start(self) -> Address:
         """Listen on the port of this door."""
         _, port = await self._bench.listen(self._door, self._server.start)
-        return Address(**{self._door: f"http://{self._bench.ports.host}:{port}{self._root}"})
+        return Address.parse({self._door: f"http://{self._bench.ports.host}:{port}{self._root}"})
 
     async def stop(self) -> None:
         """Stop listening."""

@@ -160,7 +160,8 @@ class Fhir:
         given = {**({"Content-Type": MEDIA_TYPE} if body else {}), **headers}
         place, began = f"{method} {self.base}{path}", time.monotonic()
         request = self._client.build_request(method, self.base + path, headers=given, content=body or None)
-        status, raw, kind, error = 0, b"", "", None
+        status, raw, kind = 0, b"", ""
+        error: WireError | None = None
         reply: Reply | None = None
         try:
             answer = self._client.send(request, stream=True)

@@ -222,8 +222,11 @@ def parse(kind: str, pairs: Sequence[tuple[str, str]], *, strict: bool = False) 
             raise refused(400, "not-supported", f"{kind} has no search parameter {name[:60]!r} here")
         else:
             reading.ignored.append(name)
-    lists = {name: tuple(each) if isinstance(each, list) else each for name, each in reading.search.items()}
-    return Search(kind, applied=tuple(reading.applied), ignored=tuple(reading.ignored), **lists)
+    read: dict[str, Any] = {
+        name: tuple(each) if isinstance(each, list) else each for name, each in reading.search.items()
+    }
+    read |= {"applied": tuple(reading.applied), "ignored": tuple(reading.ignored)}
+    return Search(kind, **read)
 
 
 def _read(kind: str, name: str, value: str, reading: _Reading) -> bool:
@@ -345,7 +348,7 @@ def _codes(value: Any) -> Iterable[tuple[str, str]]:
         return []
     if "coding" in value or ("text" in value and "system" not in value):
         return [(one.get("system", ""), one.get("code", "")) for one in value.get("coding", ())]
-    return [(value.get("system", ""), value.get("code", value.get("value", "")))]
+    return [(str(value.get("system", "")), str(value.get("code", value.get("value", ""))))]
 
 
 def folded(text: str) -> str:
@@ -388,7 +391,7 @@ def _date(value: Any, wanted: str, _modifier: str) -> bool:
     there, asked = _span(value), moment(text)
     if there is None or asked is None:
         return False
-    return _COMPARE[prefix](*there, *asked)
+    return bool(_COMPARE[prefix](*there, *asked))
 
 
 def _span(value: Any) -> tuple[datetime, datetime] | None:
@@ -396,12 +399,12 @@ def _span(value: Any) -> tuple[datetime, datetime] | None:
         return moment(value)
     if not isinstance(value, dict):
         return None
-    start, end = moment(str(value.get("start", "0001"))), moment(str(value.get("end", "9998")))
+    start, end = moment(str(value.get("start", "1000"))), moment(str(value.get("end", "9000")))
     return (start[0], end[1]) if start and end else None
 
 
+# By prefix (hl7.org/fhir/R4/search.html): the resource says a time from a to b, the question one from c to d.
 _COMPARE: Final[dict[str, Any]] = {
-    # search.html#prefix: [a, b] is what the resource says, [c, d] what was asked for.
     "eq": lambda a, b, c, d: c <= a and b <= d,
     "ne": lambda a, b, c, d: not (c <= a and b <= d),
     "gt": lambda _a, b, _c, d: b > d,

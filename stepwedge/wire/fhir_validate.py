@@ -32,10 +32,10 @@ class Element:
     """
 
     name: str
-    required: bool
-    many: bool
     kinds: tuple[str, ...]
-    bound: frozenset[str]
+    required: bool = False
+    many: bool = False
+    bound: frozenset[str] = frozenset()
 
 
 @cache
@@ -51,7 +51,7 @@ def definitions() -> dict[str, dict[str, Element]]:
         low, _, high = cardinality.partition("..")
         kinds = [one.partition("(")[0] for one in kind.split("|")]
         targets = frozenset(bound[0].split("|")) if bound and bound[0] != "Resource" else frozenset()
-        element = Element(name, low == "1", high == "*", tuple(kinds), targets)
+        element = Element(name, tuple(kinds), low == "1", high == "*", targets)
         types[next(reversed(types))][name] = element
     return types
 
@@ -66,20 +66,20 @@ def resource_types() -> frozenset[str]:
 _RESOURCE: Final = {
     one.name: one
     for one in (
-        Element("id", False, False, ("id",), frozenset()),
-        Element("meta", False, False, ("Meta",), frozenset()),
-        Element("language", False, False, ("code",), frozenset()),
-        Element("text", False, False, ("Narrative",), frozenset()),
-        Element("contained", False, True, ("Resource",), frozenset()),
-        Element("extension", False, True, ("Extension",), frozenset()),
-        Element("modifierExtension", False, True, ("Extension",), frozenset()),
-        Element("implicitRules", False, False, ("uri",), frozenset()),
+        Element("id", ("id",)),
+        Element("meta", ("Meta",)),
+        Element("language", ("code",)),
+        Element("text", ("Narrative",)),
+        Element("contained", ("Resource",), many=True),
+        Element("extension", ("Extension",), many=True),
+        Element("modifierExtension", ("Extension",), many=True),
+        Element("implicitRules", ("uri",)),
     )
 }
 _EVERYWHERE: Final = {
-    "id": Element("id", False, False, ("string",), frozenset()),
-    "extension": Element("extension", False, True, ("Extension",), frozenset()),
-    "modifierExtension": Element("modifierExtension", False, True, ("Extension",), frozenset()),
+    "id": Element("id", ("string",)),
+    "extension": Element("extension", ("Extension",), many=True),
+    "modifierExtension": Element("modifierExtension", ("Extension",), many=True),
 }
 
 
@@ -249,4 +249,4 @@ def _extension(value: dict[str, Any], path: str) -> Iterator[Issue]:
         yield from _value(inner, _ANY, "Extension", f"{path}.extension[{number}]")
 
 
-_ANY: Final = Element("value[x]", False, False, ("*",), frozenset())
+_ANY: Final = Element("value[x]", ("*",))

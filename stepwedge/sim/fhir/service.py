@@ -24,12 +24,13 @@ from stepwedge.wire.fhir_validate import problems, resource_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.fhir.shelf import Shelf, Source, Version
     from stepwedge.sim.store import Change
     from stepwedge.sim.tables import State
     from stepwedge.wire.fhir import Resource
-    from stepwedge.wire.fhir_search import Search
+    from stepwedge.wire.fhir_search import Parameter, Search
 
 _ETAG: Final = re.compile(r'(?:W/)?"([^"]{1,64})"')
 _MOST_INCLUDED: Final = 1000
@@ -96,7 +97,7 @@ class Service:
         except FhirError as error:
             return Response(error.status, fhir.outcome(error.issues))
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: Request) -> Response:  # noqa: C901 - one line for each interaction of http.html
         """Answer one request, or raise ``FhirError``."""
         from stepwedge.sim.fhir.bundles import process
 
@@ -237,22 +238,27 @@ class Service:
                 seen.add(key)
                 added.append(one)
 
-        for _, parameter in search.include:
-            for one in page:
-                for path in parameter.paths:
-                    for target in fhir.at(one, f"{path}.reference"):
-                        named = fhir.reference(str(target))
-                        version = self.source.latest(named.kind, named.id) if named else None
-                        if version is not None and version.text:
-                            add(version.resource)
-        for kind, parameter in search.revinclude:
-            if kind in self.offers:
-                for one in page:
-                    place = f"{one['resourceType']}/{one['id']}"
-                    criterion = fhir_search.Criterion(parameter, "", (place,))
-                    for other in self.select(fhir_search.Search(kind, (criterion,))):
-                        add(other)
+        for one in page:
+            for _, parameter in search.include:
+                for version in self._targets(one, parameter):
+                    add(version.resource)
+            place = f"{one['resourceType']}/{one['id']}"
+            for kind, parameter in search.revinclude:
+                criterion = fhir_search.Criterion(parameter, "", (place,))
+                for other in (
+                    self.select(fhir_search.Search(kind, (criterion,))) if kind in self.offers else ()
+                ):
+                    add(other)
         return added
+
+    def _targets(self, resource: Resource, parameter: Parameter) -> Iterator[Version]:
+        """Yield what a resource refers to by one parameter, as far as it is here."""
+        for path in parameter.paths:
+            for text in fhir.at(resource, f"{path}.reference"):
+                named = fhir.reference(str(text))
+                version = self.source.latest(named.kind, named.id) if named else None
+                if version is not None and version.text:
+                    yield version
 
     def _bundle(self, kind: str, entries: list[Resource], total: int, path: str, search: Search) -> Resource:
         links = [{"relation": "self", "url": self._link(path, search, search.offset)}]

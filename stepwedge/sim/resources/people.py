@@ -68,7 +68,7 @@ def read_patient(resource: Resource) -> Patient:
         number = values[0]
     if not number:
         raise refused(422, "required", "a medical record number (type MR) is needed", "Patient.identifier")
-    name = next(iter(fhir.at(resource, "name")), {})
+    name: Resource = next(iter(fhir.at(resource, "name")), {})
     given = [str(one) for one in name.get("given", ())]
     person = PersonName(
         family=str(name.get("family", "")),
