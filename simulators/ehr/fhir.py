@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.sim.fhir.door import FhirDoor, FhirSender
 from stepwedge.sim.fhir.offer import READS, WRITES, Offer
 from stepwedge.sim.fhir.service import Service
-from stepwedge.sim.fhir.shelf import Shelf
 from stepwedge.sim.fhir.subscriptions import Hooks, Publisher
 from stepwedge.sim.messages import Item
 from stepwedge.sim.resources import naming, results
@@ -97,7 +96,7 @@ def hear(ehr: Ehr, given: Given) -> str:
 
 def open_door(bench: Bench, ehr: Ehr, web: Web) -> FhirDoor:
     """Return the EHR's FHIR door, with all that hangs on it."""
-    shelf = Shelf(ehr)
+    shelf = ehr.shelf
     hooks = Hooks.of(bench, ehr, shelf, web, TOLD)
     bench.outbox.register("fhir", FhirSender(bench, web))
     Publisher(bench, ehr, shelf, Chart(ehr).projections).attach()

@@ -12,6 +12,7 @@ from stepwedge.model.lifecycles import APPOINTMENT, IllegalTransition, follow
 from stepwedge.model.order import Order
 from stepwedge.model.patient import Patient
 from stepwedge.model.report import Report
+from stepwedge.sim.fhir.shelf import Shelf
 from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error
 
@@ -53,6 +54,7 @@ class Ehr(State):
         self.reports = self.table("reports", Report)
         self.encounters = self.table("encounters", Encounter)
         self.appointments = self.table("appointments", Appointment)
+        self.shelf = Shelf(self)
         self.encounters.index("patient", lambda encounter: [encounter.patient])
         self.appointments.index("placer", lambda appointment: [appointment.placer])
         self.appointments.index("patient", lambda appointment: [appointment.patient])

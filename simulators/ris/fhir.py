@@ -9,7 +9,6 @@ from stepwedge.model.encounter import Encounter
 from stepwedge.sim.fhir.door import FhirDoor
 from stepwedge.sim.fhir.offer import READS, WRITES, Offer
 from stepwedge.sim.fhir.service import Service
-from stepwedge.sim.fhir.shelf import Shelf
 from stepwedge.sim.fhir.subscriptions import Hooks, Publisher
 from stepwedge.sim.messages import Item
 from stepwedge.sim.resources import naming
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from stepwedge.model.patient import Patient
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.fhir.offer import Given
+    from stepwedge.sim.fhir.shelf import Shelf
     from stepwedge.sim.resources.orders import Asked
     from stepwedge.sim.web import Web
     from stepwedge.wire.fhir import Resource
@@ -177,7 +177,7 @@ class Book:
 
 def open_door(bench: Bench, ris: Ris, correspondence: Correspondence, web: Web) -> FhirDoor:
     """Return the RIS's FHIR door, with all that hangs on it."""
-    shelf = Shelf(ris)
+    shelf = ris.shelf
     hooks = Hooks.of(bench, ris, shelf, web, TOLD)
     Publisher(bench, ris, shelf, Book(ris, shelf).projections).attach()
     intake = Intake(ris, shelf, correspondence)

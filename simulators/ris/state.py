@@ -18,6 +18,7 @@ from stepwedge.model.order import PRIORITY_FROM_HL7, STATUS_TO_HL7, Order
 from stepwedge.model.patient import Patient
 from stepwedge.model.procedure import PerformedStep, RequestedProcedure, ScheduledStep
 from stepwedge.model.report import Report
+from stepwedge.sim.fhir.shelf import Shelf
 from stepwedge.sim.messages import APPOINTMENT_EVENTS
 from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error, timestamp
@@ -114,6 +115,7 @@ class Ris(State):
         self.performed = self.table("performed", PerformedStep)
         self.reports = self.table("reports", Report)
         self.oddities = self.table("oddities", Oddity)
+        self.shelf = Shelf(self)
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])
         self.orders.index("filler", lambda order: [order.filler])

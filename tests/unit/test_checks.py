@@ -84,6 +84,11 @@ def test_every_check_says_what_it_shows():
         "images.intact",
         "report.received",
         "commitment.result",
+        "fhir.resource",
+        "fhir.absent",
+        "fhir.versions",
+        "fhir.study_agrees",
+        "fhir.refused",
         "result",
         "relay.dead_letter",
     }

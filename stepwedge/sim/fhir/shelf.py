@@ -93,7 +93,7 @@ class Shelf:
     """The resources of one state."""
 
     def __init__(self, state: State) -> None:
-        """Make the tables in ``state``."""
+        """Make the tables in ``state``: while it is built, so that the store finds them when it is restored."""
         self._state = state
         self.versions = state.table("fhir_versions", Version)
         self.current = state.table("fhir", Current)
