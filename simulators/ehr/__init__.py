@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Simulator
+from stepwedge.sim.web import Web
 
 from .acts import Ward
 from .changes import Changes
 from .encounters import Admissions
+from .fhir import open_door
 from .habits import EhrHabits
 from .hl7 import HANDLERS
 from .quirks import QUIRKS
@@ -28,13 +30,15 @@ def build(bench: Bench) -> Simulator:
     """Return the EHR that stands on this bench."""
     settings = Settings.read(bench.settings, bench.name)
     ehr = bench.restore(Ehr(bench.seed, bench.name, habits=bench.adopt(EhrHabits())))
+    web = Web(bench)
     ward = Ward(bench, ehr, settings, settings.catalogue())
     results = Results(ward)
     acts = {**ward.acts(), **Admissions(ward).acts(), **Changes(ward).acts(), **results.acts()}
     return Simulator(
         bench,
         ehr,
-        doors=[Hl7Door(bench, ehr, {**HANDLERS, **RESULT_HANDLERS})],
+        doors=[Hl7Door(bench, ehr, {**HANDLERS, **RESULT_HANDLERS}), open_door(bench, ehr, web)],
         acts=acts,
         asks={**ward.asks(), **results.asks()},
+        closes=[web],
     )

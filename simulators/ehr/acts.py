@@ -16,6 +16,8 @@ from stepwedge.sim.rows import pack
 from stepwedge.sim.store import Send
 from stepwedge.wire.hl7_charset import codec
 
+from .fhir_orders import FhirOrders
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -244,9 +246,19 @@ class Ward:
                 version=version,
                 visit=encounter.visit if encounter else "",
                 placed=f"{self.bench.clock.now():%Y%m%d%H%M%S}",
+                by=args.get("by") or "hl7",
             )
+            by_fhir = FhirOrders(self) if order.by == "fhir" else None
+            if by_fhir:
+                by_fhir.check(order)
             self.ehr.orders[order.placer] = order
-            send = self.order_sent(change, "NW", order, case)
+            send = (
+                by_fhir.placing(change, order, case)
+                if by_fhir
+                else self.order_sent(change, "NW", order, case)
+            )
+        if by_fhir:
+            return await by_fhir.placed(send, order)
         answer = await self.answer(send)
         if any(item.control not in {"OK", "NA", "SN"} for item in answer.items):
             raise Refused(
@@ -257,6 +269,8 @@ class Ward:
     async def resend_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Send an order again under a new control ID (IDM-02 of RAD-2: same placer number)."""
         order = self.order_named(args)
+        if order.by == "fhir":
+            return await FhirOrders(self).resend(order, case)
         with self.bench.change(self.ehr) as change:
             send = self.order_sent(
                 change, "NW", order if order.imaging else replace(order, filler="", accession=""), case
@@ -267,6 +281,8 @@ class Ward:
     async def cancel_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Cancel an order (RAD-2 with CA); the filler decides, and its answer is the result."""
         order = replace(self.order_named(args), why=args.get("reason") or "")
+        if order.by == "fhir":
+            return await FhirOrders(self).cancel(order, order.why, case)
         with self.bench.change(self.ehr) as change:
             send = self.order_sent(change, "CA", order, case)
         answer = await self.answer(send)

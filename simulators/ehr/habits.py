@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stepwedge.sim.fhir.offer import FhirHabits
+
 if TYPE_CHECKING:
     from stepwedge.model.appointment import Appointment
     from stepwedge.model.report import Report
 
 
-class EhrHabits:
+class EhrHabits(FhirHabits):
     """What a conforming results receiver does."""
 
     def filed(self, report: Report) -> Report:
@@ -27,3 +29,16 @@ class EhrHabits:
     def appointment_key(self, told: Appointment) -> str:
         """File an appointment under its filler appointment ID (SCH-2)."""
         return told.id
+
+    def shown_text(self, text: str) -> str:
+        """Show a name in a resource to the letter."""
+        return text
+
+    def requester(self, provider: str, patient: str) -> str:
+        """Name who ordered as requester of a ServiceRequest; the patient is its subject."""
+        del patient
+        return provider
+
+    def report_status(self, status: str) -> str:
+        """Show a report with the status it has (DiagnosticReportStatus)."""
+        return status

@@ -64,4 +64,41 @@ def both_current(original: Callable[[str], bool], document: str) -> bool:
     return not document and original(document)
 
 
+@quirk(
+    "fhir.drop_umlaut",
+    defect="DEF-046",
+    severity="S2",
+    overrides=EhrHabits.shown_text,
+    notices="MÜLLER is MLLER for whoever reads by FHIR (Patient.name differs from PID-5)",
+)
+def drop_umlaut(_: Callable[[str], str], text: str) -> str:
+    """Leave out of a resource what ASCII cannot say."""
+    return text.encode("ascii", "ignore").decode()
+
+
+@quirk(
+    "report.provider_is_patient",
+    defect="DEF-136",
+    severity="S2",
+    overrides=EhrHabits.requester,
+    notices="the patient seems to have ordered the exam (ServiceRequest.requester is the patient's name)",
+)
+def provider_is_patient(_: Callable[[str, str], str], provider: str, patient: str) -> str:
+    """Name the patient as requester."""
+    del provider
+    return patient
+
+
+@quirk(
+    "fhir.status_map",
+    defect="DEF-264",
+    severity="S3",
+    overrides=EhrHabits.report_status,
+    notices="who reads by FHIR does not see that a report was corrected (DiagnosticReport.status final)",
+)
+def fhir_status_map(original: Callable[[str], str], status: str) -> str:
+    """Call every signed report final."""
+    return "final" if status in {"corrected", "appended"} else original(status)
+
+
 QUIRKS = collect(globals())

@@ -14,6 +14,7 @@ from stepwedge.model.lifecycles import APPOINTMENT, IllegalTransition, follow
 from stepwedge.model.order import PRIORITY_FROM_HL7, Order
 from stepwedge.model.patient import Patient
 from stepwedge.model.report import Report
+from stepwedge.sim.fhir.shelf import Shelf
 from stepwedge.sim.messages import Document
 from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error
@@ -63,6 +64,7 @@ class Ehr(State):
         self.contexts = self.table("contexts", ClinicalContext)
         self.encounters = self.table("encounters", Encounter)
         self.appointments = self.table("appointments", Appointment)
+        self.shelf = Shelf(self)
         self.encounters.index("patient", lambda encounter: [encounter.patient])
         self.appointments.index("placer", lambda appointment: [appointment.placer])
         self.appointments.index("patient", lambda appointment: [appointment.patient])

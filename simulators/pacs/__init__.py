@@ -12,6 +12,7 @@ from stepwedge.sim.web import WebDoor
 
 from .acts import Operator, answers
 from .dimse import Pacs, accepted
+from .fhir import open_door
 from .habits import PacsHabits
 from .hl7 import HANDLERS
 from .life import Life
@@ -50,6 +51,7 @@ def build(bench: Bench) -> Simulator:
                 bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=AS_PROPOSED, options=OPTIONS
             ),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
+            open_door(bench, archive),
         ],
         acts=Operator(bench, vault, life).words(),
         background=[pacs.resume],

@@ -107,3 +107,11 @@ class PacsHabits(LifeHabits):
     def completed(self, done: int) -> int:
         """Return Number of Completed Sub-operations."""
         return done
+
+    def published(self, instances: list[Instance]) -> list[Instance]:
+        """Return the instances that ImagingStudy shows of a study: all of them, always."""
+        return instances
+
+    def published_accession(self, accession: str) -> str:
+        """Return the accession number that ImagingStudy shows."""
+        return accession

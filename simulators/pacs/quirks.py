@@ -331,4 +331,28 @@ def fuzzy_literal(_: Callable[[bool], bool], _agreed: bool) -> bool:
     return False
 
 
+@quirk(
+    "fhir.counts_frozen",
+    defect="DEF-140",
+    severity="S2",
+    overrides=PacsHabits.published,
+    notices="who reads by FHIR sees one image of a study of many (ImagingStudy.numberOfInstances is not that of QIDO-RS)",
+)
+def counts_frozen(_: Callable[[list[Instance]], list[Instance]], instances: list[Instance]) -> list[Instance]:
+    """Show a study as it was when its first image came."""
+    return instances[:1]
+
+
+@quirk(
+    "fhir.no_accession",
+    defect="DEF-142",
+    severity="S2",
+    overrides=PacsHabits.published_accession,
+    notices="the study is not found by its order (no identifier of type ACSN in ImagingStudy)",
+)
+def no_accession(_: Callable[[str], str], accession: str) -> str:
+    """Leave the accession number out of ImagingStudy."""
+    return accession[:0]
+
+
 QUIRKS = collect(globals()) | collect(vars(quirks_life))

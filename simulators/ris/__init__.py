@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Door, Simulator
+from stepwedge.sim.web import Web
 
 from .acts import Desk
 from .dimse import ACCEPTS, Scanners
+from .fhir import open_door
 from .habits import RisHabits
 from .hl7 import Correspondence
 from .quirks import QUIRKS
@@ -31,10 +33,12 @@ def build(bench: Bench) -> Simulator:
     )
     correspondence = Correspondence(bench, settings)
     desk = Desk(bench, ris, correspondence)
+    web = Web(bench)
     doors: list[Door] = [
         Hl7Door(bench, ris, correspondence.handlers()),
         DimseDoor(
             bench, Scanners(bench, ris, correspondence, settings.forward), ACCEPTS, doors=("worklist",)
         ),
+        open_door(bench, ris, correspondence, web),
     ]
-    return Simulator(bench, ris, doors=doors, acts=desk.acts(), asks=desk.asks())
+    return Simulator(bench, ris, doors=doors, acts=desk.acts(), asks=desk.asks(), closes=[web])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stepwedge.model.order import PRIORITY_FROM_HL7
 from stepwedge.model.patient import PersonName
+from stepwedge.sim.fhir.offer import FhirHabits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 OFFERED = frozenset({"SCHEDULED", "ARRIVED", "READY"})
 
 
-class RisHabits:
+class RisHabits(FhirHabits):
     """What a conforming order filler does."""
 
     def offers(self, step: ScheduledStep) -> bool:
@@ -130,3 +131,7 @@ class RisHabits:
     def result_letter(self, letter: str) -> str:
         """Send a report on with the status it was signed with (HL7 table 0123)."""
         return letter
+
+    def task_state(self, status: str) -> str:
+        """Let the Task of an order follow what becomes of it (hl7.org/fhir/R4/task.html#statemachine)."""
+        return status

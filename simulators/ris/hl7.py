@@ -159,6 +159,8 @@ class Correspondence:
         reachable = self.bench.directory.having("hl7")
         sends = []
         for notice in notices:
+            if isinstance(notice, ToPlacer) and notice.order.by == "fhir":
+                continue  # its placer is told by Task
             to = self.settings.pacs if isinstance(notice, ToArchive) else self.settings.ehr
             if to in reachable:
                 control = ris.control()

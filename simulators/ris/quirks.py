@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stepwedge.model.order import Order
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
+    from stepwedge.wire.fhir import Issue, Resource
 
 
 @quirk(
@@ -346,6 +347,44 @@ def critical_lost(original: Callable[..., bool], *, critical: bool) -> bool:
 def no_parent(original: Callable[[str], str], document: str) -> str:
     """Send every document as if it stood alone."""
     return original(document)[:0]
+
+
+@quirk(
+    "fhir.invalid_date",
+    defect="DEF-144",
+    severity="S3",
+    overrides=RisHabits.refuses,
+    notices="a patient is born on a day that does not exist (201 for birthDate 2000-15-31)",
+)
+def invalid_date(original: Callable[[list[Issue]], list[Issue]], issues: list[Issue]) -> list[Issue]:
+    """Take dates that are none."""
+    return [issue for issue in original(issues) if not issue.expression.endswith("Date")]
+
+
+@quirk(
+    "fhir.task_stuck",
+    defect="not listed",
+    severity="S2",
+    overrides=RisHabits.task_state,
+    notices="who ordered by FHIR never learns that the exam is done (Task.status stays accepted)",
+)
+def task_stuck(original: Callable[[str], str], status: str) -> str:
+    """Never tell by Task that an exam has begun or ended."""
+    return "scheduled" if status in {"in progress", "completed"} else original(status)
+
+
+@quirk(
+    "fhir.ignores_if_none_exist",
+    defect="not listed",
+    severity="S3",
+    overrides=RisHabits.there_already,
+    notices="the ward hears everything twice after it sent a request again (two subscriptions for one If-None-Exist)",
+)
+def ignores_if_none_exist(
+    _: Callable[[list[Resource]], list[Resource]], matches: list[Resource]
+) -> list[Resource]:
+    """Make what is there already once more."""
+    return matches[:0]
 
 
 QUIRKS = collect(globals())

@@ -16,6 +16,7 @@ from stepwedge.model.lifecycles import APPOINTMENT, ORDER, STEP, IllegalTransiti
 from stepwedge.model.order import PRIORITY_FROM_HL7, STATUS_TO_HL7, Order
 from stepwedge.model.procedure import PerformedStep, RequestedProcedure, ScheduledStep
 from stepwedge.model.report import Report
+from stepwedge.sim.fhir.shelf import Shelf
 from stepwedge.sim.messages import APPOINTMENT_EVENTS, Document
 from stepwedge.wire.hl7 import HL7Error, timestamp
 
@@ -60,6 +61,7 @@ class Ris(People):
         self.documents.index("filler", lambda document: [document.filler])
         self.oddities = self.table("oddities", Oddity)
         self.available = self.table("available", Available)
+        self.shelf = Shelf(self)
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])
         self.orders.index("filler", lambda order: [order.filler])

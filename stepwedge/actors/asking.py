@@ -268,7 +268,7 @@ def _associated(
 
 
 @dataclass(slots=True)
-class _Witness:
+class Witness:
     """Tells the cast of one exchange the probe made, whatever became of it."""
 
     cast: Cast
@@ -283,7 +283,8 @@ class _Witness:
     number: int = 0
 
     @contextmanager
-    def watching(self) -> Iterator[_Witness]:
+    def watching(self) -> Iterator[Witness]:
+        """Record the exchange when the block ends, with what went wrong in it."""
         began, ticks = time.time(), time.monotonic()
         try:
             yield self
@@ -329,7 +330,7 @@ def _find(cast: Cast, actor: str, association: Association, model: str, identifi
         identifier = {**identifier, "SpecificCharacterSet": term}
     facts: dict[str, Any] = {"model": model, "identifier": identifier}
     request = Payload.of(encode(identifier, explicit=True))
-    witness = _Witness(cast, actor, "dimse", "C-FIND", facts, keys_of.of_values(identifier), request)
+    witness = Witness(cast, actor, "dimse", "C-FIND", facts, keys_of.of_values(identifier), request)
     with witness.watching():
         found = association.find(model, identifier)
         facts["answers"] = found.identifiers
@@ -349,7 +350,7 @@ def _get(cast: Cast, actor: str, study: str, syntaxes: Sequence[str]) -> list[Re
     entity = _door(actor, "dicom", cast[actor].address.dicom)
     classes = sorted({answer["SOPClassUID"] for answer in instances(cast, actor, "c-find", study).answers})
     facts: dict[str, Any] = {"model": STUDY_GET, "identifier": _unique(study), "accepted": list(syntaxes)}
-    witness = _Witness(cast, actor, "dimse", "C-GET", facts, {"study": [study]})
+    witness = Witness(cast, actor, "dimse", "C-GET", facts, {"study": [study]})
     with (
         _associated(cast, entity, (STUDY_GET, *classes), RETRIEVE_SECONDS, classes, syntaxes) as association,
         witness.watching(),
@@ -373,7 +374,7 @@ def _qido(
 ) -> Asked:
     path = f"/studies/{study}/{level}" if study else f"/{level}"
     facts: dict[str, Any] = {"path": path, "query": keys}
-    witness = _Witness(cast, actor, "web", f"GET {path}", facts, keys_of.of_values(keys))
+    witness = Witness(cast, actor, "web", f"GET {path}", facts, keys_of.of_values(keys))
     with witness.watching(), _web(cast, actor, witness) as client:
         matching = {key: value for key, value in keys.items() if value}
         fields = [key for key in keys if key not in matching]
@@ -385,7 +386,7 @@ def _qido(
 
 def _wado(cast: Cast, actor: str, study: str, transfer_syntax: str = "") -> list[bytes]:
     path = f"/studies/{study}"
-    witness = _Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})
+    witness = Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})
     with witness.watching(), _web(cast, actor, witness) as client:
         parts = client.wado(study, transfer_syntax=transfer_syntax or "*")
         witness.facts["instances"] = len(parts)
@@ -395,7 +396,7 @@ def _wado(cast: Cast, actor: str, study: str, transfer_syntax: str = "") -> list
 def picture(cast: Cast, actor: str, place: tuple[str, str, str], query: Mapping[str, str]) -> bytes:
     """Let an image (study, series, instance) be rendered as PNG (PS3.18 section 10.4.1.1.5)."""
     path = "/studies/{}/series/{}/instances/{}/rendered".format(*place)
-    witness = _Witness(
+    witness = Witness(
         cast, actor, "web", f"GET {path}", {"path": path, "query": dict(query)}, {"sop": [place[2]]}
     )
     with witness.watching(), _web(cast, actor, witness) as client:
@@ -406,13 +407,13 @@ def frames(cast: Cast, actor: str, place: tuple[str, str, str], numbers: Sequenc
     """Take frames of an image (study, series, instance) by number, from 1, decoded (PS3.18 section 10.4.1.1.6)."""
     path = "/studies/{}/series/{}/instances/{}/frames".format(*place)
     facts = {"path": path, "frames": list(numbers)}
-    witness = _Witness(cast, actor, "web", f"GET {path}", facts, {"sop": [place[2]]})
+    witness = Witness(cast, actor, "web", f"GET {path}", facts, {"sop": [place[2]]})
     with witness.watching(), _web(cast, actor, witness) as client:
         return client.frames(*place, numbers)
 
 
 @contextmanager
-def _web(cast: Cast, actor: str, witness: _Witness) -> Iterator[DicomWeb]:
+def _web(cast: Cast, actor: str, witness: Witness) -> Iterator[DicomWeb]:
     """Lend the connection to the actor's DICOMweb service, and keep what was said on it as evidence."""
     url = cast[actor].address.web
     if url is None:

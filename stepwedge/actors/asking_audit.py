@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from stepwedge.actors.asking import ASK_SECONDS, Asked, _Witness
+from stepwedge.actors.asking import ASK_SECONDS, Asked, Witness
 from stepwedge.errors import Broken, LinkLost, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.evidence.exchange import Payload
 from stepwedge.sim import keys
@@ -48,7 +48,7 @@ def _page(cast: Cast, actor: str, root: str, path: str) -> tuple[dict[str, Any],
     place = urlsplit(root)
     short, _, query = path.removeprefix(place.path).partition("?")
     facts = {"path": short, "query": query}
-    witness = _Witness(cast, actor, "web", f"GET {short}", facts, keys.of_url(short, query))
+    witness = Witness(cast, actor, "web", f"GET {short}", facts, keys.of_url(short, query))
     witness.request = Payload.of(f"GET {short}?{query}".encode())
     with witness.watching():
         seconds = ASK_SECONDS * cast.patience

@@ -98,6 +98,12 @@ define(
                 default="usual",
                 choices=("usual", "OMI^O23"),
             ),
+            Parameter(
+                "by",
+                default="hl7",
+                choices=("hl7", "fhir"),
+                says="how: OMG^O19 or ORM^O01, or ServiceRequest with Task",
+            ),
             VERSION,
         ),
         gives=ORDER,

@@ -310,6 +310,7 @@ _FAMILIES = (
     "doors",
     "audit",
     "availability",
+    "fhir",
 )
 
 

@@ -97,6 +97,12 @@ CLAIMS: Final[dict[str, Claim]] = {
     "atna": Claim(
         ("ehr", "ris", "pacs"), "keeps an audit trail and sends it to the audit record repository (ITI-20)"
     ),
+    "fhir": Claim(("ehr",), "shows patients, orders, appointments and results as FHIR R4 resources"),
+    "fhir-orders": Claim(
+        ("ris",),
+        "takes orders as FHIR R4 ServiceRequest with Task and tells the placer by Task how they fare",
+    ),
+    "fhir-imaging-study": Claim(("pacs",), "shows its studies as FHIR R4 ImagingStudy"),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 _AE_LENGTH = 16
 _HIGHEST_PORT = 65535
-_DOORS = ("hl7", "dicom", "worklist", "web", "syslog")
+_DOORS = ("hl7", "dicom", "worklist", "web", "fhir", "syslog")
+_URLS = frozenset({"web", "fhir"})
+"""Doors that are the URL of a web service."""
 _CALLS_ITSELF = ("application", "calling")
 
 
@@ -72,7 +74,9 @@ def finite(value: float) -> float:
 
 def door(name: str, value: Any) -> str:
     """Accept the address of one door, or say how it is written."""
-    forms = {"hl7": "mllp://HOST:PORT", "web": "http://HOST:PORT/PATH", "syslog": "tcp://HOST:PORT"}
+    forms = {"hl7": "mllp://HOST:PORT", "syslog": "tcp://HOST:PORT"} | dict.fromkeys(
+        _URLS, "http://HOST:PORT/PATH"
+    )
     form = forms.get(name, "dicom://AE@HOST:PORT")
     if not isinstance(value, str):
         raise wrong(f"an address such as {form}")
@@ -81,18 +85,20 @@ def door(name: str, value: Any) -> str:
         number = url.port
     except ValueError:
         raise wrong(f"an address such as {form}", remedy="the port is a number from 1 to 65535") from None
-    if url.password or (name in {"hl7", "web", "syslog"} and url.username):
+    if url.password or (name in {"hl7", "syslog", *_URLS} and url.username):
         raise wrong(
             f"{form} without credentials",
             remedy="never write a secret into a lab file; name an environment variable instead: ${NAME}",
             hidden="an address with a user name or password (not shown)",
         )
-    schemes = {"hl7": ("mllp", "mllps"), "web": ("http", "https"), "syslog": ("udp", "tcp", "tls")}
+    schemes = {"hl7": ("mllp", "mllps"), "syslog": ("udp", "tcp", "tls")} | dict.fromkeys(
+        _URLS, ("http", "https")
+    )
     if url.scheme not in schemes.get(name, ("dicom", "dicoms")):
         raise wrong(
             f"an address such as {form}", remedy=f"the scheme {url.scheme or '(none)'!r} is not for {name}"
         )
-    if number == 0 or (name != "web" and not number):
+    if number == 0 or (name not in _URLS and not number):
         raise wrong(f"{form} with a port from 1 to 65535")
     if url.hostname in {"0.0.0.0", "::", "*"}:  # noqa: S104 - refused here, not bound
         raise wrong(

@@ -64,6 +64,7 @@ class Order:
         why: reason of the last cancellation or discontinuation (ORC-16).
         comments: what else the department should know (NTE, (0040,1400)), lines joined by a newline.
         imaging: it is spoken about in OMI^O23 with IPC (2.5.1 only), and its placer issued accession number and study.
+        by: how placer and filler speak of it: ``hl7`` or ``fhir``.
     """
 
     placer: str
@@ -84,3 +85,4 @@ class Order:
     visit: str = ""
     comments: str = ""
     imaging: bool = False
+    by: str = "hl7"

@@ -90,7 +90,7 @@ def reason(planned: Planned, scope: Scope, cast: Cast) -> str:
     if place and place in cast and not cast[place].simulated:
         if check.observes == "journal":
             return f"what {place} receives cannot be seen: it is real"
-        if check.observes == "ask":
+        if check.observes == "ask" and "fhir" not in _through(planned, scope):
             return f"{place} is real and cannot be asked this"
     return ""
 

@@ -51,7 +51,7 @@ class Address:
         hl7: HL7 v2 receiver.
         dicom: storage, query/retrieve, storage commitment.
         worklist: modality worklist and performed procedure step, when they stand apart from ``dicom``.
-        web: DICOMweb root URL without trailing slash.
+        web: DICOMweb root URL without trailing slash; ``fhir`` the base URL of a FHIR server.
         syslog: audit record repository.
         admin: admin API of a simulated actor.
         application: sending application (MSH-3) this actor calls itself by.
@@ -62,6 +62,7 @@ class Address:
     dicom: Entity | None = None
     worklist: Entity | None = None
     web: str | None = None
+    fhir: str | None = None
     syslog: SyslogPoint | None = None
     admin: str | None = None
     application: str | None = None

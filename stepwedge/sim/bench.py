@@ -63,6 +63,8 @@ class _Changing:
             return
         outbox, change = self._bench.outbox, self._change
         try:
+            if self._state.before_commit is not None and self._state.log:
+                self._state.before_commit(change)
             for send in change.sends:
                 outbox.check(send)
             self._bench.store.commit(self._state, change)

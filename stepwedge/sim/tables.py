@@ -163,6 +163,7 @@ class State:
     Attributes:
         seed: the hospital's seed.
         name: the actor's name in the lab file.
+        before_commit: told of every change (``store.Change``) before it is durable, and may add to it.
     """
 
     def __init__(self, seed: int, name: str) -> None:
@@ -171,6 +172,7 @@ class State:
         self.log: list[tuple[Table[Any], str, Any]] = []
         self._mark = 0
         self.tables: dict[str, Table[Any]] = {}
+        self.before_commit: Callable[[Any], None] | None = None
         self.counters = self.table("counters", int)
 
     def table(self, name: str, kind: type[T]) -> Table[T]:

@@ -110,6 +110,8 @@ class Note:
 
     keys: Keys = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    hidden: bool = False
+    """It speaks of somebody who is not synthetic, so that neither request nor answer may be kept."""
 
 
 def note(scope: Scope) -> Note:
@@ -124,19 +126,22 @@ class WebDoor:
     Keys come from the URL and from JSON model bodies; for others the application adds them with :func:`note`.
     """
 
-    def __init__(self, bench: Bench, application: ASGIApp, root: str = "") -> None:
-        """Serve an ASGI application that answers below ``root`` (``/dicom-web``)."""
+    def __init__(self, bench: Bench, application: ASGIApp, root: str = "", door: str = "web") -> None:
+        """Serve an ASGI application that answers below ``root`` (``/dicom-web``) as one door of the bench."""
         self._bench = bench
+        self._door = door
         self._application = application
         self._root = root
         self._server = WebServer(self)
 
     async def start(self) -> Address:
-        """Listen on the bench's ``web`` port."""
+        """Listen on the port of this door."""
         gate = self._bench.security.gate("web")
-        _, port = await self._bench.listen("web", lambda host, port: self._server.start(host, port, gate))
+        _, port = await self._bench.listen(
+            self._door, lambda host, port: self._server.start(host, port, gate)
+        )
         scheme = "http" if gate is None else "https"
-        return Address(web=f"{scheme}://{self._bench.ports.host}:{port}{self._root}")
+        return Address.parse({self._door: f"{scheme}://{self._bench.ports.host}:{port}{self._root}"})
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -188,6 +193,8 @@ class WebDoor:
         query = scope["query_string"].decode("latin-1")
         path = scope["path"].removeprefix(self._root)
         note_ = note(scope)
+        if note_.hidden:
+            path, query, seen.request, seen.response = "/", "", bytearray(), bytearray()
         found = _keys(path, query, (headers, seen.request), (seen.headers, seen.response))
         self._bench.record(
             "web",
@@ -281,8 +288,10 @@ class Web:
         case: str = "",
         found: Keys | None = None,
         facts: dict[str, Any] | None = None,
+        door: str = "web",
+        root: str = "",
     ) -> Answer:
-        """Send one request to an actor's DICOMweb root and return the answer.
+        """Send one request to an actor's DICOMweb root, or another ``door`` of it, or to ``root``; return the answer.
 
         ``found`` and ``facts`` are added to the journal's line: what the caller knows and the URL does not say.
         """
@@ -297,7 +306,7 @@ class Web:
                 trust_env=False,
                 verify=credentials.client() if credentials else True,
             )
-        root = self._bench.directory.door(to, "web")
+        root = root or self._bench.directory.door(to, door)
         asked = urlencode(query or {})
         url = f"{root}{path}" + (f"?{asked}" if asked else "")
         sent = {"User-Agent": AGENT + self._bench.application, **(headers or {})}

@@ -107,12 +107,16 @@ class Sighting:
 
 def of_exchanges(exchanges: Iterable[Exchange]) -> list[Sighting]:
     """Return the sightings of a case in time order; what two observers saw counts once."""
+    from stepwedge.checks.rules.sightings_fhir import of_fhir
+
     found: list[Sighting] = []
     for exchange in once(exchanges):
         if exchange.protocol == "hl7":
             found += _of_hl7(exchange)
         elif exchange.protocol == "dimse":
             found += _of_dimse(exchange)
+        elif exchange.protocol == "web":
+            found += of_fhir(exchange)
     return sorted(found, key=lambda sighting: sighting.at)
 
 

@@ -1,0 +1,233 @@
+"""A blocking FHIR R4 client: read, search with every page, create, update, delete, transaction (hl7.org/fhir/R4/http.html).
+
+What it returns is whole and is FHIR: another resource than asked for, a page that is missing, a body that is no JSON are
+errors, never fewer results. It follows no redirect and no link that leaves the server.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlencode, urlsplit
+
+from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError, WireError
+from stepwedge.wire import fhir
+from stepwedge.wire.dicomweb import HttpRefused, WebExchange
+from stepwedge.wire.fhir import MEDIA_TYPE, FhirError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    import httpx
+
+    from stepwedge.wire.fhir import Resource
+
+PAGES: Final = 200
+BODY_LIMIT: Final = 64 << 20
+_PATIENCE: Final = 30
+"""A body may take this many times the timeout that each of its pieces has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer: status, headers in lower case, and the resource in it (empty when there is none)."""
+
+    status: int
+    headers: Mapping[str, str]
+    resource: Resource
+
+
+class Fhir:
+    """A persistent connection to one FHIR server."""
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        timeout: float = 10.0,
+        headers: Mapping[str, str] | None = None,
+        observe: Callable[[WebExchange], None] | None = None,
+    ) -> None:
+        """Talk to the server at ``base`` (``http://host:port/fhir``); ``observe`` hears every exchange."""
+        import httpx
+
+        self.base = base.rstrip("/")
+        self._observe, self._timeout = observe, timeout
+        self._client = httpx.Client(
+            timeout=timeout,
+            follow_redirects=False,
+            trust_env=False,
+            headers={"Accept-Encoding": "identity", "Accept": MEDIA_TYPE, **(headers or {})},
+        )
+
+    def read(self, kind: str, id_: str, version: str = "") -> Resource:
+        """Return a resource, or one of its versions."""
+        path = f"/{kind}/{id_}" + (f"/_history/{version}" if version else "")
+        return self._expect(self._allowed("GET", path), kind)
+
+    def search(self, kind: str, keys: Mapping[str, str] | Sequence[tuple[str, str]] = ()) -> list[Resource]:
+        """Return every match of a search, page after page; parameters the server does not know are an error."""
+        pairs = list(keys.items()) if hasattr(keys, "items") else list(keys)
+        path, found, seen = f"/{kind}" + (f"?{urlencode(pairs)}" if pairs else ""), [], set[str]()
+        for _ in range(PAGES):
+            bundle = self._expect(self._allowed("GET", path, Prefer="handling=strict"), "Bundle")
+            self._strict(bundle, path)
+            found += [
+                one["resource"]
+                for one in bundle.get("entry", ())
+                if "resource" in one and (one.get("search") or {}).get("mode", "match") == "match"
+            ]
+            onward = next((one["url"] for one in bundle.get("link", ()) if one.get("relation") == "next"), "")
+            if not onward:
+                break
+            if onward in seen:
+                raise RemoteProtocolError(f"{self.base}{path}: the pages go round in a circle")
+            seen.add(onward)
+            path = self._inside(onward)
+        else:
+            raise RemoteProtocolError(f"{self.base}/{kind}: more than {PAGES} pages")
+        names = [f"{one.get('resourceType')}/{one.get('id')}" for one in found]
+        if len(set(names)) < len(names):
+            raise RemoteProtocolError(f"{self.base}/{kind}: the same resource twice among the pages")
+        return found
+
+    def _strict(self, bundle: Resource, path: str) -> None:
+        """Refuse an answer that leaves out part of the question."""
+        for one in bundle.get("entry", ()):
+            if (one.get("search") or {}).get("mode") == "outcome":
+                said = fhir.diagnostics(one.get("resource", {}))
+                raise RemoteProtocolError(f"{self.base}{path}: the search was not answered as asked: {said}")
+
+    def history(self, kind: str, id_: str) -> list[Resource]:
+        """Return every version of a resource, newest first, without those that deleted it."""
+        bundle = self._expect(self._allowed("GET", f"/{kind}/{id_}/_history"), "Bundle")
+        return [one["resource"] for one in bundle.get("entry", ()) if "resource" in one]
+
+    def create(self, resource: Resource, *, if_none_exist: str = "") -> Reply:
+        """Create a resource, or with a query in ``if_none_exist`` get the one that is there."""
+        headers = {"If-None-Exist": if_none_exist} if if_none_exist else {}
+        return self._allowed("POST", f"/{resource['resourceType']}", resource, **headers)
+
+    def update(self, resource: Resource, *, if_match: str = "") -> Reply:
+        """Write a new version of a resource under its id."""
+        headers = {"If-Match": if_match} if if_match else {}
+        return self._allowed("PUT", f"/{resource['resourceType']}/{resource['id']}", resource, **headers)
+
+    def delete(self, kind: str, id_: str) -> Reply:
+        """Delete a resource."""
+        return self._allowed("DELETE", f"/{kind}/{id_}")
+
+    def transaction(self, bundle: Resource) -> Resource:
+        """Do everything in a bundle, or nothing."""
+        return self._expect(self._allowed("POST", "/", bundle), "Bundle")
+
+    def capabilities(self) -> Resource:
+        """Return what the server says it can do."""
+        return self._expect(self._allowed("GET", "/metadata"), "CapabilityStatement")
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
+        """Send anything and return the answer whatever its status, as long as it is HTTP and FHIR."""
+        return self._call(method, path, body, headers)
+
+    def _allowed(self, method: str, path: str, resource: Resource | None = None, **headers: str) -> Reply:
+        body = fhir.write(resource) if resource is not None else b""
+        reply = self._call(method, path, body, headers)
+        if not 200 <= reply.status < 300:  # noqa: PLR2004 - RFC 9110: 2xx is success
+            said = fhir.diagnostics(reply.resource)
+            raise HttpRefused(
+                f"{method} {self.base}{path}: HTTP {reply.status} {said}".rstrip(), reply.status
+            )
+        return reply
+
+    def _expect(self, reply: Reply, kind: str) -> Resource:
+        if (said := reply.resource.get("resourceType")) != kind:
+            raise RemoteProtocolError(f"{self.base}: a {kind} is expected, not {said or 'an empty answer'}")
+        return reply.resource
+
+    def _inside(self, url: str) -> str:
+        """Return the path of a link below the base; one that leaves the server is refused."""
+        here, there = urlsplit(self.base), urlsplit(url)
+        if there.netloc and (there.scheme, there.netloc) != (here.scheme, here.netloc):
+            raise RemoteProtocolError(f"{self.base}: the next page is at {there.netloc[:80]}")
+        path = there.path.removeprefix(here.path)
+        return f"/{path.lstrip('/')}" + (f"?{there.query}" if there.query else "")
+
+    def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        import httpx
+
+        given = {**({"Content-Type": MEDIA_TYPE} if body else {}), **headers}
+        place, began = f"{method} {self.base}{path}", time.monotonic()
+        request = self._client.build_request(method, self.base + path, headers=given, content=body or None)
+        status, raw, kind = 0, b"", ""
+        error: WireError | None = None
+        reply: Reply | None = None
+        try:
+            answer = self._client.send(request, stream=True)
+            status, kind = answer.status_code, answer.headers.get("content-type", "")
+            raw = self._body(answer, place, began)
+            heads = {name.lower(): value for name, value in answer.headers.items()}
+            reply = Reply(status, heads, _resource(raw, place, status))
+        except httpx.ConnectTimeout:
+            error = LinkLost(f"{place}: no connection within {self._timeout:g} s")
+        except httpx.TimeoutException:
+            error = NoAnswer(f"{place}: no answer within {self._timeout:g} s")
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as cause:
+            error = LinkLost(f"{place}: {cause or type(cause).__name__}")
+        except httpx.HTTPError as cause:
+            error = RemoteProtocolError(f"{place}: {cause}")
+        except WireError as cause:
+            error = cause
+        if self._observe is not None:
+            took = time.monotonic() - began
+            url = request.url
+            query = url.query.decode("ascii", "replace")
+            told = WebExchange(method, url.path, query, body, status, kind, raw, took, str(error or ""))
+            self._observe(told)
+        if reply is None:
+            raise error or LinkLost(place)
+        return reply
+
+    def _body(self, answer: httpx.Response, place: str, began: float) -> bytes:
+        """Read a body up to the limit; an encoded one was not asked for and may be a bomb."""
+        try:
+            if answer.headers.get("content-encoding", "identity") != "identity":
+                raise RemoteProtocolError(f"{place}: an encoded body, unasked")
+            pieces, size = [], 0
+            for piece in answer.iter_raw():
+                pieces.append(piece)
+                size += len(piece)
+                if size > BODY_LIMIT:
+                    raise RemoteProtocolError(f"{place}: more than {BODY_LIMIT} bytes")
+                if time.monotonic() - began > self._timeout * _PATIENCE:
+                    raise NoAnswer(
+                        f"{place}: {size} bytes after {self._timeout * _PATIENCE:g} s, and not done"
+                    )
+            return b"".join(pieces)
+        finally:
+            answer.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _resource(raw: bytes, place: str, status: int) -> Resource:
+    """Read a body; an error page that is no FHIR is still a refusal, told by its status."""
+    if not raw:
+        return {}
+    try:
+        return fhir.read(raw, BODY_LIMIT)
+    except FhirError as error:
+        if status >= 400:  # noqa: PLR2004 - RFC 9110: 4xx and 5xx
+            return {}
+        raise RemoteProtocolError(f"{place}: {error}") from error
