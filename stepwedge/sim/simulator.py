@@ -99,13 +99,27 @@ class Simulator:
 
     async def act(self, word: str, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Do one word, and put it into the journal with its result or its trouble."""
-        if (do := self.acts.get(word)) is None:
-            raise Broken(
-                f"{self.bench.name} cannot {word!r}; it can {', '.join(sorted(self.acts)) or 'nothing'}"
-            )
+        acts = {"close_doors": self._close_doors, "open_doors": self._open_doors, **self.acts}
+        if (do := acts.get(word)) is None:
+            raise Broken(f"{self.bench.name} cannot {word!r}; it can {', '.join(sorted(acts))}")
         with self.bench.acting(word, args, case) as result:
             result.update(await do(args, case))
         return dict(result)
+
+    async def _close_doors(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Stop listening: whoever calls is refused by the operating system, as when the machine is down."""
+        del args, case
+        for door in self.doors:
+            await door.stop()
+        return {"doors": len(self.doors)}
+
+    async def _open_doors(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Listen again, at the addresses known before."""
+        del args, case
+        for door in self.doors:
+            await door.stop()  # opening what is open must not listen twice
+            await door.start()
+        return {"doors": len(self.doors)}
 
     async def ask(self, what: str, args: dict[str, Any]) -> Any:
         """Answer one question about the state; every system can tell what is ``parked`` and ``waiting``."""
