@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stepwedge.actors.words import Word, define
+from stepwedge.actors.words import Parameter, Word, define
 
 SERVERS: Final = ("ehr", "engine", "mpi", "pacs", "ris", "router")
 
@@ -14,7 +14,7 @@ for _role in SERVERS:
             _role,
             "close_doors",
             "be unreachable: nobody listens at any door until they are opened again",
-            (),
+            (Parameter("seconds", "number", says="after which they open by themselves", default=30),),
             {"doors": "how many were closed"},
         ),
         Word(

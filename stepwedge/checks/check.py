@@ -302,6 +302,7 @@ _FAMILIES = (
     "commitment",
     "results",
     "relay",
+    "routing",
 )
 
 

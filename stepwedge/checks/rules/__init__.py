@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "CaseFacts", "Finding", "Rule", "judge", "rule", "rules"]
 
-_MODULES = ("identity", "numbers", "content", "images", "states", "messages", "relays")
+_MODULES = ("identity", "numbers", "content", "images", "states", "messages", "relays", "routed")
 
 
 @cache
