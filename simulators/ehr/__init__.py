@@ -11,6 +11,7 @@ from .acts import Ward
 from .encounters import Admissions
 from .habits import EhrHabits
 from .hl7 import HANDLERS
+from .identity import Desk
 from .quirks import QUIRKS
 from .settings import Settings
 from .state import Ehr
@@ -26,5 +27,7 @@ def build(bench: Bench) -> Simulator:
     settings = Settings.read(bench.settings, bench.name)
     ehr = bench.restore(Ehr(bench.seed, bench.name, habits=bench.adopt(EhrHabits())))
     ward = Ward(bench, ehr, settings, settings.catalogue())
-    acts = {**ward.acts(), **Admissions(ward).acts()}
-    return Simulator(bench, ehr, doors=[Hl7Door(bench, ehr, HANDLERS)], acts=acts, asks=ward.asks())
+    desk = Desk(bench, ehr, settings)
+    acts = {**ward.acts(), **Admissions(ward).acts(), **desk.acts()}
+    asks = {**ward.asks(), **desk.asks()}
+    return Simulator(bench, ehr, doors=[Hl7Door(bench, ehr, HANDLERS)], acts=acts, asks=asks)

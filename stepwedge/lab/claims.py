@@ -53,6 +53,8 @@ CLAIMS: Final[dict[str, Claim]] = {
         ("ris",), "follows encounters and shows the visit number (ITI-31, PV1-19, (0038,0010))"
     ),
     "appointments": Claim(("ris",), "tells the ward when an exam takes place (RAD-48, SIU)"),
+    "pix": Claim(("mpi",), "knows who is who under which identifier (ITI-9, ITI-10, ITI-30)"),
+    "pdq": Claim(("mpi",), "answers searches for patients (ITI-21)"),
     "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }

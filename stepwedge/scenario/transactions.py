@@ -20,6 +20,11 @@ TRANSACTIONS: Final = {
     "RAD-14": "Query Images",
     "RAD-16": "Retrieve Images",
     "RAD-128": "Send Imaging Result",
+    # IHE IT Infrastructure Technical Framework, volume 2
+    "ITI-9": "PIX Query",
+    "ITI-10": "PIX Update Notification",
+    "ITI-21": "Patient Demographics Query",
+    "ITI-30": "Patient Identity Management",
 }
 
 

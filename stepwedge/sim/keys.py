@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from stepwedge.evidence.exchange import Keys
-    from stepwedge.wire.hl7 import Message
+    from stepwedge.wire.hl7 import Message, Segment
 
 _HL7 = {
     # segment: field and kind of key, always its first component (2.5.1 and 2.3.1; IHE RAD TF-2 appendix B for ZDS and IPC)
@@ -98,9 +98,22 @@ def of_message(message: Message) -> Keys:
             if segment.written(field):
                 for value in segment.heads(field):
                     add(keys, kind, value)
+        if name == "QPD":
+            _of_query(segment, keys)
         if name == "OBX" and segment["3.1"] == _OBX_STUDY:
             add(keys, "study", segment["5"].partition("^")[0])
     return keys
+
+
+def _of_query(segment: Segment, keys: Keys) -> None:
+    """Take whose identifiers are asked for (QPD-3: a CX in ITI-9, field and value in ITI-21)."""
+    for asked in segment.all("3"):
+        field, _, rest = asked.partition("^")
+        if field.startswith("@"):
+            if field == "@PID.3.1":
+                add(keys, "patient", rest.partition("^")[0])
+        else:
+            add(keys, "patient", field)
 
 
 def of_values(value: Any) -> Keys:

@@ -68,6 +68,8 @@ _STRUCTURES: Final[dict[str, str]] = {
     "ADT^A31": "ADT_A05",
     "ADT^A40": "ADT_A39",
     "ADT^A47": "ADT_A30",
+    "QBP^Q22": "QBP_Q21",
+    "QBP^Q23": "QBP_Q21",
     "SIU^S13": "SIU_S12",
     "SIU^S14": "SIU_S12",
     "SIU^S15": "SIU_S12",

@@ -12,6 +12,8 @@ either version and return the same plain objects, so that no simulated system ev
 | order placed, cancelled, its status | ORM^O01, answered ORR^O02 | OMG^O19, answered ORG^O20 | RAD-2, RAD-3 |
 | procedure scheduled, changed, cancelled | ORM^O01 with ZDS | OMI^O23 with IPC, answered ORI^O24 | RAD-4, RAD-13 |
 | report | ORU^R01 | ORU^R01 | RAD-28, RAD-128 |
+| identifiers of one person, demographics | | QBP^Q23, Q22, answered RSP^K23, K22 | ITI-9, ITI-21 |
+| linked, unlinked, who is whose now | | ADT^A24, A37, A31 | ITI-30, ITI-10 |
 """
 
 from stepwedge.sim.messages.appointments import APPOINTMENT_EVENTS, appointment_message, read_appointment
