@@ -74,7 +74,9 @@ class Desk:
         for answers in range(1, ANSWERS + 1):
             with self.bench.change(self.ehr) as change:
                 envelope = self._envelope()
-                body = demographics_query(envelope, tag, keys, most=int(args.get("most") or 0), pointer=pointer)
+                body = demographics_query(
+                    envelope, tag, keys, most=int(args.get("most") or 0), pointer=pointer
+                )
                 send = change.send(Send(self.settings.index, body, control=envelope.control, case=case.id))
             answer = read_answer(await self._answer(send))
             if answer.status == ERROR:
@@ -103,7 +105,9 @@ class Desk:
 
     async def _answer(self, send: Send) -> bytes:
         delivery = await self.bench.outbox.answer(send, self.settings.within)
-        if delivery.reason:  # an index may well say no, and the reason is in its answer; it is nothing to try again
+        if (
+            delivery.reason
+        ):  # an index may well say no, and the reason is in its answer; it is nothing to try again
             self.bench.outbox.forget(send.to, send.control)
         if not delivery.reply:
             raise Refused(f"{send.to} gave no answer to {send.control}: {delivery.reason}")
@@ -124,5 +128,3 @@ def hear_notice(ehr: Ehr, message: Message, now: datetime) -> Reply:
         if one.domain == ISSUER:
             ehr.known[one.id] = Known(one.id, tuple(str(each) for each in found if each != one))
     return Reply()
-
-

@@ -70,7 +70,9 @@ class Keeper:
             raise BadInput(f"mpi: {name}", "a patient the index knows", str(identifier)) from None
 
     def _record_seen(self, args: dict[str, Any]) -> dict[str, Any]:
-        found = self.index.records.get(str(Identifier(str(args.get("domain") or ISSUER), str(args.get("id")))))
+        found = self.index.records.get(
+            str(Identifier(str(args.get("domain") or ISSUER), str(args.get("id"))))
+        )
         return pack(found) or {}
 
     def _duplicates(self, _: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,22 @@ Change = Callable[["Index", "Message"], None]
 Known = dict[str, tuple["Identifier", ...]]
 """Record key to the identifiers known to be of the same person."""
 
-REGISTERS: Final = ("A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A11", "A12", "A13", "A23", "A28", "A31")
+REGISTERS: Final = (
+    "A01",
+    "A02",
+    "A03",
+    "A04",
+    "A05",
+    "A06",
+    "A07",
+    "A08",
+    "A11",
+    "A12",
+    "A13",
+    "A23",
+    "A28",
+    "A31",
+)
 """Events that say who somebody is; an encounter's own facts are not kept."""
 
 
@@ -122,9 +137,13 @@ class Notices:
         sends: list[Send] = []
         for actor, domains in self._consumers():
             were = before[actor]
-            are = self._around([*named, *(one.identifier for key in were if (one := self._index.records.get(key)))], domains)
+            are = self._around(
+                [*named, *(one.identifier for key in were if (one := self._index.records.get(key)))], domains
+            )
             changed = dict.fromkeys(ids for key, ids in are.items() if ids and were.get(key) != ids)
-            sends += [self._notice(actor, ids, now) for ids in changed if len(ids) > 1 or self._parted(ids, were)]
+            sends += [
+                self._notice(actor, ids, now) for ids in changed if len(ids) > 1 or self._parted(ids, were)
+            ]
         return sends
 
     def _consumers(self) -> list[tuple[str, tuple[str, ...]]]:

@@ -19,7 +19,7 @@ class MpiHabits:
         parts = (family.casefold().strip(), given.casefold().strip(), birth_date, sex)
         return "|".join(parts) if all(parts) and len(birth_date) == len("YYYYMMDD") else ""
 
-    def obeys(self, barred: bool) -> bool:  # noqa: FBT001 - a plain yes or no that a quirk may turn round
+    def obeys(self, barred: bool) -> bool:
         """Tell whether two records stay apart that somebody has taken apart."""
         return barred
 

@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from .state import Index
 
 MOST: Final = 1000
-_NAMES: Final = {"5": "5.1", "5.1.1": "5.1", "7": "7.1", "8": "8.1", "11": "11.1", "11.1.1": "11.1", "18": "18.1"}
+_WHOSE: Final = "QPD[1]-3[1]"
+_NAMES: Final = {
+    "5": "5.1",
+    "5.1.1": "5.1",
+    "7": "7.1",
+    "8": "8.1",
+    "11": "11.1",
+    "11.1.1": "11.1",
+    "18": "18.1",
+}
 """Other ways to write a place that is kept: the first part of a field is meant where none is named."""
 _FOLDED: Final = ("5.", "11.")
 """Places that are compared without regard to case."""
@@ -40,9 +49,9 @@ def cross_references(index: Index, message: Message, now: datetime) -> Reply:
     kind = "RSP^K23"
     try:
         whose, domains = _asked(index, message)
-        record = index.record(whose, "QPD-3")
+        record = index.record(whose, _WHOSE)
     except HL7Error as error:
-        if error.location == "QPD-3.1" and not index.habits.admits_unknown():
+        if error.location == f"{_WHOSE}.1" and not index.habits.admits_unknown():
             return Reply(type=kind, segments=answer_segments(message, NOT_FOUND))
         return _failed(message, kind, error)
     found = [one for one in index.known_as(record, domains) if one != record.identifier]
@@ -57,7 +66,7 @@ def _asked(index: Index, message: Message) -> tuple[Any, list[str]]:
         raise HL7Error(101, "QPD-3", "one patient identifier")
     domains = wanted_domains(message, "4")
     for number, domain in enumerate(domains, 1):
-        index.known(domain, f"QPD-4[{number}]")
+        index.known(domain, f"QPD[1]-4[{number}]")
     return found[0], domains
 
 
@@ -73,7 +82,7 @@ def candidates(index: Index, message: Message, now: datetime) -> Reply:
             return _page(index, message, page)
         domains = wanted_domains(message, "8")
         for number, domain in enumerate(domains, 1):
-            index.known(domain, f"QPD-8[{number}]")
+            index.known(domain, f"QPD[1]-8[{number}]")
         left = _matching(index, query_keys(message), domains)
     except HL7Error as error:
         return _failed(message, kind, error)
@@ -104,7 +113,7 @@ def _matching(index: Index, keys: list[tuple[int, str, str]], domains: list[str]
         place = name.removeprefix("PID.")
         place = _NAMES.get(place, place)
         if place not in (*FIELDS, "3.1", "3.4", "3.4.1"):
-            raise HL7Error(103, f"QPD-3[{number}].1", f"{name} cannot be asked for")
+            raise HL7Error(103, f"QPD[1]-3[{number}].1", f"{name} cannot be asked for")
         if wanted:
             tests.append((place, wanted))
     if not tests:
@@ -123,7 +132,9 @@ def _matching(index: Index, keys: list[tuple[int, str, str]], domains: list[str]
 
 
 def _matches(record: Record, place: str, wanted: str) -> bool:
-    value = {"3.1": record.id, "3.4": record.domain, "3.4.1": record.domain}.get(place) or record.values.get(place, "")
+    value = {"3.1": record.id, "3.4": record.domain, "3.4.1": record.domain}.get(place) or record.values.get(
+        place, ""
+    )
     if place.startswith(_FOLDED):
         value, wanted = value.casefold(), wanted.casefold()
     return fnmatchcase(value, wanted.replace("[", "[[]"))

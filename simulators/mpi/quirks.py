@@ -33,7 +33,7 @@ def false_link(original: Callable[..., str], family: str, _given: str, birth_dat
     overrides=MpiHabits.obeys,
     notices="two people who were taken apart by hand are one again the next morning",
 )
-def relinks(_: Callable[[bool], bool], _barred: bool) -> bool:  # noqa: FBT001 - the habit's own signature
+def relinks(_: Callable[[bool], bool], _barred: bool) -> bool:
     """Forget that two records were taken apart; seen as a link that comes back."""
     return False
 

@@ -31,7 +31,9 @@ class Settings:
             raise BadInput(f"{name}.domains", "at least one assigning authority", "none")
         notify = given.get("notify") or {}
         if not isinstance(notify, dict):
-            raise BadInput(f"{name}.notify", "actor to domains", repr(notify), "write notify: {ehr: [STEPWEDGE]}")
+            raise BadInput(
+                f"{name}.notify", "actor to domains", repr(notify), "write notify: {ehr: [STEPWEDGE]}"
+            )
         wanted = {str(actor): _texts(them, f"{name}.notify.{actor}") for actor, them in notify.items()}
         for actor, them in wanted.items():
             if strange := [one for one in them if one not in domains]:

@@ -95,7 +95,11 @@ class Operator:
         if held is None:
             return {}
         found = self.router.ways(held, hour_of(held.at))
-        return {"to": [way.to for way in found], "lane": found[0].lane, "ordered": self.router.settings.ordered}
+        return {
+            "to": [way.to for way in found],
+            "lane": found[0].lane,
+            "ordered": self.router.settings.ordered,
+        }
 
     def _trail(self, args: dict[str, Any]) -> dict[str, Any]:
         held = self.router.held.get(str(args.get("sop", "")))

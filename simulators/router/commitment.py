@@ -45,7 +45,9 @@ class Commitments:
         self._bench = bench
         self._router = router
         self._delivery = delivery
-        self._answers: dict[str, asyncio.Future[Elements]] = {}  # our own Transaction UIDs, asked of destinations
+        self._answers: dict[
+            str, asyncio.Future[Elements]
+        ] = {}  # our own Transaction UIDs, asked of destinations
         self._owed = [one for one in router.promises.values() if not one.reported]
 
     def asked(self, requester: str, action_type: int, information: Elements) -> Reply:
@@ -173,7 +175,9 @@ class Commitments:
         self._answers[transaction] = answer = asyncio.get_running_loop().create_future()
         try:
             async with calling(self._bench, to, [COMMITMENT]) as association:
-                result = await association.action(COMMITMENT, COMMITMENT_INSTANCE, REQUEST_COMMITMENT, request)
+                result = await association.action(
+                    COMMITMENT, COMMITMENT_INSTANCE, REQUEST_COMMITMENT, request
+                )
                 if result.category != "success":
                     return nothing
             information = await asyncio.wait_for(answer, within)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import Broken, LinkLost, LocalProtocolError, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.sim.dimse import calling
@@ -17,7 +17,6 @@ from .state import DELIVERED, PARKED, WAITING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stepwedge.errors import WireError
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.files import Files
     from stepwedge.wire.dimse_asyncio import Association
@@ -166,7 +165,10 @@ class Delivery:
         held = self._router.held[job.sop]
         try:
             result = await self._send(association, held, job)
-        except (Refused, LocalProtocolError) as trouble:  # not accepted for this kind, aborted, or not to be written
+        except (
+            Refused,
+            LocalProtocolError,
+        ) as trouble:  # not accepted for this kind, aborted, or not to be written
             if not association.lasts:
                 await self._failed(job, "aborted", f"Refused: {trouble}")
                 raise
@@ -187,11 +189,10 @@ class Delivery:
         data = rules.morphed(
             self._files.read(held.file), held.transfer_syntax, chosen, now, self._bench.ae_title
         )
-        result: Any = None
-        for _ in range(habits.copies(self._tries(job))):
-            result = await association.store(
-                held.sop_class, held.sop, held.transfer_syntax, habits.sent(data)
-            )
+        what = (held.sop_class, held.sop, held.transfer_syntax, habits.sent(data))
+        result = await association.store(*what)
+        for _ in range(1, habits.copies(self._tries(job))):
+            result = await association.store(*what)
         return result
 
     def _tries(self, job: Job) -> int:

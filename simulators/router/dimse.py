@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from .commitment import Commitments
     from .delivery import Delivery
-    from .state import Router
     from .state import Held as Object
+    from .state import Router
 
 Elements = dict[str, Any]
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 FIRST_PAUSE: Final = 0.05
 UNDECIDED: Final = frozenset({"lost", "timeout", "garbled", "refused"})
 """The destination could not be spoken to, or would not speak to us: nothing is said about the object."""
-OUT_OF_RESOURCES: Final = 0xA700
 MAY_PASS: Final = frozenset({"aborted", "0110"})
 """The destination failed on this object; it may do better, but the others must not wait for ever (PS3.7 annex C)."""
 

@@ -56,7 +56,11 @@ class Rule:
             if not inside:
                 return False
         return all(
-            any(fnmatchcase(value, pattern) for value in _values(place, header, calling) for pattern in patterns)
+            any(
+                fnmatchcase(value, pattern)
+                for value in _values(place, header, calling)
+                for pattern in patterns
+            )
             for place, patterns in self.where.items()
         )
 
@@ -111,7 +115,9 @@ def morphed(data: bytes, transfer_syntax: str, rules: Iterable[Rule], at: str, s
         return data
     explicit = transfer_syntax != IMPLICIT_LE
     elements = decode(data, explicit=explicit)
-    before = {key: elements.get(key, "") for key in (*changes, *removed) if elements.get(key) != changes.get(key)}
+    before = {
+        key: elements.get(key, "") for key in (*changes, *removed) if elements.get(key) != changes.get(key)
+    }
     if not before:
         return data
     item = {

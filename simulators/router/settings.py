@@ -80,7 +80,9 @@ def _rule(given: Any, at: str, number: int) -> Rule:
     for key, value in _mapping(given.get("where"), f"{at}.where").items():
         where[_keyword(key, f"{at}.where")] = _texts(value, f"{at}.where.{key}")
     to, lane = _texts(given.get("to"), f"{at}.to"), str(given.get("lane") or LANES[-1])
-    changes = {_keyword(key, f"{at}.set"): str(value) for key, value in _mapping(given.get("set"), at).items()}
+    changes = {
+        _keyword(key, f"{at}.set"): str(value) for key, value in _mapping(given.get("set"), at).items()
+    }
     removed = tuple(_keyword(key, f"{at}.remove") for key in _texts(given.get("remove"), f"{at}.remove"))
     if (changes or removed) and not to:
         raise BadInput(at, "destinations that get the changed object", "none", "write to: [pacs]")

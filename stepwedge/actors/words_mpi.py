@@ -25,7 +25,9 @@ define(
             Parameter("birth_date", "date", says="YYYYMMDD"),
             Parameter("sex", choices=("F", "M", "O")),
             Parameter("id", says="an identifier, whoever assigned it"),
-            Parameter("most", "number", says="patients in one answer; the rest is asked for as well", default=0),
+            Parameter(
+                "most", "number", says="patients in one answer; the rest is asked for as well", default=0
+            ),
         ),
         {
             "patients": "one {name, birth_date, sex, identifiers} for each",

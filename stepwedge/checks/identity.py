@@ -22,7 +22,9 @@ _KEYS: Final = {
     "id": "@PID.3.1",
     "domain": "@PID.3.4.1",
 }
-_DOMAINS: Final = Parameter("domains", "list", says="assigning authorities that are asked for; all when left out")
+_DOMAINS: Final = Parameter(
+    "domains", "list", says="assigning authorities that are asked for; all when left out"
+)
 
 
 def whose(where: Mapping[str, Any]) -> Identifier:

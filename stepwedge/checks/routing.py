@@ -59,4 +59,6 @@ def served(question: Question) -> Look:
     back = asking.retrieve(question.cast, question.from_, "c-get", study)
     differences = list(altered(source, [{"sop": one.sop, "pixels": one.pixels} for one in back]))
     label = f"{len(back)} images of {len(source)} acquired, from {question.from_}"
-    return Look([] if differences else [Candidate(label, {"count": len(back)})], differences, label, len(back))
+    return Look(
+        [] if differences else [Candidate(label, {"count": len(back)})], differences, label, len(back)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -75,14 +76,16 @@ def routed_once(facts: CaseFacts) -> Finding:
         for sop, exchange in traffic.taken.items():
             wanted = traffic.ways(sop).get("to") or []
             if not wanted:
-                differences.append(Difference(f"image {sop}", "kept until it has arrived", "unknown to the router"))
+                differences.append(
+                    Difference(f"image {sop}", "kept until it has arrived", "unknown to the router")
+                )
             for to in dict.fromkeys([*wanted, *traffic.destinations()]):
                 reached += 1
                 differences += _arrived(exchange, sop, to, traffic.sent.get((to, sop), []), to in wanted)
     return Finding(differences, reached)
 
 
-def _arrived(taken: Exchange, sop: str, to: str, sent: list[Exchange], wanted: bool) -> Iterator[Difference]:  # noqa: FBT001 - the truth about one destination
+def _arrived(taken: Exchange, sop: str, to: str, sent: list[Exchange], wanted: bool) -> Iterator[Difference]:
     label = f"image {sop} at {to}"
     if len(sent) != wanted:
         times = f"taken {len(sent)} times" if sent else "never taken"
@@ -90,7 +93,9 @@ def _arrived(taken: Exchange, sop: str, to: str, sent: list[Exchange], wanted: b
     for one in sent:
         before, after = _pixels(taken), _pixels(one)
         if before != after:
-            yield Difference(f"{label}: pixels", f"SHA-256 {before[:16]}…", f"{after[:16]}…" if after else "none")
+            yield Difference(
+                f"{label}: pixels", f"SHA-256 {before[:16]}…", f"{after[:16]}…" if after else "none"
+            )
 
 
 def _pixels(exchange: Exchange) -> str:
@@ -116,9 +121,11 @@ def in_order(facts: CaseFacts) -> Finding:
         for (to, uid), left in series.items():
             reached += 1
             order = [sop for _, sop in sorted(left)]
-            for first, second in zip(order, order[1:], strict=False):
+            for first, second in itertools.pairwise(order):
                 if came[first] > came[second]:
                     differences.append(
-                        Difference(f"series {uid} at {to}", f"image {second} before {first}", "the other way round")
+                        Difference(
+                            f"series {uid} at {to}", f"image {second} before {first}", "the other way round"
+                        )
                     )
     return Finding(differences, reached)

@@ -46,10 +46,11 @@ def identifiers(message: Group, place: str = "PID-3") -> list[Identifier]:
     segment, _, number = place.partition("-")
     found = message.each(segment)
     count = len(found[0].all(number)) if found else 0
-    read = []
-    for repetition in range(1, count + 1):
-        if value := said(message, f"{place}[{repetition}].1"):
-            read.append(Identifier(message[f"{place}[{repetition}].4.1"] or ISSUER, value))
+    read = (
+        Identifier(message[f"{place}[{repetition}].4.1"] or ISSUER, value)
+        for repetition in range(1, count + 1)
+        if (value := said(message, f"{place}[{repetition}].1"))
+    )
     return list(dict.fromkeys(read))
 
 
