@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 1000
 _WHOSE: Final = "QPD[1]-3[1]"
+_CERTAIN: Final = ("QRI", {1: "100"})
+"""RSP_K21 wants QRI behind each PID: every key of the query matched."""
 _NAMES: Final = {
     "5": "5.1",
     "5.1.1": "5.1",
@@ -76,10 +78,7 @@ def candidates(index: Index, message: Message, now: datetime) -> Reply:
     kind = "RSP^K22"
     try:
         if pointer := message["DSC-1"]:
-            if (page := index.pages.get(pointer)) is None or page.tag != message["QPD-2"]:
-                raise HL7Error(204, "DSC-1", "no answer can be gone on with under this pointer and tag")
-            del index.pages[pointer]
-            return _page(index, message, page)
+            return _page(index, message, index.taken_up(pointer, message["QPD-2"]))
         domains = wanted_domains(message, "8")
         for number, domain in enumerate(domains, 1):
             index.known(domain, f"QPD[1]-8[{number}]")
@@ -99,7 +98,8 @@ def _page(index: Index, message: Message, page: Page) -> Reply:
     told, left = page.left[:most], page.left[most:]
     people = [index.records[key] for key in told if key in index.records]
     segments = answer_segments(message, FOUND, len(page.left))
-    segments += [_person(index, one, number, page.domains) for number, one in enumerate(people, 1)]
+    for number, one in enumerate(people, 1):
+        segments += [_person(index, one, number, page.domains), _CERTAIN]
     if left and index.habits.says_more():
         pointer = index.put_by(Page(page.tag, left, page.domains))
         segments.append(("DSC", {1: pointer, 2: "I"}))

@@ -117,9 +117,8 @@ class Index(State):
         """Return the records joined to one directly: by demographics across domains, or by hand."""
         alike = self.records.by("fingerprint", record.fingerprint) if record.fingerprint else []
         near = [one for one in alike if one.domain != record.domain]
-        for tie in self.ties.by("of", record.key):
-            if tie.kind == LINKED:
-                near.append(self.records[tie.other if tie.one == record.key else tie.one])
+        linked = (tie for tie in self.ties.by("of", record.key) if tie.kind == LINKED)
+        near += [self.records[tie.other if tie.one == record.key else tie.one] for tie in linked]
         return [one for one in near if self.habits.offers(one) and not self._apart(record, one)]
 
     def _apart(self, one: Record, other: Record) -> bool:
@@ -207,6 +206,14 @@ class Index(State):
         pointer = f"P{self.next('page')}"
         self.pages[pointer] = page
         return pointer
+
+    def taken_up(self, pointer: str, tag: str) -> Page:
+        """Return the rest of an answer, which can be asked for once; an unknown pointer is an error 204."""
+        page = self.pages.get(pointer)
+        if page is None or page.tag != tag:
+            raise HL7Error(UNKNOWN, "DSC-1", "no answer can be gone on with under this pointer and tag")
+        del self.pages[pointer]
+        return page
 
     def cancel(self, tag: str) -> None:
         """Forget the rest of an answer."""

@@ -193,7 +193,7 @@ class Router(State):
                 if job.number not in pausing and not (self.settings.ordered and job.series in behind)
             ]
             if ready:
-                return self.habits.choose(ready)
+                return self.habits.choose(sorted(ready, key=lambda job: job.number))
         return None
 
     def decided(self, number: int, fate: str, reason: str = "", *, tried: bool = True) -> None:

@@ -70,6 +70,7 @@ _STRUCTURES: Final[dict[str, str]] = {
     "ADT^A47": "ADT_A30",
     "QBP^Q22": "QBP_Q21",
     "QBP^Q23": "QBP_Q21",
+    "RSP^K22": "RSP_K21",
     "SIU^S13": "SIU_S12",
     "SIU^S14": "SIU_S12",
     "SIU^S15": "SIU_S12",
