@@ -86,6 +86,11 @@ def test_every_check_says_what_it_shows():
         "commitment.result",
         "result",
         "relay.dead_letter",
+        "images.overtook",
+        "images.served",
+        "patient.cross_reference",
+        "patient.demographics",
+        "patient.not_listed",
     }
     for check in checks():
         assert check.says
