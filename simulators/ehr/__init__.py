@@ -14,6 +14,7 @@ from .encounters import Admissions
 from .fhir import open_door
 from .habits import EhrHabits
 from .hl7 import HANDLERS
+from .identity import Desk
 from .quirks import QUIRKS
 from .results import HANDLERS as RESULT_HANDLERS
 from .results import Results
@@ -33,12 +34,19 @@ def build(bench: Bench) -> Simulator:
     web = Web(bench)
     ward = Ward(bench, ehr, settings, settings.catalogue())
     results = Results(ward)
-    acts = {**ward.acts(), **Admissions(ward).acts(), **Changes(ward).acts(), **results.acts()}
+    desk = Desk(bench, ehr, settings)
+    acts = {
+        **ward.acts(),
+        **Admissions(ward).acts(),
+        **Changes(ward).acts(),
+        **results.acts(),
+        **desk.acts(),
+    }
     return Simulator(
         bench,
         ehr,
         doors=[Hl7Door(bench, ehr, {**HANDLERS, **RESULT_HANDLERS}), open_door(bench, ehr, web)],
         acts=acts,
-        asks={**ward.asks(), **results.asks()},
+        asks={**ward.asks(), **results.asks(), **desk.asks()},
         closes=[web],
     )

@@ -101,7 +101,8 @@ class Ward:
         )
         if args.get("name"):
             name = PersonName.from_dicom(args["name"])
-        return Patient(number, name, args.get("birth_date") or birth_date, args.get("sex") or sex)
+        birth_date, sex = args.get("birth_date") or birth_date, args.get("sex") or sex
+        return Patient(number, name, birth_date, sex, self.settings.domain)
 
     async def update_patient(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Correct a patient's demographics (RAD-12, ADT^A08)."""

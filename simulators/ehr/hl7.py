@@ -17,6 +17,8 @@ from stepwedge.sim.messages import (
 )
 from stepwedge.wire.hl7 import HL7Error
 
+from .identity import hear_notice
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -72,5 +74,6 @@ HANDLERS: Final[dict[str, Handler]] = {
     "ORM^O01": hear_status,
     "OMG^O19": hear_status,
     "ORU^R01": receive_report,
+    "ADT^A31": hear_notice,
     **{f"SIU^{trigger}": note_appointment for trigger in APPOINTMENT_EVENTS},
 }

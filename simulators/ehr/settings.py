@@ -7,6 +7,7 @@ from typing import Any
 
 from stepwedge import kit
 from stepwedge.errors import BadInput
+from stepwedge.model.identifiers import ISSUER
 from stepwedge.model.procedure import Procedure, catalogue
 
 
@@ -19,6 +20,8 @@ class Settings:
         tells: actors told of patients; every system with an HL7 door when left out.
         procedures: the catalogue, a file below the lab's root.
         provider: ordering physician, DICOM PN.
+        domain: assigning authority of the patient IDs it gives.
+        index: the patient index it asks (ITI-9, ITI-21).
         within: seconds to wait for an answer before a word gives up.
     """
 
@@ -26,6 +29,8 @@ class Settings:
     tells: list[str] | None = None
     procedures: str = "fixtures/procedures/catalogue.yaml"
     provider: str = "Orderer^Otto^^Dr"
+    domain: str = ISSUER
+    index: str = "mpi"
     within: float = 10.0
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput
@@ -50,6 +50,14 @@ FOLLOWS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Under which identifiers of other domains a patient is known, by the newest notice of the patient index (ITI-10)."""
+
+    patient: str
+    identifiers: tuple[str, ...]
+
+
 class Ehr(State):
     """All tables of the EHR, and what may happen to them."""
 
@@ -65,6 +73,7 @@ class Ehr(State):
         self.encounters = self.table("encounters", Encounter)
         self.appointments = self.table("appointments", Appointment)
         self.shelf = Shelf(self)
+        self.known = self.table("known", Known)
         self.encounters.index("patient", lambda encounter: [encounter.patient])
         self.appointments.index("placer", lambda appointment: [appointment.placer])
         self.appointments.index("patient", lambda appointment: [appointment.patient])

@@ -311,6 +311,8 @@ _FAMILIES = (
     "audit",
     "availability",
     "fhir",
+    "routing",
+    "identity",
 )
 
 

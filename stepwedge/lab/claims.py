@@ -51,6 +51,9 @@ CLAIMS: Final[dict[str, Claim]] = {
     "transcoding": Claim(
         ("pacs",), "takes and delivers images in every lossless transfer syntax, pixels unchanged (PS3.5)"
     ),
+    "wado-frames": Claim(
+        ("pacs",), "gives single frames over DICOMweb, and 404 for one that is not there (PS3.18 10.4.1.1.6)"
+    ),
     "wado-rendered": Claim(("pacs",), "renders images over DICOMweb (PS3.18 section 10.4.1.1.5)"),
     "original-attributes": Claim(
         ("pacs",), "says in (0400,0561) what it changed in an object (PS3.3 C.12.1.1.9)"
@@ -89,6 +92,8 @@ CLAIMS: Final[dict[str, Claim]] = {
         ("ris",), "passes critical results on as such (OBX-8) and takes the news that they were noted"
     ),
     "documents": Claim(("ris",), "sends reports as documents (MDM^T02, T06, T10, T04)"),
+    "pix": Claim(("mpi",), "knows who is who under which identifier (ITI-9, ITI-10, ITI-30)"),
+    "pdq": Claim(("mpi",), "answers searches for patients (ITI-21)"),
     "reports": Claim(("ris",), "passes reports on to the order placer (ORU^R01)"),
     "tls": Claim(
         ("ehr", "ris", "pacs", "modality", "reader", "engine"),

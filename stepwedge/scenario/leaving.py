@@ -39,7 +39,7 @@ def unmet(case: Case, cast: Cast) -> str:
         if not cast.claimed(claim):
             return f"not claimed: {claim}"
     for planned in _all(case.steps(), case, case.names):
-        if reason := _unplayable(planned, cast):
+        if reason := _unplayable(planned, cast, case.names):
             return reason
     return ""
 
@@ -59,10 +59,11 @@ def _all(steps: Iterable[Planned], case: Case, names: Mapping[str, Any]) -> Iter
             yield planned
 
 
-def _unplayable(planned: Planned, cast: Cast) -> str:
+def _unplayable(planned: Planned, cast: Cast, names: Mapping[str, Any]) -> str:
     step = planned.step
     acting = planned.word.partition(".")[0] if planned.acts else None
-    for name in (acting, step.at, step.from_, step.to):
+    places = (str(names.get(place[1:], place)) for place in (step.at, step.from_, step.to) if place)
+    for name in (acting, *places):
         if name and not name.startswith("$") and name not in cast:
             return f"nobody plays {name} in this lab"
     if acting is None:

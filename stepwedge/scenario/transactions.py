@@ -27,8 +27,11 @@ TRANSACTIONS: Final = {
     "RAD-66": "Rejection Note Stored",
     "RAD-128": "Send Imaging Result",
     # IHE IT Infrastructure Technical Framework, volume 2
+    "ITI-9": "PIX Query",
+    "ITI-10": "PIX Update Notification",
     "ITI-19": "Authenticate Node",
     "ITI-20": "Record Audit Event",
+    "ITI-21": "Patient Demographics Query",
     "ITI-30": "Patient Identity Management",
     "ITI-31": "Patient Encounter Management",
 }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from stepwedge.evidence.exchange import Keys
-    from stepwedge.wire.hl7 import Message
+    from stepwedge.wire.hl7 import Message, Segment
     from stepwedge.wire.hl7_build import Written
 
 _HL7 = {
@@ -110,9 +110,22 @@ def of_message(message: Message) -> Keys:
                         add(keys, kind, value)
                 else:
                     add(keys, kind, text.partition(component)[0])
+        elif segment.name == "QPD":
+            _of_query(segment, keys)
         elif segment.name == "OBX" and segment["3.1"] == _OBX_STUDY:
             add(keys, "study", segment["5"].partition("^")[0])
     return keys
+
+
+def _of_query(segment: Segment, keys: Keys) -> None:
+    """Take whose identifiers are asked for (QPD-3: a CX in ITI-9, field and value in ITI-21)."""
+    for asked in segment.all("3"):
+        field, _, rest = asked.partition("^")
+        if field.startswith("@"):
+            if field == "@PID.3.1":
+                add(keys, "patient", rest.partition("^")[0])
+        else:
+            add(keys, "patient", field)
 
 
 def of_segments(segments: Iterable[Written]) -> Keys:

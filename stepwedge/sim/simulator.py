@@ -7,7 +7,7 @@ import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stepwedge.errors import Broken
+from stepwedge.errors import BadInput, Broken
 from stepwedge.sim.address import Address
 
 if TYPE_CHECKING:
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.tables import State
+
+
+DOORS_CLOSED = 30.0
+LONGEST_CLOSED = 3600.0
+"""Seconds after which closed doors open by themselves, and the longest that can be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class Simulator:
     closes: Sequence[Closable] = ()
     _address: Address = field(default_factory=Address)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _reopening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open every door."""
@@ -88,6 +94,7 @@ class Simulator:
         """Close every door, then end all that is on its way out."""
         for task in self._tasks:
             task.cancel()
+        self._stop_reopening()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for door in self.doors:
             await door.stop()
@@ -103,13 +110,45 @@ class Simulator:
 
     async def act(self, word: str, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Do one word, and put it into the journal with its result or its trouble."""
-        if (do := self.acts.get(word)) is None:
-            raise Broken(
-                f"{self.bench.name} cannot {word!r}; it can {', '.join(sorted(self.acts)) or 'nothing'}"
-            )
+        acts = {"close_doors": self._close_doors, "open_doors": self._open_doors, **self.acts}
+        if (do := acts.get(word)) is None:
+            raise Broken(f"{self.bench.name} cannot {word!r}; it can {', '.join(sorted(acts))}")
         with self.bench.acting(word, args, case) as result:
             result.update(await do(args, case))
         return dict(result)
+
+    async def _close_doors(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Stop listening: whoever calls is refused by the operating system, as when the machine is down.
+
+        After ``seconds`` the doors open by themselves, so that a case that ends early leaves nobody unreachable.
+        """
+        del case
+        seconds = float(args.get("seconds") or DOORS_CLOSED)
+        if not 0 < seconds <= LONGEST_CLOSED:
+            raise BadInput("close_doors: seconds", f"more than 0, at most {LONGEST_CLOSED:g}", str(seconds))
+        self._stop_reopening()
+        for door in self.doors:
+            await door.stop()
+        self._reopening = asyncio.get_running_loop().create_task(self._reopen(seconds))
+        return {"doors": len(self.doors)}
+
+    async def _open_doors(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Listen again, at the addresses known before."""
+        del args, case
+        if self._stop_reopening():
+            await self._reopen(0)
+        return {"doors": len(self.doors)}
+
+    async def _reopen(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        for door in self.doors:
+            await door.start()
+        self._reopening = None
+
+    def _stop_reopening(self) -> bool:
+        """Cancel the opening that is planned; tell whether one was."""
+        planned, self._reopening = self._reopening, None
+        return planned is not None and planned.cancel()
 
     async def ask(self, what: str, args: dict[str, Any]) -> Any:
         """Answer one question about the state; every system can tell what is ``parked`` and ``waiting``."""

@@ -80,6 +80,11 @@ class Table(Generic[T]):
         else:
             self._rows[key] = row
 
+    def forget(self) -> None:
+        """Drop every row from memory alone, unlogged: what the store kept can be loaded again."""
+        for key in list(self._rows):
+            self.put(key, _ABSENT)
+
     def __getitem__(self, key: str) -> T:
         return self._rows[key]
 

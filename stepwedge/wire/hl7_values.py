@@ -43,6 +43,8 @@ _VALUE_TYPES: Final = frozenset(
 )
 _ONE_PATIENT: Final = ("ADT", "ORM", "OMI", "ORR", "ORI")
 _MERGES: Final = frozenset({"ADT^A39", "ADT^A40", "ADT^A41", "ADT^A42"})
+_PAIRS: Final = frozenset({"ADT^A24", "ADT^A37"})
+"""Events that link two patients, or take them apart."""
 
 
 def moment(text: str, place: str = "") -> datetime:
@@ -101,7 +103,7 @@ def _check_identity(message: Message) -> None:
     for occurrence, segment in enumerate(patients, 1):
         if not segment.read(3, 1, 1):
             raise HL7Error(101, f"PID[{occurrence}]-3", "no patient identifier")
-    if len(patients) > 1 and message.type.startswith(_ONE_PATIENT) and message.type not in _MERGES:
+    if len(patients) > 1 and message.type.startswith(_ONE_PATIENT) and message.type not in _MERGES | _PAIRS:
         raise HL7Error(100, "PID[2]", f"a second PID; {message.type} is about one patient")
     for number, group in enumerate(message.groups("PID") if "MRG" in message else (), 1):
         survivor, prior = group["PID-3.1"], group["MRG-1.1"]

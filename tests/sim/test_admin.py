@@ -55,7 +55,12 @@ def test_the_same_seed_and_case_give_the_same_patient(talk, tmp_path):
 @pytest.mark.parametrize(
     ("path", "body", "kind", "text"),
     [
-        ("/a/act", {"word": "fly"}, "broken", "a cannot 'fly'; it can register_patient"),
+        (
+            "/a/act",
+            {"word": "fly"},
+            "broken",
+            "a cannot 'fly'; it can close_doors, open_doors, register_patient",
+        ),
         ("/a/act", {}, "bad input", "word: expected a text"),
         ("/a/act", {"word": "register_patient", "args": []}, "bad input", "args: expected an object"),
         ("/nobody/act", {"word": "x"}, "broken", "no simulated actor is called 'nobody'"),

@@ -107,6 +107,11 @@ def test_every_check_says_what_it_shows():
         "document.received",
         "result.acknowledged",
         "report.stored",
+        "images.overtook",
+        "images.served",
+        "patient.cross_reference",
+        "patient.demographics",
+        "patient.not_listed",
     }
     for check in checks():
         assert check.says

@@ -26,6 +26,7 @@ _MODULES = (
     "states",
     "messages",
     "relays",
+    "routed",
     "audit",
     "logs",
     "availability",

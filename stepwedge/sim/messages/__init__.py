@@ -14,6 +14,8 @@ either version and return the same plain objects, so that no simulated system ev
 | report | ORU^R01 | ORU^R01 | RAD-28, RAD-128 |
 | critical result acknowledged | ORU^R01 | ORU^R01 | agreed among these systems |
 | report as a document | – | MDM^T02, T04, T06, T10 | HL7 chapter 9 |
+| identifiers of one person, demographics | | QBP^Q23, Q22, answered RSP^K23, K22 | ITI-9, ITI-21 |
+| linked, unlinked, who is whose now | | ADT^A24, A37, A31 | ITI-30, ITI-10 |
 """
 
 from stepwedge.sim.messages.appointments import APPOINTMENT_EVENTS, appointment_message, read_appointment

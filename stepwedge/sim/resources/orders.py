@@ -29,6 +29,7 @@ REQUEST_STATUS: Final = {
     # A state of ``lifecycles.ORDER`` to RequestStatus; a discontinued exam is not asked for any more.
     "ordered": "active",
     "scheduled": "active",
+    "held": "on-hold",
     "in progress": "active",
     "completed": "completed",
     "discontinued": "revoked",
@@ -38,6 +39,7 @@ TASK_STATUS: Final = {
     # A state of ``lifecycles.ORDER`` to TaskStatus.
     "ordered": "received",
     "scheduled": "accepted",
+    "held": "on-hold",
     "in progress": "in-progress",
     "completed": "completed",
     "discontinued": "failed",
@@ -46,6 +48,7 @@ TASK_STATUS: Final = {
 STATUS_OF_TASK: Final = {
     "accepted": "SC",
     "ready": "SC",
+    "on-hold": "HD",
     "in-progress": "IP",
     "completed": "CM",
     "failed": "DC",
