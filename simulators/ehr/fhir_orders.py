@@ -83,7 +83,9 @@ class FhirOrders:
     def _send(self, change: Change, method: str, path: str, resource: Resource, case: Case) -> Send:
         control = self.ward.ehr.control()
         body = errand(method, path, resource, Prefer="return=representation")
-        return change.send(Send(self.ward.settings.ris, body, "fhir", control, case.id))
+        return change.send(
+            Send(self.ward.settings.fhir or self.ward.settings.ris, body, "fhir", control, case.id)
+        )
 
     async def _answer(self, send: Send) -> tuple[Resource, str]:
         delivery = await self.ward.bench.outbox.answer(send, self.ward.settings.within)

@@ -17,6 +17,7 @@ class Settings:
 
     Attributes:
         ris: actor that takes orders.
+        fhir: actor that takes orders as FHIR resources, when that is not ``ris``, which may be an interface engine.
         tells: actors told of patients; every system with an HL7 door when left out.
         procedures: the catalogue, a file below the lab's root.
         provider: ordering physician, DICOM PN.
@@ -26,6 +27,7 @@ class Settings:
     """
 
     ris: str = "ris"
+    fhir: str = ""
     tells: list[str] | None = None
     procedures: str = "fixtures/procedures/catalogue.yaml"
     provider: str = "Orderer^Otto^^Dr"

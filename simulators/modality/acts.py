@@ -253,7 +253,7 @@ class Acts:
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
         sops = [picture.sop for picture, _ in objects]
         answer = await self._web.ask(
-            self._settings.archive,
+            self._settings.stow or self._settings.archive,
             "POST",
             "/studies",
             headers=headers,

@@ -54,6 +54,7 @@ class Settings:
         modality: which kind of device it is, a key of ``USUAL``.
         acceptance: what becomes of a worklist entry without a value for a key of type 1: ``strict`` refuses it,
             ``lenient`` fills in.
+        stow: the archive that takes images by STOW-RS, when it is not ``archive``, which may be a router.
         commitment: seconds until a storage commitment result that never came counts as the archive's failure.
     """
 
@@ -61,6 +62,7 @@ class Settings:
     acceptance: str = "strict"
     worklist: str = "ris"
     archive: str = "pacs"
+    stow: str = ""
     station_name: str = ""
     commitment: float = 10.0
     protocols: Mapping[str, str] = field(default_factory=lambda: PROTOCOLS)

@@ -9,6 +9,7 @@ from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 from stepwedge.sim.web import WebDoor
+from stepwedge.wire.encodings import COMPACT
 
 from .acts import Operator, answers
 from .dimse import Pacs, accepted
@@ -21,7 +22,6 @@ from .paths import ROOT
 from .quirks import QUIRKS
 from .settings import Settings
 from .state import Archive, patient_key
-from .transcoding import AS_PROPOSED
 from .vault import Vault
 from .web import Web
 
@@ -47,9 +47,7 @@ def build(bench: Bench) -> Simulator:
         archive,
         doors=[
             Hl7Door(bench, archive, HANDLERS),
-            DimseDoor(
-                bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=AS_PROPOSED, options=OPTIONS
-            ),
+            DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=COMPACT, options=OPTIONS),
             WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
             open_door(bench, archive),
         ],

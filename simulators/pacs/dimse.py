@@ -13,6 +13,7 @@ from stepwedge.evidence.redact import refusal
 from stepwedge.sim.address import Address
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
+from stepwedge.wire.encodings import EVERY
 from stepwedge.wire.pixels import convertible
 from stepwedge.wire.services import (
     COMMITMENT,
@@ -28,7 +29,7 @@ from stepwedge.wire.services import (
 )
 from stepwedge.wire.storage_classes import storage_classes
 
-from . import query, steps, transcoding
+from . import query, steps
 from .negotiate import Agreement
 from .tiers import NEARLINE, OFFLINE, ONLINE
 from .transcoding import PLAIN
@@ -68,7 +69,7 @@ def accepted() -> dict[str, tuple[str, ...]]:
     services = (VERIFICATION, COMMITMENT, MPPS, *MODELS)
     return {
         **dict.fromkeys(services, PLAIN),
-        **dict.fromkeys(storage_classes(), transcoding.ACCEPTED),
+        **dict.fromkeys(storage_classes(), EVERY),
     }
 
 

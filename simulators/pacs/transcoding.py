@@ -8,8 +8,7 @@ from stepwedge.errors import RemoteProtocolError
 from stepwedge.wire import pixels
 from stepwedge.wire.codec_process import CannotConvert
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
-from stepwedge.wire.encodings import BIG_ENDIAN, DEFLATED, plain
-from stepwedge.wire.storage_classes import COMPRESSED
+from stepwedge.wire.encodings import plain
 
 from . import objects
 
@@ -17,10 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
-ACCEPTED: Final = (*PLAIN, *COMPRESSED, DEFLATED, BIG_ENDIAN)
-"""Transfer syntaxes of storage, the archive's preference first."""
-AS_PROPOSED: Final = frozenset((*COMPRESSED, DEFLATED))
-"""What a peer gets that names it first: it wants its images compressed."""
 
 
 def kept(data: bytes, transfer_syntax: str) -> tuple[bytes, str]:

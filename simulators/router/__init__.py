@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.files import Files
 from stepwedge.sim.simulator import Simulator
+from stepwedge.wire.encodings import COMPACT
 
 from .acts import Operator
 from .commitment import Commitments
@@ -38,7 +39,15 @@ def build(bench: Bench) -> Simulator:
     return Simulator(
         bench,
         router,
-        doors=[DimseDoor(bench, gate, accepted(query=settings.query), max_data=LARGEST_OBJECT)],
+        doors=[
+            DimseDoor(
+                bench,
+                gate,
+                accepted(query=settings.query),
+                max_data=LARGEST_OBJECT,
+                as_proposed=COMPACT,
+            )
+        ],
         acts=operator.acts(),
         asks=operator.asks(),
         background=[delivery.run, commitments.resume],

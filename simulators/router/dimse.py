@@ -13,6 +13,7 @@ from stepwedge.errors import RemoteProtocolError
 from stepwedge.evidence.redact import refusal
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.encodings import EVERY
 from stepwedge.wire.services import (
     COMMITMENT,
     PATIENT_FIND,
@@ -23,7 +24,7 @@ from stepwedge.wire.services import (
     STUDY_MOVE,
     VERIFICATION,
 )
-from stepwedge.wire.storage_classes import COMPRESSED, storage_classes
+from stepwedge.wire.storage_classes import storage_classes
 
 from . import cache
 from .rules import PLACES
@@ -60,7 +61,7 @@ def accepted(*, query: bool) -> dict[str, tuple[str, ...]]:
     services = (VERIFICATION, COMMITMENT, *(MODELS if query else ()))
     return {
         **dict.fromkeys(services, PLAIN),
-        **dict.fromkeys(storage_classes(), (*PLAIN, *COMPRESSED)),
+        **dict.fromkeys(storage_classes(), EVERY),
     }
 
 
@@ -97,7 +98,7 @@ class Gate(Provider):
                 self._files.keep(held.file, data)
         for file in taken.gone:
             self._files.remove(file)
-        if taken.kept:
+        if taken.kept or taken.woken:
             self._delivery.wake(job.to for job in self._router.jobs.by("sop", held.sop))
         return Reply(taken.status, taken.comment[:COMMENT_LIMIT])
 

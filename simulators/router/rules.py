@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.wire.elements import IMPLICIT_LE, decode, encode
+from stepwedge.wire.encodings import plain, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -113,8 +114,9 @@ def morphed(data: bytes, transfer_syntax: str, rules: Iterable[Rule], at: str, s
         removed += rule.removed
     if not changes and not removed:
         return data
-    explicit = transfer_syntax != IMPLICIT_LE
-    elements = decode(data, explicit=explicit)
+    opened, encoding = plain(data, transfer_syntax)
+    explicit = encoding != IMPLICIT_LE
+    elements = decode(opened, explicit=explicit)
     before = {
         key: elements.get(key, "") for key in (*changes, *removed) if elements.get(key) != changes.get(key)
     }
@@ -129,4 +131,5 @@ def morphed(data: bytes, transfer_syntax: str, rules: Iterable[Rule], at: str, s
     }
     history = [*(elements.get("OriginalAttributesSequence") or []), item]
     kept = {key: value for key, value in elements.items() if key not in removed}
-    return encode(kept | changes | {"OriginalAttributesSequence": history}, explicit=explicit)
+    changed = encode(kept | changes | {"OriginalAttributesSequence": history}, explicit=explicit)
+    return wrapped(changed, transfer_syntax)

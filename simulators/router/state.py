@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.sim.tables import State
 from stepwedge.wire.elements import IMPLICIT_LE, decode
+from stepwedge.wire.encodings import plain
 
 from .rules import LANES, ways
 
@@ -92,12 +93,17 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What is answered to a C-STORE, and the files that are no longer needed because of it."""
+    """What is answered to a C-STORE, and the files that are no longer needed because of it.
+
+    Attributes:
+        kept: the object is new here; ``woken``: it was here already and goes out once more.
+    """
 
     status: int
     comment: str = ""
     kept: bool = False
     gone: tuple[str, ...] = ()
+    woken: bool = False
 
 
 class Router(State):
@@ -123,7 +129,7 @@ class Router(State):
         """File one object and its jobs; nothing has changed unless the status is 0000 and it was ``kept``."""
         if (before := self.held.get(held.sop)) is not None:
             if before.content == held.content:
-                return Taken(0)  # it is on its way already, or has arrived: once is enough
+                return Taken(0, woken=self._sent_again(held.sop))
             return Taken(CONFLICT, "another object is held under this SOP Instance UID")
         chosen = self.ways(held, hour)
         if not chosen:
@@ -141,6 +147,13 @@ class Router(State):
             job = Job(number, held.sop, held.series, way.to, lane, way.rules, at=held.at)
             write(self.jobs, str(number), job)
         return Taken(0, kept=True, gone=tuple(one.file for one in room))
+
+    def _sent_again(self, sop: str) -> bool:
+        """Let what had arrived go out once more: the sender may know that it was lost since. What is on its way goes once."""
+        arrived = [job for job in self.jobs.by("sop", sop) if job.fate == DELIVERED]
+        for job in arrived:
+            self.replay(job)
+        return bool(arrived)
 
     def ways(self, held: Held, hour: int) -> list[Way]:
         """Return where the rules send an object that came at this hour."""
@@ -215,7 +228,8 @@ class Router(State):
 
 def read(sop_class: str, sop: str, transfer_syntax: str, data: bytes, kept: frozenset[str]) -> Held:
     """Make the row of a received data set; raises RemoteProtocolError when it is not what the command said."""
-    elements = decode(data, explicit=transfer_syntax != IMPLICIT_LE)
+    opened, encoding = plain(data, transfer_syntax)
+    elements = decode(opened, explicit=encoding != IMPLICIT_LE)
     for key in _REQUIRED:
         if not elements.get(key):
             raise RemoteProtocolError(f"the data set has no {key}")

@@ -11,11 +11,16 @@ import zlib
 from typing import Final
 
 from stepwedge.errors import RemoteProtocolError
-from stepwedge.wire.elements import EXPLICIT_LE, ITEM_GROUP, LONG, MAX_DEPTH, UNDEFINED
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, ITEM_GROUP, LONG, MAX_DEPTH, UNDEFINED
+from stepwedge.wire.storage_classes import COMPRESSED
 
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 WRAPPED: Final = frozenset({DEFLATED, BIG_ENDIAN})
+EVERY: Final = (EXPLICIT_LE, IMPLICIT_LE, *COMPRESSED, DEFLATED, BIG_ENDIAN)
+"""The transfer syntaxes of storage, the preferred first."""
+COMPACT: Final = frozenset((*COMPRESSED, DEFLATED))
+"""What a sender gets that proposes it first: it wants its images compressed."""
 
 LARGEST: Final = 1 << 29
 """Bytes that a deflated data set may have when it is inflated; a bomb ends there."""
