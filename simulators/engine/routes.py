@@ -60,10 +60,11 @@ DEFAULT: Final = (
     Route("orders", "ehr", ("ORM", "OMG", "OMI"), to=("ris",), reply="destination", optional=True),
     Route("procedures", "ris", ("OMI",), to=("pacs",), optional=True),
     Route("procedures in 2.3.1", "ris", ("ORM",), {"ZDS-1": "*"}, to=("pacs",), optional=True),
-    Route("status in 2.3.1", "ris", ("ORM",), {"ZDS-1": ""}, to=("ehr",), optional=True),
-    Route("status", "ris", ("OMG",), to=("ehr",), optional=True),
+    Route("status in 2.3.1", "ris", ("ORM",), {"ZDS-1": ""}, to=("ehr",), reply="destination", optional=True),
+    Route("status", "ris", ("OMG",), to=("ehr",), reply="destination", optional=True),
+    Route("noted results", "ehr", ("ORU",), to=("ris",), reply="destination", optional=True),
     Route("appointments", "ris", ("SIU",), to=("ehr",), optional=True),
-    Route("reports", "ris", ("ORU",), to=("ehr",), optional=True),
+    Route("reports", "ris", ("ORU", "MDM"), to=("ehr",), optional=True),
     Route("reports dictated", "reader", ("ORU",), to=("ris",), reply="destination", optional=True),
 )
 """The hospital's usual ways: RAD-1/12 to RIS and archive, RAD-2 to the RIS, RAD-4/13 to the archive, RAD-3 and reports to the ward."""

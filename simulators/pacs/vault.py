@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.files import Files, name_of
+from stepwedge.wire.encodings import EVERY
 
 from . import objects, transcoding
 from .hl7 import moment
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .life import Life
     from .state import Archive, Instance
 
-SYNTAXES = frozenset(transcoding.ACCEPTED)
+SYNTAXES = frozenset(EVERY)
 CANNOT_UNDERSTAND = 0xC000
 SYNTAX_NOT_SUPPORTED = 0xC122
 """PS3.18 table I.2-2; over DIMSE such a presentation context is not accepted in the first place."""

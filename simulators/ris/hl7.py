@@ -191,8 +191,8 @@ class Correspondence:
     def _linked(self, event: ReportEvent) -> ReportEvent:
         """Add where the images of a report are shown; the address holds a UID and nothing about the patient."""
         web = (
-            self.bench.directory[self.settings.pacs].web
-            if self.settings.pacs in self.bench.directory
+            self.bench.directory[self.settings.archive].web
+            if self.settings.archive in self.bench.directory
             else None
         )
         return replace(event, link=f"{web}/studies/{event.study}") if web and event.study else event

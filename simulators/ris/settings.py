@@ -19,6 +19,7 @@ class Settings:
         procedures: the catalogue, a file below the lab's root.
         ehr: actor that placed the orders and hears of their status and reports.
         pacs: actor that hears what was scheduled.
+        archive: actor whose DICOMweb address reports link to.
         forward: actors that hear of performed steps from us (RAD-6, RAD-7).
         lead: minutes from an order to its first step.
         within: seconds to wait for the placer's number of an order made here.
@@ -28,6 +29,7 @@ class Settings:
     procedures: str = "fixtures/procedures/catalogue.yaml"
     ehr: str = "ehr"
     pacs: str = "pacs"
+    archive: str = "pacs"
     forward: tuple[str, ...] = ("pacs",)
     lead: int = 10
     within: float = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,10 +23,15 @@ _TAKEN: Final = frozenset({"0000", "B000", "B006", "B007"})
 
 @dataclass(slots=True)
 class _Traffic:
-    """What one router took and handed on, each by SOP Instance UID, in the order it happened."""
+    """What one router took and handed on, each by SOP Instance UID, in the order it happened.
+
+    Attributes:
+        taken: the first time; ``again`` counts how often it was given to the router after that.
+    """
 
     router: Player
     taken: dict[str, Exchange] = field(default_factory=dict)
+    again: Counter[str] = field(default_factory=Counter)
     sent: dict[tuple[str, str], list[Exchange]] = field(default_factory=lambda: defaultdict(list))
 
     def ways(self, sop: str) -> dict[str, Any]:
@@ -51,6 +56,7 @@ def _traffic(facts: CaseFacts) -> Iterator[_Traffic]:
                 continue
             sop = str(exchange.facts.get("sop") or "")
             if exchange.direction == "in":
+                seen.again[sop] += sop in seen.taken
                 seen.taken.setdefault(sop, exchange)
             elif _routed(exchange, player):
                 seen.sent[exchange.peer, sop].append(exchange)
@@ -65,7 +71,7 @@ def _routed(exchange: Exchange, router: Player) -> bool:
 
 @rule(
     "INV-12.2",
-    says="every image a router takes arrives at each destination of its rules, once, with its pixels unchanged",
+    says="every image a router takes arrives at each destination of its rules, once for each time it came, pixels unchanged",
     source="PS3.4 section B.4.1 and table B.2-1; IHE RAD TF-2 RAD-8",
 )
 def routed_once(facts: CaseFacts) -> Finding:
@@ -81,15 +87,19 @@ def routed_once(facts: CaseFacts) -> Finding:
                 )
             for to in dict.fromkeys([*wanted, *traffic.destinations()]):
                 reached += 1
-                differences += _arrived(exchange, sop, to, traffic.sent.get((to, sop), []), to in wanted)
+                most = 1 + traffic.again[sop] if to in wanted else 0
+                differences += _arrived(
+                    exchange, f"image {sop} at {to}", traffic.sent.get((to, sop), []), most
+                )
     return Finding(differences, reached)
 
 
-def _arrived(taken: Exchange, sop: str, to: str, sent: list[Exchange], wanted: bool) -> Iterator[Difference]:
-    label = f"image {sop} at {to}"
-    if len(sent) != wanted:
+def _arrived(taken: Exchange, label: str, sent: list[Exchange], most: int) -> Iterator[Difference]:
+    """Compare what arrived with what was taken; ``most`` is how often it may arrive, 0 where no rule sends it."""
+    if not min(most, 1) <= len(sent) <= most:
         times = f"taken {len(sent)} times" if sent else "never taken"
-        yield Difference(label, "taken once" if wanted else "not sent there by any rule", times)
+        wanted = "taken once" if most == 1 else f"taken once, at most {most} times"
+        yield Difference(label, wanted if most else "not sent there by any rule", times)
     for one in sent:
         before, after = _pixels(taken), _pixels(one)
         if before != after:
