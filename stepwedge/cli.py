@@ -155,7 +155,8 @@ def explain(
 def prove(
     paths: Paths = None,
     lab: Annotated[
-        Path | None, typer.Option("--lab", help="Lab file. Default: the simulated department, every device.")
+        Path | None,
+        typer.Option("--lab", help="Only this lab. Default: for each quirk the shipped labs it can act in."),
     ] = None,
     quirk: Annotated[
         list[str] | None, typer.Option("--quirk", help="Only this quirk; repeatable. All when absent.")
@@ -170,14 +171,22 @@ def prove(
     evidence: Annotated[
         Path | None, typer.Option(help="Folder to write; default runs/prove-DATE-TIME.")
     ] = None,
+    listed: Annotated[
+        bool,
+        typer.Option("--list", help="Instead: print every quirk, its defect and the labs it can act in."),
+    ] = False,
 ) -> int:
     """Prove that the scenarios notice what they should: one run per known wrong behaviour.
 
     Every simulated system is switched into each of its quirks in turn. The matrix shows which scenario and which
     standing rule caught it, and the first message that betrayed it. A check that never turned red proves nothing.
+
+    A quirk is tried in the labs that have what it needs, one after the other, until it is caught in one.
     """
     from stepwedge.report import proving
 
+    if listed:
+        return proving.catalogue(_console(), quirk or (), lab)
     return proving.prove(
         _console(),
         paths or (),
