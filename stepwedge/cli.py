@@ -166,6 +166,9 @@ def prove(
         int,
         typer.Option("--clean", min=0, help="Instead: so many runs without quirks, each with another seed."),
     ] = 0,
+    first: Annotated[
+        bool, typer.Option("--first", help="End each run at the first case its quirk turns red: much quicker.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the first run.")] = 1,
     patience: Patience = "",
     evidence: Annotated[
@@ -197,6 +200,7 @@ def prove(
         seed=seed,
         patience=patience,
         folder=evidence,
+        first_only=first,
     )
 
 

@@ -44,7 +44,8 @@ class Bench:
     """Runs trials, at most ``workers`` at once, and remembers how long they took.
 
     Attributes:
-        wish: what every trial runs; its lab, seed and quirks are replaced.
+        wish: what every trial runs; its lab, seed and quirks are replaced, and clean runs
+            are given nothing ``more``.
     """
 
     folder: Path
@@ -88,6 +89,7 @@ class Bench:
             trial.seed,
             [trial.quirk] if trial.quirk else [],
             self.wish.patience,
+            more=self.wish.more if trial.quirk else (),
         )
         self._running[trial.name] = (trial, launch.start(wish, folder.absolute()), time.monotonic())
 

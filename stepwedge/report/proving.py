@@ -33,10 +33,12 @@ def prove(
     seed: int,
     patience: str,
     folder: Path | None,
+    first_only: bool,
 ) -> int:
     """Run every trial; return 0 only when each quirk was caught and nothing was red without one.
 
-    Each quirk is tried in the labs it can act in, one after the other, until it is caught in one.
+    Each quirk is tried in the labs it can act in, one after the other, until it is caught in one. ``first_only`` ends
+    the run of a quirk at the first case it turns red.
     """
     labs = _labs(lab)
     quirks = {} if clean else systems.chosen(names)
@@ -51,7 +53,8 @@ def prove(
     used = [one for one in labs if any(trial.lab is one for trial in first)] or labs[:1]
     waiting = [trials.Trial(one, "", seed + at) for one in used for at in range(clean or 1)]
     waiting += sorted(first, key=lambda trial: used.index(trial.lab))
-    total, bench = len(waiting), trials.Bench(folder, launch.Wish(paths, patience=patience), workers)
+    wish = launch.Wish(paths, patience=patience, more=("-x",) if first_only else ())
+    total, bench = len(waiting), trials.Bench(folder, wish, workers)
     with _progress(console) as bar:
         task = bar.add_task(f"{workers} runs at a time", total=total, left="")
         for done, trial in enumerate(bench.run(waiting), 1):
