@@ -141,7 +141,7 @@ def check(
 @command()
 def explain(
     topic: Annotated[
-        str, typer.Argument(help="An actor, a word, a check, a flow or a quirk, such as ehr.place_order.")
+        str, typer.Argument(help="An actor, a word, a check or a flow, such as ehr.place_order.")
     ],
 ) -> int:
     """Explain a word of the scenario language: what it does, takes and gives."""

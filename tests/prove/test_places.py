@@ -1,11 +1,12 @@
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from stepwedge import kit
 from stepwedge.errors import BadInput
-from stepwedge.lab import labfile, places, quirks
+from stepwedge.lab import hospital, labfile, places, quirks
 from stepwedge.lab import prove as trials
 from stepwedge.report import matrix, proving
 from stepwedge.sim.quirks import Quirk
@@ -139,3 +140,91 @@ def test_quirks_are_listed_with_their_labs():
     assert "not in this lab" in console.export_text()
     with pytest.raises(BadInput, match="did you mean"):
         proving.catalogue(console, ["tls.expird"], None)
+
+
+class Over:
+    """A run that is over."""
+
+    process = SimpleNamespace(poll=lambda: 0)
+
+    def stop(self):
+        pass
+
+
+@pytest.fixture
+def prove(tmp_path, monkeypatch):
+    """Return ``prove(*names, lab=None, caught={(lab, quirk)}, acted={(lab, quirk)})``: its exit code, its matrix and the runs made."""
+    runs = []
+
+    def go(*names, lab=None, caught=(), acted=()):
+        def start(wish, folder):
+            name = (wish.lab.stem, *wish.quirks)
+            runs.append(name)
+            verdict = "failed" if name in caught else "passed"
+            said = [
+                {"record": "run", "id": "x", "seed": wish.seed},
+                {"record": "case", "case": "one", "scenario": "one"},
+                {"record": "verdict", "case": "one", "verdict": verdict, "message": ""},
+                {"record": "end"},
+            ]
+            (folder / "journal.jsonl").write_text("".join(json.dumps(one) + "\n" for one in said))
+            count = int(name in caught or name in acted)
+            (folder / hospital.ACTED).write_text(json.dumps(dict.fromkeys(wish.quirks, count)))
+            return Over()
+
+        monkeypatch.setattr("stepwedge.lab.launch.start", start)
+        how = {"clean": 0, "seed": 1, "patience": "", "first_only": False}
+        code = proving.prove(printed(), (), names, 1, lab=lab, folder=tmp_path / "proof", **how)
+        return code, json.loads((tmp_path / "proof/matrix.json").read_text()), runs
+
+    return go
+
+
+def test_quirks_of_two_labs_are_proven_in_one_go(prove):
+    both = {("department", "mwl.keep_cancelled"), ("secure", "tls.expired")}
+    code, kept, runs = prove("tls.expired", "mwl.keep_cancelled", caught=both)
+    assert runs == [
+        ("department",),
+        ("secure",),
+        ("department", "mwl.keep_cancelled"),
+        ("secure", "tls.expired"),
+    ]
+    assert (code, kept["caught"], kept["quirks"], kept["clean_runs"]) == (0, 2, 2, 2)
+    assert [(row["quirk"], row["lab"]) for row in kept["rows"]] == [
+        ("tls.expired", "secure"),
+        ("mwl.keep_cancelled", "department"),
+    ]
+
+
+def test_a_quirk_that_only_a_further_lab_leads_to_is_caught_there(prove):
+    further = places.of(*KNOWN["log.phi"], places.shipped())[1].file.stem
+    code, kept, runs = prove("log.phi", caught={(further, "log.phi")})
+    assert runs == [("department",), ("department", "log.phi"), (further,), (further, "log.phi")]
+    assert (code, kept["rows"][0]["lab"], kept["rows"][0]["outcome"]) == (0, further, "caught")
+
+
+def test_a_quirk_that_acted_and_was_caught_nowhere_is_missed_in_the_lab_where_it_acted(prove):
+    code, kept, _ = prove("log.phi", acted={("department", "log.phi")})
+    assert (code, kept["rows"][0]["lab"], kept["rows"][0]["outcome"]) == (1, "department", "missed")
+
+
+def test_a_quirk_that_acted_nowhere_stays_inconclusive(prove):
+    code, kept, runs = prove("log.phi")
+    assert (code, kept["rows"][0]["outcome"]) == (3, "inconclusive")
+    assert len(runs) == 2 * len(places.of(*KNOWN["log.phi"], places.shipped()))
+
+
+def test_with_a_lab_only_what_can_act_there_is_tried(prove):
+    lab = kit.find("fixtures/labs/default.yaml")
+    here = {name for name, known in KNOWN.items() if places.can_act(*known, labfile.load(lab))}
+    code, kept, runs = prove(lab=lab, caught={("default", name) for name in here})
+    assert code == 0
+    assert {name for _, *name in runs for name in name} == here
+    assert {row["quirk"] for row in kept["rows"] if row["outcome"] == "elsewhere"} == set(KNOWN) - here
+    assert "tls.expired" not in here
+
+
+def test_what_was_asked_for_by_name_and_cannot_act_in_the_lab_is_no_success(prove):
+    code, kept, runs = prove("tls.expired", lab=kit.find("fixtures/labs/default.yaml"))
+    assert (code, runs) == (3, [("default",)])
+    assert (kept["rows"][0]["outcome"], kept["rows"][0]["why"]) == ("inconclusive", matrix.NOT_HERE)
