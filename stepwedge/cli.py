@@ -167,7 +167,8 @@ def prove(
         typer.Option("--clean", min=0, help="Instead: so many runs without quirks, each with another seed."),
     ] = 0,
     first: Annotated[
-        bool, typer.Option("--first", help="End each run at the first case its quirk turns red: much quicker.")
+        bool,
+        typer.Option("--first", help="End each run at the first case its quirk turns red: much quicker."),
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the first run.")] = 1,
     patience: Patience = "",
