@@ -11,7 +11,7 @@ from stepwedge.lab import prove as trials
 from stepwedge.report import matrix, proving
 from stepwedge.sim.quirks import Quirk
 
-KNOWN = quirks.known()
+KNOWN, LABS = quirks.known(), places.shipped()
 
 
 def lab(tmp_path, text, name="mine"):
@@ -26,7 +26,7 @@ def quirk(needs=""):
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_quirk_can_act_in_a_lab_that_ships(name):
-    assert places.of(*KNOWN[name], places.shipped())
+    assert places.of(*KNOWN[name], LABS)
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_every_quirk_can_act_in_a_lab_that_ships(name):
     ],
 )
 def test_a_quirk_is_tried_first_where_it_can_act(name, first):
-    assert places.of(*KNOWN[name], places.shipped())[0].file.stem == first
+    assert places.of(*KNOWN[name], LABS)[0].file.stem == first
 
 
 def test_labs_to_try_are_all_ours_and_each_offers_something_of_its_own():
-    labs = places.shipped()
+    labs = LABS
     assert labs[0].file == kit.shipped() / places.FIRST
     assert not any(one.real for one in labs)
     for one in labs[1:]:
@@ -197,7 +197,7 @@ def test_quirks_of_two_labs_are_proven_in_one_go(prove):
 
 
 def test_a_quirk_that_only_a_further_lab_leads_to_is_caught_there(prove):
-    further = places.of(*KNOWN["log.phi"], places.shipped())[1].file.stem
+    further = places.of(*KNOWN["log.phi"], LABS)[1].file.stem
     code, kept, runs = prove("log.phi", caught={(further, "log.phi")})
     assert runs == [("department",), ("department", "log.phi"), (further,), (further, "log.phi")]
     assert (code, kept["rows"][0]["lab"], kept["rows"][0]["outcome"]) == (0, further, "caught")
@@ -211,7 +211,7 @@ def test_a_quirk_that_acted_and_was_caught_nowhere_is_missed_in_the_lab_where_it
 def test_a_quirk_that_acted_nowhere_stays_inconclusive(prove):
     code, kept, runs = prove("log.phi")
     assert (code, kept["rows"][0]["outcome"]) == (3, "inconclusive")
-    assert len(runs) == 2 * len(places.of(*KNOWN["log.phi"], places.shipped()))
+    assert len(runs) == 2 * len(places.of(*KNOWN["log.phi"], LABS))
 
 
 def test_with_a_lab_only_what_can_act_there_is_tried(prove):
