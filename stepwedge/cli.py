@@ -141,7 +141,7 @@ def check(
 @command()
 def explain(
     topic: Annotated[
-        str, typer.Argument(help="An actor, a word, a check, a flow or a quirk, such as ehr.place_order.")
+        str, typer.Argument(help="An actor, a word, a check or a flow, such as ehr.place_order.")
     ],
 ) -> int:
     """Explain a word of the scenario language: what it does, takes and gives."""
@@ -155,7 +155,8 @@ def explain(
 def prove(
     paths: Paths = None,
     lab: Annotated[
-        Path | None, typer.Option("--lab", help="Lab file. Default: the simulated department, every device.")
+        Path | None,
+        typer.Option("--lab", help="Only this lab. Default: for each quirk the shipped labs it can act in."),
     ] = None,
     quirk: Annotated[
         list[str] | None, typer.Option("--quirk", help="Only this quirk; repeatable. All when absent.")
@@ -165,19 +166,31 @@ def prove(
         int,
         typer.Option("--clean", min=0, help="Instead: so many runs without quirks, each with another seed."),
     ] = 0,
+    first: Annotated[
+        bool,
+        typer.Option("--first", help="End each run at the first case its quirk turns red: much quicker."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the first run.")] = 1,
     patience: Patience = "",
     evidence: Annotated[
         Path | None, typer.Option(help="Folder to write; default runs/prove-DATE-TIME.")
     ] = None,
+    listed: Annotated[
+        bool,
+        typer.Option("--list", help="Instead: print every quirk, its defect and the labs it can act in."),
+    ] = False,
 ) -> int:
     """Prove that the scenarios notice what they should: one run per known wrong behaviour.
 
     Every simulated system is switched into each of its quirks in turn. The matrix shows which scenario and which
     standing rule caught it, and the first message that betrayed it. A check that never turned red proves nothing.
+
+    A quirk is tried in the labs that have what it needs, one after the other, until it is caught in one.
     """
     from stepwedge.report import proving
 
+    if listed:
+        return proving.catalogue(_console(), quirk or (), lab)
     return proving.prove(
         _console(),
         paths or (),
@@ -188,6 +201,7 @@ def prove(
         seed=seed,
         patience=patience,
         folder=evidence,
+        first_only=first,
     )
 
 

@@ -21,6 +21,7 @@ from stepwedge.wire.provider import Failure, Held, Provider, Reply, Retrieval
 # Two shared cores: an example may be slow through no fault of the code. Continuous integration repeats what it tried.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("shared"), derandomize=True)
+settings.register_profile("long", settings.get_profile("shared"), max_examples=2000)
 settings.load_profile("ci" if os.environ.get("CI") else "shared")
 
 AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 from stepwedge.lab import hospital, launch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from stepwedge.lab.child import Child
+    from stepwedge.lab.labfile import Lab
 
 LOOK: Final = 0.1
 CLEAN: Final = "clean"
@@ -21,11 +22,21 @@ CLEAN: Final = "clean"
 
 @dataclass(frozen=True)
 class Trial:
-    """One run to be made: with one quirk, or clean."""
+    """One run to be made in one lab: with one quirk, or clean."""
 
-    name: str
+    lab: Lab
     quirk: str
     seed: int
+
+    @property
+    def place(self) -> str:
+        """The lab, by the name of its file."""
+        return self.lab.file.stem
+
+    @property
+    def name(self) -> str:
+        """What distinguishes it from all other trials; also its folder."""
+        return f"{self.place}/{self.quirk or f'{CLEAN}-{self.seed}'}"
 
 
 @dataclass
@@ -33,7 +44,8 @@ class Bench:
     """Runs trials, at most ``workers`` at once, and remembers how long they took.
 
     Attributes:
-        wish: what every trial runs; its seed and quirks are replaced.
+        wish: what every trial runs; its lab, seed and quirks are replaced, and clean runs
+            are given nothing ``more``.
     """
 
     folder: Path
@@ -42,9 +54,11 @@ class Bench:
     took: list[float] = field(default_factory=list)
     _running: dict[str, tuple[Trial, Child, float]] = field(default_factory=dict)
 
-    def run(self, trials: Sequence[Trial]) -> Iterator[Trial]:
-        """Yield each trial when its run is over; ends what still runs when the caller gives up."""
-        waiting = list(trials)
+    def run(self, waiting: list[Trial]) -> Iterator[Trial]:
+        """Yield each trial when its run is over; ends what still runs when the caller gives up.
+
+        Trials leave ``waiting`` from the front; the caller may add further ones as it learns what came out.
+        """
         try:
             while waiting or self._running:
                 while waiting and len(self._running) < self.workers:
@@ -71,10 +85,11 @@ class Bench:
         folder.mkdir(parents=True)
         wish = launch.Wish(
             self.wish.paths,
-            self.wish.lab,
+            trial.lab.file,
             trial.seed,
             [trial.quirk] if trial.quirk else [],
             self.wish.patience,
+            more=self.wish.more if trial.quirk else (),
         )
         self._running[trial.name] = (trial, launch.start(wish, folder.absolute()), time.monotonic())
 

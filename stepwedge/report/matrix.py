@@ -15,6 +15,7 @@ from stepwedge.report import html, run_model, summary, timeline
 from stepwedge.report.atomic import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from stepwedge.report.run_model import Case, Record
     from stepwedge.sim.quirks import Quirk
 
-_STYLES: Final = {"caught": "green", "missed": "bold red", "inconclusive": "yellow"}
+_STYLES: Final = {"caught": "green", "missed": "bold red", "inconclusive": "yellow", "elsewhere": "dim"}
+_TELLING: Final = ("elsewhere", "inconclusive", "missed", "caught")
+"""Outcomes, by how much they say about a quirk."""
+NOT_HERE: Final = "not in this lab: what it changes is not there"
 _SHOWN: Final = 160
 _CASES: Final = 3
 
@@ -47,13 +51,20 @@ class Catch:
 
 @dataclass
 class Row:
-    """One quirk and what became of it."""
+    """One quirk and what became of it.
+
+    Attributes:
+        lab: the lab it was tried in; empty when it was in none, because it can act in none that was to be used.
+        wanted: it was asked for by name, so that having tried it nowhere is no answer.
+    """
 
     quirk: str
     role: str
     defect: str
     severity: str
     notices: str
+    lab: str = ""
+    wanted: bool = False
     acted: int = 0
     catches: list[Catch] = field(default_factory=list)
     verdicts: dict[str, str] = field(default_factory=dict)
@@ -61,7 +72,9 @@ class Row:
 
     @property
     def outcome(self) -> str:
-        """``caught``, ``missed``, or ``inconclusive`` when the quirk never acted or the run could not tell."""
+        """``caught``, ``missed``, ``inconclusive`` when it never acted or the run could not tell, ``elsewhere`` when not tried."""
+        if not self.lab:
+            return "inconclusive" if self.wanted else "elsewhere"
         if self.trouble or not self.acted:
             return "inconclusive"
         return "caught" if self.catches else "missed"
@@ -79,11 +92,17 @@ class Row:
     @property
     def why(self) -> str:
         """Why it was not caught."""
+        if not self.lab:
+            return NOT_HERE
         if self.trouble:
             return self.trouble
         if not self.acted:
             return "the quirk never acted: no scenario led there"
         return "" if self.catches else "it acted, and no scenario turned red"
+
+    def tells_more(self, other: Row) -> bool:
+        """Tell whether it says more about the quirk than what another lab said."""
+        return _TELLING.index(self.outcome) > _TELLING.index(other.outcome)
 
 
 @dataclass
@@ -91,7 +110,7 @@ class Matrix:
     """The whole proof.
 
     Attributes:
-        stains: cases of clean runs that were played and did not pass, each with its run, verdict and reason.
+        stains: cases of clean runs that were played and did not pass, each with its lab, run, verdict and reason.
     """
 
     seed: int
@@ -109,10 +128,15 @@ class Matrix:
         return 3 if "inconclusive" in outcomes or self.stains or not self.clean_runs else 0
 
     def settle(self) -> None:
-        """Take back what a case that is red without any quirk seemed to catch."""
-        red = {stain["case"] for stain in self.stains}
+        """Take back what a case that is red in the same lab without any quirk seemed to catch."""
+        red = {(stain["lab"], stain["case"]) for stain in self.stains}
         for row in self.rows:
-            row.catches = [catch for catch in row.catches if catch.case not in red]
+            row.catches = [catch for catch in row.catches if (row.lab, catch.case) not in red]
+
+    @property
+    def tried(self) -> list[Row]:
+        """The quirks that count: those that can act in a lab that was used, and those asked for by name."""
+        return [row for row in self.rows if row.outcome != "elsewhere"]
 
     @property
     def caught(self) -> int:
@@ -120,28 +144,35 @@ class Matrix:
         return sum(row.outcome == "caught" for row in self.rows)
 
 
-def add_clean(matrix: Matrix, folder: Path) -> None:
+def add_clean(matrix: Matrix, lab: str, folder: Path) -> None:
     """Take in a run without quirks: every case that this lab can play must pass."""
+
+    def stain(verdict: str, message: str, case: str = "") -> None:
+        said = {"lab": lab, "run": folder.name, "case": case, "verdict": verdict, "message": message}
+        matrix.stains.append(said)
+
     try:
         run = run_model.read(folder)
     except BadInput as trouble:
-        matrix.stains.append({"run": folder.name, "case": "", "verdict": "broken", "message": str(trouble)})
+        stain("broken", str(trouble))
         return
     matrix.clean_runs += 1
-    matrix.cases = matrix.cases or [case.id for case in run.cases]
+    matrix.cases = list(dict.fromkeys([*matrix.cases, *(case.id for case in run.cases)]))
     if run.aborted or not any(case.verdict == "passed" for case in run.cases):
-        message = "the run was aborted" if run.aborted else "no case passed"
-        matrix.stains.append({"run": folder.name, "case": "", "verdict": "broken", "message": message})
-    matrix.stains += [
-        {"run": folder.name, "case": case.id, "verdict": case.verdict, "message": case.message}
-        for case in run.cases
-        if case.verdict not in {"passed", "skipped"}
-    ]
+        stain("broken", "the run was aborted" if run.aborted else "no case passed")
+    for case in run.cases:
+        if case.verdict not in {"passed", "skipped"}:
+            stain(case.verdict, case.message, case.id)
 
 
-def row(name: str, role: str, quirk: Quirk, folder: Path) -> Row:
-    """Return what became of one quirk in its run."""
-    said = Row(name, role, quirk.defect, quirk.severity, quirk.notices)
+def elsewhere(name: str, role: str, quirk: Quirk, *, wanted: bool) -> Row:
+    """Return the row of a quirk that was tried in no lab."""
+    return Row(name, role, quirk.defect, quirk.severity, quirk.notices, wanted=wanted)
+
+
+def row(name: str, role: str, quirk: Quirk, lab: str, folder: Path) -> Row:
+    """Return what became of one quirk in its run in one lab."""
+    said = Row(name, role, quirk.defect, quirk.severity, quirk.notices, lab)
     try:
         run = run_model.read(folder)
         said.acted = prove.acted(folder, name)
@@ -198,7 +229,7 @@ def as_json(matrix: Matrix) -> dict[str, Any]:
     return {
         "exit": matrix.exit,
         "seed": matrix.seed,
-        "quirks": len(matrix.rows),
+        "quirks": len(matrix.tried),
         "caught": matrix.caught,
         "clean_runs": matrix.clean_runs,
         "stains": matrix.stains,
@@ -217,14 +248,29 @@ def say(console: Console, matrix: Matrix, folder: Path) -> None:
             table.add_row(*_cells(row))
         console.print(table)
     for stain in matrix.stains:
-        text = f"clean run {stain['run']}: {stain['case']} {stain['verdict']}: {stain['message']}"
+        run = f"{stain['lab']}/{stain['run']}"
+        text = f"clean run {run}: {stain['case']} {stain['verdict']}: {stain['message']}"
         console.print(escape(text), style="red", highlight=False, soft_wrap=True)
     spotless = "spotless" if matrix.clean_runs and not matrix.stains else "NOT spotless"
     runs = f"{matrix.clean_runs} clean {'run' if matrix.clean_runs == 1 else 'runs'} {spotless}"
-    quirks = f"{matrix.caught} of {len(matrix.rows)} quirks caught; " if matrix.rows else ""
-    console.print(f"\n{quirks}{runs}", highlight=False)
+    quirks = f"{matrix.caught} of {len(matrix.tried)} quirks caught; " if matrix.rows else ""
+    here = len(matrix.rows) - len(matrix.tried)
+    console.print(f"\n{quirks}{runs}{f'; {here} quirks not in this lab' if here else ''}", highlight=False)
     if matrix.rows:
         console.print(f"  matrix {folder / 'matrix.html'}", highlight=False, soft_wrap=True)
+
+
+def catalogue(
+    console: Console, quirks: Mapping[str, tuple[str, Quirk]], labs: Mapping[str, Sequence[str]]
+) -> None:
+    """Print quirks, each with its defect and the labs it can act in, in the order in which they are tried."""
+    table = Table(title="Known wrong behaviours", title_justify="left")
+    for column in ("quirk", "role", "defect", "severity", "lab", "what a person would notice"):
+        table.add_column(column, overflow="fold")
+    for name, (role, quirk) in quirks.items():
+        places = ", ".join(labs[name]) or "not in this lab"
+        table.add_row(*map(escape, (name, role, quirk.defect, quirk.severity, places, quirk.notices)))
+    console.print(table)
 
 
 def _cells(row: Row) -> list[str]:
@@ -235,7 +281,7 @@ def _cells(row: Row) -> list[str]:
     sign = f"{first.sign[:_SHOWN]}\n{first.message}".strip() if first else row.why
     outcome = f"[{_STYLES[row.outcome]}]{row.outcome}[/]"
     cells = [
-        f"{row.quirk}\n{row.role}, {row.defect}, {row.severity}",
+        f"{row.quirk}\n{row.role}, {row.defect}, {row.severity}{f', {row.lab}' if row.lab else ''}",
         str(row.acted),
         "\n".join(shown),
         by,

@@ -42,6 +42,8 @@ class Quirk:
         habit: qualified name of the habit it replaces, such as ``RisHabits.offers``.
         notices: what a person in the hospital would notice.
         act: the replacement: called with the conforming habit first, then with its arguments.
+        needs: what a lab must have beside the system itself for the habit to matter: a role (``auditor``), or a
+            setting of the lab or of an actor (``tls``, ``nodes``).
     """
 
     name: str
@@ -50,13 +52,14 @@ class Quirk:
     habit: str
     notices: str
     act: Callable[..., Any]
+    needs: str = ""
 
 
 def quirk(
-    name: str, *, defect: str, severity: str, overrides: Callable[..., Any], notices: str
+    name: str, *, defect: str, severity: str, overrides: Callable[..., Any], notices: str, needs: str = ""
 ) -> Callable[[Callable[..., Any]], Quirk]:
     """Declare a function to be a quirk that replaces the habit ``overrides``."""
-    return lambda act: Quirk(name, defect, severity, overrides.__qualname__, notices, act)
+    return lambda act: Quirk(name, defect, severity, overrides.__qualname__, notices, act, needs)
 
 
 def collect(names: Mapping[str, Any]) -> dict[str, Quirk]:

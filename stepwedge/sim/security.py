@@ -144,9 +144,10 @@ def _puts_up_with(*what: str) -> Callable[[Callable[[], frozenset[str]]], frozen
 
 def _tls(name: str, defect: str, severity: str, notices: str, *what: str) -> Any:
     """Declare the quirk of a door that puts up with what it must refuse."""
-    return quirk(name, defect=defect, severity=severity, overrides=Manners.tolerates, notices=notices)(
-        _puts_up_with(*what)
+    declare = quirk(
+        name, defect=defect, severity=severity, overrides=Manners.tolerates, notices=notices, needs="tls"
     )
+    return declare(_puts_up_with(*what))
 
 
 old_versions = _tls(
@@ -191,6 +192,7 @@ accepts_unknown_ca = _tls(
     severity="S1",
     overrides=Manners.speaks_plain,
     notices="patient data crosses the network in the clear, on the port that is called secure",
+    needs="tls",
 )
 def plain_too(original: Callable[[], bool]) -> bool:  # noqa: ARG001 - a quirk knows the habit it replaces
     """Serve plain text on the TLS port."""
@@ -203,6 +205,7 @@ def plain_too(original: Callable[[], bool]) -> bool:  # noqa: ARG001 - a quirk k
     severity="S2",
     overrides=Manners.handshakes,
     notices="one stalled connection keeps everybody else out",
+    needs="tls",
 )
 def frozen_handshake(original: Callable[[], int]) -> int:  # noqa: ARG001 - a quirk knows the habit it replaces
     """Shake hands with one peer at a time."""
@@ -215,6 +218,7 @@ def frozen_handshake(original: Callable[[], int]) -> int:  # noqa: ARG001 - a qu
     severity="S1",
     overrides=DoorHabits.admits,
     notices="a laptop under any AE title stores and queries",
+    needs="nodes",
 )
 def accept_unknown(original: Callable[..., bool], *, listed: bool) -> bool:  # noqa: ARG001 - a quirk knows what it replaces
     """Let every node call."""

@@ -23,6 +23,7 @@ _QUERY = "110112"
     severity="S2",
     overrides=TrailHabits.tells,
     notices="nobody can say who searched for a patient (no Query 110112 in the audit trail)",
+    needs="auditor",
 )
 def missing_query(original: Callable[[str, int], bool], event: str, outcome: int) -> bool:
     """Report everything but queries."""
@@ -35,6 +36,7 @@ def missing_query(original: Callable[[str, int], bool], event: str, outcome: int
     severity="S2",
     overrides=TrailHabits.tells,
     notices="refused attempts leave no trace (no event whose EventOutcomeIndicator is not 0)",
+    needs="auditor",
 )
 def no_failure_event(original: Callable[[str, int], bool], event: str, outcome: int) -> bool:
     """Report what succeeded alone."""
@@ -47,6 +49,7 @@ def no_failure_event(original: Callable[[str, int], bool], event: str, outcome: 
     severity="S1",
     overrides=TrailHabits.patient,
     notices="the audit trail of a patient holds somebody else's events (ParticipantObjectID)",
+    needs="auditor",
 )
 def wrong_patient(original: Callable[[str], str], patient: str) -> str:
     """Name a patient whose number differs in its last digit."""
@@ -60,6 +63,7 @@ def wrong_patient(original: Callable[[str], str], patient: str) -> str:
     severity="S3",
     overrides=TrailHabits.user,
     notices="the audit trail does not say who it was (ActiveParticipant UserID empty)",
+    needs="auditor",
 )
 def no_user(original: Callable[[str], str], user: str) -> str:
     """Leave out who took part."""
@@ -72,6 +76,7 @@ def no_user(original: Callable[[str], str], user: str) -> str:
     severity="S2",
     overrides=TrailHabits.insists,
     notices="the audit trail has a gap for the hour in which the repository was down",
+    needs="auditor",
 )
 def spool_deleted(original: Callable[[str], bool], word: str) -> bool:
     """Forget what could not be delivered at once."""

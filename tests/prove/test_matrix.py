@@ -54,7 +54,7 @@ def run(folder, acted, *args, **how):
 
 
 def row(folder):
-    return matrix.row(QUIRK.name, "ris", QUIRK, folder)
+    return matrix.row(QUIRK.name, "ris", QUIRK, "department", folder)
 
 
 def test_a_quirk_is_caught_by_the_case_it_turns_red(tmp_path):
@@ -96,7 +96,7 @@ def test_a_run_that_never_began_proves_nothing(tmp_path):
 
 def proof(tmp_path, quirk_verdict, clean_verdict, acted=1):
     said = matrix.Matrix(1)
-    matrix.add_clean(said, run(tmp_path / "clean-1", None, clean_verdict))
+    matrix.add_clean(said, "department", run(tmp_path / "clean-1", None, clean_verdict))
     said.rows.append(row(run(tmp_path / QUIRK.name, acted, quirk_verdict)))
     said.settle()
     return said
