@@ -8,6 +8,7 @@ from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 
+from .acquisition import Acquisition
 from .acts import Acts
 from .dimse import ACCEPTS, Console
 from .exams import Exams
@@ -32,7 +33,9 @@ def build(bench: Bench) -> Simulator:
         bench,
         scanner,
         doors=[DimseDoor(bench, console, ACCEPTS)],
-        acts=Acts(bench, scanner, console, settings).words() | Exams(bench, scanner, settings).words(),
+        acts=Acts(bench, scanner, console, settings).words()
+        | Acquisition(bench, scanner, settings).words()
+        | Exams(bench, scanner, settings).words(),
         asks={
             "exam": lambda args: pack(scanner.exams.get(args["uid"])),
             "disk": lambda _: pack(list(scanner.pictures.values())),

@@ -1,4 +1,4 @@
-"""What the scanner does when told: worklist, images, storage, commitment; exams are in :mod:`.exams`."""
+"""What the scanner does when told: worklist, storage, commitment; see also :mod:`.exams` and :mod:`.acquisition`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from stepwedge.errors import BadInput, LocalProtocolError, Refused
 from stepwedge.sim import phantoms
 from stepwedge.sim.charsets import texts
 from stepwedge.sim.dimse import calling
-from stepwedge.sim.files import Files, name_of
+from stepwedge.sim.files import Files
 from stepwedge.sim.web import Web
 from stepwedge.wire import dicomjson, multipart, part10
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode, tag_of
 from stepwedge.wire.results import Instance
 from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, WORKLIST
 
-from .settings import USUAL
-from .state import STEP, Exam, Picture, Shelf, Transaction, image_header
+from .state import STEP, Picture, Shelf, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -110,7 +109,6 @@ class Acts:
         """Return the words by name."""
         return {
             "fetch_worklist": self.fetch_worklist,
-            "acquire": self.acquire,
             "store_images": self.store_images,
             "commit": self.commit,
             "delete_images": self.delete_images,
@@ -144,54 +142,6 @@ class Acts:
         term = self._bench.charsets.for_dicom(texts(plain))
         return plain | ({"SpecificCharacterSet": term} if term else {})
 
-    async def acquire(self, args: Args, case: Case) -> Args:
-        """Make a series of phantom images and keep it on the disk."""
-        exam = self._scanner.exam(args["mpps"])
-        count = int(args.get("images") or 3)
-        shape = phantoms.recipe(args.get("recipe") or self._protocol(exam))
-        framed = phantoms.IODS[shape.iod].framed
-        seed = self._bench.seed if case.seed is None else case.seed
-        earlier = {one.series for one in self._scanner.pictures.values() if one.study == exam.study}
-        with self._bench.change(self._scanner):
-            mint = self._scanner.mint(case.id, case.seed)
-            series, frame = mint.uid("series"), mint.uid("frame")
-            repeated = image_header(exam, self._bench.name, series, len(earlier) + 1, frame if framed else "")
-            pictures = []
-            for number in range(1, count + 1):
-                image = phantoms.image(shape, number, self._bench.clock.now(), seed, series)
-                elements = image | repeated | {"SOPInstanceUID": mint.uid("instance")}
-                elements = self._scanner.habits.image(elements)
-                data = encode(elements, explicit=True)
-                picture = Picture(
-                    elements["SOPInstanceUID"],
-                    elements["SOPClassUID"],
-                    series,
-                    exam.study,
-                    exam.uid,
-                    number,
-                    phantoms.pixel_hash(image["PixelData"]),
-                    name_of(data),
-                )
-                self._disk.keep(picture.file, data)
-                self._scanner.pictures[picture.sop] = picture
-                pictures.append(picture)
-        return {
-            "series": series,
-            "study": exam.study,
-            "instances": [
-                {"sop": one.sop, "sop_class": one.sop_class, "pixels": one.pixels, "number": one.number}
-                for one in pictures
-            ],
-            "count": len(pictures),
-            "mpps": exam.uid,
-        }
-
-    def _protocol(self, exam: Exam) -> str:
-        """Return the phantom of the scheduled protocol, or the usual one of this scanner."""
-        codes = [item.get("CodeValue", "") for item in exam.sent["PerformedProtocolCodeSequence"] or []]
-        book = self._settings.protocols
-        return next((book[code] for code in codes if code in book), USUAL[self._settings.modality])
-
     async def store_images(self, args: Args, case: Case) -> Args:
         """Send images to the archive (RAD-8); a refused one stays on the disk and is counted, not hidden."""
         pictures = self._scanner.chosen(args["images"])
@@ -215,7 +165,7 @@ class Acts:
 
     def _data(self, picture: Picture, *, altered: bool) -> bytes:
         data = self._disk.read(picture.file)
-        if not altered:
+        if not altered or not picture.pixels:
             return data
         elements = decode(data, explicit=True)
         return encode(elements | {"PixelData": phantoms.altered(elements["PixelData"])}, explicit=True)

@@ -30,6 +30,34 @@ class ModalityHabits:
         """Return the image that is kept and sent: as it was acquired, every frame and colour of it."""
         return elements
 
+    def frame(self, shared: str, own: str) -> str:
+        """Return the Frame of Reference UID of a series: that of the series it is ``shared`` with (PS3.3 C.7.4.1)."""
+        return shared or own
+
+    def reports_dose(self) -> bool:
+        """Write a dose report of what was irradiated (IHE RAD REM)."""
+        return True
+
+    def summed(self, exposures: list[Any]) -> list[Any]:
+        """Return the irradiation events that the dose report tells and adds up: all of them."""
+        return exposures
+
+    def dose_unit(self, unit: str) -> str:
+        """Return how a unit of dose is written: in UCUM, as the template asks for it (PS3.16 TID 10002, 10012)."""
+        return unit
+
+    def dose_report(self, report: Elements, _before: Elements) -> Elements:
+        """Return the dose report that is kept: of this exam, not of the patient ``before``."""
+        return report
+
+    def performed_dose(self, told: Elements) -> Elements:
+        """Return the radiation dose that the performed step tells: all of it (PS3.3 C.4.16)."""
+        return told
+
+    def reason(self, reason: str) -> str:
+        """Return the reason that goes with a discontinued step: the one given (CID 9300)."""
+        return reason
+
     def may_delete(self, status: str) -> bool:
         """Free the disk only of what the archive has committed itself to (PS3.4 annex J)."""
         return status == "committed"

@@ -13,6 +13,14 @@ EXAM = {
     "filled": "keys that a lenient scanner had to fill in",
 }
 
+OBJECTS = {
+    "series": "Series Instance UID",
+    "study": "Study Instance UID",
+    "instances": "one {sop, sop_class, pixels, number, frames} each; pixels is a SHA-256, empty when there are none",
+    "count": "how many",
+    "mpps": "MPPS SOP Instance UID",
+}
+
 define(
     Word(
         "modality",
@@ -82,14 +90,21 @@ define(
             Parameter("mpps", "mpps", required=True, says="the exam they belong to"),
             Parameter("images", "number", says="how many slices", default=3),
             Parameter("recipe", "text", says="a file of fixtures/phantoms", default=""),
+            Parameter("frames", "number", says="how many frames; the recipe's own number when left out"),
+            Parameter(
+                "aligned_with",
+                "images",
+                says="images of the same patient, not moved since: one frame of reference",
+            ),
         ),
-        {
-            "series": "Series Instance UID",
-            "study": "Study Instance UID",
-            "instances": "one {sop, sop_class, pixels, number} per image; pixels is a SHA-256",
-            "count": "how many",
-            "mpps": "MPPS SOP Instance UID",
-        },
+        OBJECTS,
+    ),
+    Word(
+        "modality",
+        "report_dose",
+        "write the dose report of the exam",
+        (Parameter("mpps", "mpps", required=True, says="the exam in which radiation was given"),),
+        OBJECTS,
     ),
     Word(
         "modality",

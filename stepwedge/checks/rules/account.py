@@ -63,7 +63,7 @@ class _Books:
 
     def enter(self, word: str, result: dict[str, Any]) -> None:
         """Enter the result of one act of the scanner."""
-        if word == "acquire":
+        if word in {"acquire", "report_dose"}:
             self._acquired(result)
         elif word == "store_images":
             for image in result.get("sent") or []:

@@ -26,7 +26,19 @@ from .wedge import altered, pixel_hash
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["CT_IMAGE_STORAGE", "IODS", "Iod", "Recipe", "altered", "image", "irradiated", "pixel_hash", "pixels", "recipe", "reframed"]
+__all__ = [
+    "CT_IMAGE_STORAGE",
+    "IODS",
+    "Iod",
+    "Recipe",
+    "altered",
+    "image",
+    "irradiated",
+    "pixel_hash",
+    "pixels",
+    "recipe",
+    "reframed",
+]
 
 IODS: Final = {
     "ct": CT,

@@ -49,9 +49,7 @@ _CT_GROUPS: Final[Elements] = {
             "DataCollectionDiameter": "500",
         }
     ],
-    "CTTableDynamicsSequence": [
-        {"TableSpeed": 46.0, "TableFeedPerRotation": 23.0, "SpiralPitchFactor": 0.6}
-    ],
+    "CTTableDynamicsSequence": [{"TableSpeed": 46.0, "TableFeedPerRotation": 23.0, "SpiralPitchFactor": 0.6}],
     "CTPositionSequence": [
         {
             "TablePosition": 0.0,
@@ -59,7 +57,9 @@ _CT_GROUPS: Final[Elements] = {
             "DataCollectionCenterPatient": [0.0, 0.0, 0.0],
         }
     ],
-    "CTGeometrySequence": [{"DistanceSourceToDetector": "1085", "DistanceSourceToDataCollectionCenter": 595.0}],
+    "CTGeometrySequence": [
+        {"DistanceSourceToDetector": "1085", "DistanceSourceToDataCollectionCenter": 595.0}
+    ],
     "CTReconstructionSequence": [
         {
             "ReconstructionAlgorithm": "FILTER_BACK_PROJ",
@@ -222,9 +222,7 @@ def _mr(shape: Recipe, number: int, at: datetime) -> Elements:
     }
 
 
-ENHANCED_CT: Final = Iod(
-    "CT", "1.2.840.10008.5.1.4.1.1.2.1", ct.CT.values, ct.CT.noise, _ct, framed=True
-)
+ENHANCED_CT: Final = Iod("CT", "1.2.840.10008.5.1.4.1.1.2.1", ct.CT.values, ct.CT.noise, _ct, framed=True)
 ENHANCED_MR: Final = Iod(
     "MR", "1.2.840.10008.5.1.4.1.1.4.1", mr.MR.values, mr.MR.noise, _mr, mr.MR.stored, framed=True
 )

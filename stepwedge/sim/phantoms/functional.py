@@ -80,7 +80,9 @@ def measures(shape: Recipe) -> Elements:
 def anatomy(shape: Recipe, side: str) -> Elements:
     """Return Frame Anatomy (C.7.6.16.2.8)."""
     value, meaning = REGIONS[shape.body_part]
-    return {"FrameAnatomySequence": [{"FrameLaterality": side, "AnatomicRegionSequence": code(value, meaning)}]}
+    return {
+        "FrameAnatomySequence": [{"FrameLaterality": side, "AnatomicRegionSequence": code(value, meaning)}]
+    }
 
 
 def irradiation(event: str) -> Elements:

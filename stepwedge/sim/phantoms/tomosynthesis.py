@@ -47,7 +47,8 @@ _ACQUISITION: Final[Elements] = {
     "PrimaryPositionerScanStartAngle": -7.5,
     "PrimaryPositionerIncrement": 1.0,
     "PerProjectionAcquisitionSequence": [
-        _EXPOSURE | {"PositionerPrimaryAngle": f"{step - 7.5:g}", "RelativeXRayExposure": "100"} for step in range(16)
+        _EXPOSURE | {"PositionerPrimaryAngle": f"{step - 7.5:g}", "RelativeXRayExposure": "100"}
+        for step in range(16)
     ],
 }
 
