@@ -8,12 +8,12 @@ from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 
+from . import quirks, quirks_objects
 from .acquisition import Acquisition
 from .acts import Acts
 from .dimse import ACCEPTS, Console
 from .exams import Exams
 from .habits import ModalityHabits
-from .quirks import QUIRKS
 from .settings import Settings
 from .state import Scanner
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
 
 __all__ = ["QUIRKS", "build"]
+
+QUIRKS = quirks.QUIRKS | quirks_objects.QUIRKS
 
 
 def build(bench: Bench) -> Simulator:

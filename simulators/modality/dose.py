@@ -5,7 +5,8 @@ The numbers are a phantom's, the same for the same acquisition, and no two event
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -89,38 +90,48 @@ def exposures(
     kind = KIND.get(shape.iod, "")
     if not kind:
         return []
-    common = (exam, series, kind, f"{at:%Y%m%d%H%M%S}", shape.body_part, shape.protocol)
+    first = Exposure(
+        uids[0],
+        exam,
+        series,
+        kind,
+        f"{at:%Y%m%d%H%M%S}",
+        shape.body_part,
+        shape.protocol,
+        120,
+        200,
+        4000,
+        0.0,
+    )
     if kind == "ct":
         index = 8.0 + 0.25 * earlier
         length = shape.slice_thickness * shape.frames * len(images)
         dose = round(index * length / 10, 4)
-        return [Exposure(uids[0], *common, 120, 200, 4000, dose, index, length, images=tuple(images))]
+        return [replace(first, dose=dose, local=index, length=length, images=tuple(images))]
+    event = _compressed if kind == "mammography" else partial(_projected, shape)
     return [
-        _exposure(shape, uid, common, image, earlier + number)
+        event(replace(first, uid=uid, images=(image,)), earlier + number)
         for number, (uid, image) in enumerate(zip(uids, images, strict=True))
     ]
 
 
-def _exposure(
-    shape: Recipe, uid: str, common: tuple[str, ...], image: tuple[str, str], place: int
-) -> Exposure:
-    if common[2] == "mammography":
-        dose = round(1.2 + 0.05 * place, 4)
-        return Exposure(uid, *common, 29, 120, 480, dose, side=SIDES[place % len(SIDES)], images=(image,))
-    seconds = round(shape.frames * _FRAME_SECONDS, 3) if shape.iod == "rf" else 0.0
+def _compressed(event: Exposure, place: int) -> Exposure:
+    """Return a mammographic exposure."""
+    dose, side = round(1.2 + 0.05 * place, 4), SIDES[place % len(SIDES)]
+    return replace(event, kvp=29, current=120, milliseconds=480, dose=dose, side=side)
+
+
+def _projected(shape: Recipe, event: Exposure, place: int) -> Exposure:
+    """Return a radiograph, or a run; only radiofluoroscopy runs are fluoroscopy."""
     dose = round((1.5 + 0.25 * place) * shape.frames * 1e-5, 8)
-    local = round(dose * 40, 8)
-    return Exposure(
-        uid,
-        *common,
-        75,
-        200,
-        10 * shape.frames,
-        dose,
-        local,
-        fluoroscopy=seconds,
+    return replace(
+        event,
+        kvp=75,
+        milliseconds=10 * shape.frames,
+        dose=dose,
+        local=round(dose * 40, 8),
         frames=shape.frames,
-        images=(image,),
+        fluoroscopy=round(shape.frames * _FRAME_SECONDS, 3) if shape.iod == "rf" else 0.0,
     )
 
 

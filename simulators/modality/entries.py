@@ -66,6 +66,22 @@ def by_hand(patient: dict[str, Any], description: str, study: str) -> Elements:
     }
 
 
+def measurements(args: dict[str, Any]) -> dict[str, str]:
+    """Return what was measured at the scanner: weight in kg and height in m, as (0010,1030) and (0010,1020)."""
+    told = {}
+    for name, key, largest in (("weight", "PatientWeight", 650.0), ("height", "PatientSize", 2.8)):
+        if args.get(name) is None:
+            continue
+        try:
+            value = float(args[name])
+        except (TypeError, ValueError):
+            value = 0.0
+        if not 0 < value <= largest:
+            raise BadInput(f"start_exam: {name}", f"a number above 0, at most {largest:g}", repr(args[name]))
+        told[key] = f"{value:g}"
+    return told
+
+
 def _made_up(settings: Settings, uid: str, own_study: str) -> dict[str, str]:
     tail = uid[-8:]
     return {

@@ -9,7 +9,7 @@ from stepwedge.errors import Refused
 from stepwedge.sim.dimse import calling
 from stepwedge.wire.services import MPPS
 
-from .entries import accepted, by_hand
+from .entries import accepted, by_hand, measurements
 from .reasons import WRONG_ENTRY, reason_of
 
 if TYPE_CHECKING:
@@ -52,9 +52,12 @@ class Exams:
         with self._bench.change(self._scanner):
             mint = self._scanner.mint(case.id, case.seed)
             uid, own_study = mint.uid("mpps"), mint.uid("study")
+        measured = measurements(args)
         judged = [accepted(entry, step, self._settings, uid, own_study) for entry, step in chosen]
         filled = list(dict.fromkeys(key for _, _, keys in judged for key in keys))
-        return await self._begin(uid, own_study, [(entry, step) for entry, step, _ in judged], case, filled)
+        return await self._begin(
+            uid, own_study, [(entry | measured, step) for entry, step, _ in judged], case, filled
+        )
 
     async def enter_exam(self, args: Args, case: Case) -> Args:
         """Begin an exam that nobody scheduled: patient and procedure are typed in at the console (RAD-6, 4.6.4.1.2)."""

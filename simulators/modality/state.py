@@ -274,9 +274,9 @@ def patient_module(entry: Elements) -> Elements:
 
 
 def _visit(entry: Elements) -> Elements:
-    """Return the visit of a worklist entry (PS3.3 C.7.2.2, Patient Study Module)."""
+    """Return visit and size of the patient as a worklist entry, or the console, has them (PS3.3 C.7.2.2, Patient Study Module)."""
     keys = ("AdmissionID", "IssuerOfAdmissionIDSequence") if entry.get("AdmissionID") else ()
-    return {key: entry[key] for key in keys if entry.get(key)}
+    return {key: entry[key] for key in (*keys, "PatientWeight", "PatientSize") if entry.get(key)}
 
 
 def _scheduled(entry: Elements, scheduled: Elements, study: str) -> Elements:

@@ -44,6 +44,8 @@ define(
             Parameter("entry", "entry", required=True, says="a worklist entry, as fetch_worklist gave it"),
             Parameter("step", "number", says="which scheduled step of the entry, from 0", default=0),
             Parameter("group", "entries", says="further entries that the same exam performs"),
+            Parameter("weight", "number", says="of the patient on the table, in kg"),
+            Parameter("height", "number", says="of the patient on the table, in m"),
         ),
         EXAM,
         ihe="RAD-6",

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "CaseFacts", "Finding", "Rule", "judge", "rule", "rules"]
 
-_MODULES = ("identity", "numbers", "content", "images", "states", "messages", "relays", "audit", "logs")
+_MODULES = (
+    "identity",
+    "numbers",
+    "content",
+    "dose",
+    "images",
+    "states",
+    "messages",
+    "relays",
+    "audit",
+    "logs",
+)
 
 
 @cache
