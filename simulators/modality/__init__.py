@@ -14,6 +14,7 @@ from .acts import Acts
 from .dimse import ACCEPTS, Console
 from .exams import Exams
 from .habits import ModalityHabits
+from .network import Network
 from .settings import Settings
 from .state import Scanner
 
@@ -31,13 +32,15 @@ def build(bench: Bench) -> Simulator:
     habits = bench.adopt(ModalityHabits())
     scanner = bench.restore(Scanner(bench.seed, bench.name, bench.ae_title, habits, settings.modality))
     console = Console(bench, scanner)
+    network = Network(bench, scanner, settings)
     return Simulator(
         bench,
         scanner,
         doors=[DimseDoor(bench, console, ACCEPTS)],
-        acts=Acts(bench, scanner, console, settings).words()
+        acts=Acts(bench, scanner, console, settings, network).words()
         | Acquisition(bench, scanner, settings).words()
-        | Exams(bench, scanner, settings).words(),
+        | Exams(bench, scanner, settings, network).words()
+        | network.words(),
         asks={
             "exam": lambda args: pack(scanner.exams.get(args["uid"])),
             "disk": lambda _: pack(list(scanner.pictures.values())),

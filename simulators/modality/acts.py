@@ -6,10 +6,9 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import BadInput, LocalProtocolError, Refused
+from stepwedge.errors import BadInput, LinkLost, LocalProtocolError, Refused, WireError
 from stepwedge.sim import phantoms
 from stepwedge.sim.charsets import texts
-from stepwedge.sim.dimse import calling
 from stepwedge.sim.files import Files
 from stepwedge.sim.web import Web
 from stepwedge.wire import dicomjson, multipart, part10
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from stepwedge.wire.dimse_asyncio import Association
 
     from .dimse import Console
+    from .network import Network
     from .settings import Settings
     from .state import Scanner
 
@@ -94,14 +94,28 @@ def worklist_query(keys: Mapping[str, Any], station: str, today: str, modality: 
     return RETURN_KEYS | {key: value for key, value in given.items() if key not in STEP_KEYS} | {STEP: [step]}
 
 
+def _query_key(args: Mapping[str, Any]) -> str:
+    return repr(sorted(args.items()))
+
+
+def _shown(shelf: Shelf) -> Args:
+    """Return a worklist as the console shows it."""
+    entries = list(shelf.entries)
+    told = {"entries": entries, "count": len(entries), "fetched": shelf.fetched}
+    return told | ({"entry": entries[0]} if entries else {})
+
+
 class Acts:
     """The words of a scanner."""
 
-    def __init__(self, bench: Bench, scanner: Scanner, console: Console, settings: Settings) -> None:
+    def __init__(
+        self, bench: Bench, scanner: Scanner, console: Console, settings: Settings, network: Network
+    ) -> None:
         self._bench = bench
         self._scanner = scanner
         self._console = console
         self._settings = settings
+        self._network = network
         self._disk = Files(bench.folder / "disk")
         self._web = Web(bench)
 
@@ -109,6 +123,7 @@ class Acts:
         """Return the words by name."""
         return {
             "fetch_worklist": self.fetch_worklist,
+            "show_worklist": self.show_worklist,
             "store_images": self.store_images,
             "commit": self.commit,
             "delete_images": self.delete_images,
@@ -121,18 +136,28 @@ class Acts:
         )
         if term := self._bench.charsets.for_dicom(texts(query)):
             query["SpecificCharacterSet"] = term
-        async with calling(
-            self._bench, self._settings.worklist, [WORKLIST], door="worklist", case=case.id
+        async with self._network.calling(
+            self._settings.worklist, [WORKLIST], door="worklist", case=case.id
         ) as association:
             answers = await association.find(WORKLIST, query)
         if answers.category != "success":
             raise Refused(f"the worklist query ended with {answers.status:04X} {answers.comment}".strip())
-        shelf = self._scanner.shelves.get(key := repr(sorted(args.items())))
+        shelf = self._scanner.shelves.get(key := _query_key(args))
         heard = [self._own(entry) for entry in answers]
         entries = self._scanner.habits.worklist(heard, list(shelf.entries) if shelf else [])
         with self._bench.change(self._scanner):
-            self._scanner.shelves[key] = Shelf(tuple(entries))
-        return {"entries": entries, "count": len(entries)} | ({"entry": entries[0]} if entries else {})
+            self._scanner.shelves[key] = Shelf(tuple(entries), f"{self._bench.clock.now():%Y%m%d%H%M%S}")
+        return _shown(self._scanner.shelves[key])
+
+    async def show_worklist(self, args: Args, case: Case) -> Args:
+        """Show the worklist: the RIS's, or, while it cannot be asked, what was fetched last, marked as old."""
+        try:
+            return await self.fetch_worklist(args, case) | {"stale": False, "reason": ""}
+        except WireError as trouble:
+            if (shelf := self._scanner.shelves.get(_query_key(args))) is None:
+                raise
+            stale = self._scanner.habits.shown_as_old()
+            return _shown(shelf) | {"stale": stale, "reason": str(trouble) if stale else ""}
 
     def _own(self, entry: Elements) -> Elements:
         """Return the entry in the console's own character set where it has one; images and steps are written in it."""
@@ -174,7 +199,7 @@ class Acts:
         classes = dict.fromkeys(picture.sop_class for picture, _ in objects)
         contexts = [(sop_class, (syntax,)) for sop_class in classes for syntax in (EXPLICIT_LE, IMPLICIT_LE)]
         sent: list[Args] = []
-        async with calling(self._bench, self._settings.archive, contexts, case=case.id) as association:
+        async with self._network.calling(self._settings.archive, contexts, case=case.id) as association:
             for picture, data in objects:
                 result = await association.store(picture.sop_class, picture.sop, EXPLICIT_LE, data)
                 taken = result.category in {"success", "warning"}
@@ -191,6 +216,8 @@ class Acts:
     async def _stow(self, objects: list[tuple[Picture, bytes]], case: Case) -> list[Args]:
         files = [part10.write(Instance(one.sop_class, one.sop, EXPLICIT_LE, data)) for one, data in objects]
         body, content_type = multipart.encode(files, "application/dicom")
+        if self._scanner.unplugged:
+            raise LinkLost(f"{self._bench.name} is off the network")
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
         sops = [picture.sop for picture, _ in objects]
         answer = await self._web.ask(
@@ -241,7 +268,7 @@ class Acts:
                 for sop_class, sop in references
             ],
         }
-        async with calling(self._bench, self._settings.archive, [COMMITMENT], case=case.id) as association:
+        async with self._network.calling(self._settings.archive, [COMMITMENT], case=case.id) as association:
             result = await association.action(COMMITMENT, COMMITMENT_INSTANCE, 1, request)
             if result.category != "success":
                 raise Refused(

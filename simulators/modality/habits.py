@@ -14,6 +14,10 @@ class ModalityHabits:
         """Return what the console shows: the answers of now, not those it had ``before`` (RAD-5)."""
         return answers
 
+    def shown_as_old(self) -> bool:
+        """Mark a worklist that could not be fetched anew as what it is: old."""
+        return True
+
     def study(self, scheduled: str, _own: str) -> str:
         """Return the Study Instance UID of the exam: that of the worklist (RAD TF-2 appendix A)."""
         return scheduled

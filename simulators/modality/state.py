@@ -79,9 +79,26 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The worklist as the console fetched it for one query."""
+    """The worklist as the console fetched it for one query, and when, ``YYYYMMDDHHMMSS``."""
 
     entries: tuple[Elements, ...]
+    fetched: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """The network cable."""
+
+    out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An N-CREATE or N-SET that waits for the network; ``verb`` is ``create`` or ``set``."""
+
+    verb: str
+    uid: str
+    attributes: Elements
 
 
 class Scanner(State):
@@ -102,6 +119,18 @@ class Scanner(State):
         self.exposures = self.table("exposures", dose.Exposure)
         self.exposures.index("exam", lambda exposure: [exposure.exam])
         self.transactions = self.table("transactions", Transaction)
+        self.plugs = self.table("plugs", Plug)
+        self.waiting = self.table("waiting", Waiting)
+
+    @property
+    def unplugged(self) -> bool:
+        """Whether the cable is out."""
+        plug = self.plugs.get("network")
+        return plug is not None and plug.out
+
+    def wait(self, verb: str, uid: str, attributes: Elements) -> None:
+        """Note what must be told when the network is back, in order."""
+        self.waiting[f"{self.next('waiting'):09d}"] = Waiting(verb, uid, attributes)
 
     def start(self, chosen: list[Chosen], uid: str, own_study: str, now: datetime) -> Exam:
         """Begin the exam of one or several worklist entries (RAD-6); nothing is kept until the MPPS manager has taken it.

@@ -301,6 +301,7 @@ _FAMILIES = (
     "frames",
     "pet",
     "dose",
+    "performed",
     "reports",
     "commitment",
     "results",
