@@ -47,18 +47,25 @@ def frames(question: Question) -> Look:
     if not study or not made(images):
         return Look(unsure="no image was acquired, so no frame can be missing")
     differences: list[Difference] = []
-    seen = 0
+    seen, complete = 0, True
     for door, objects in retrieved(question, study):
         there = chosen(objects, images)
         for one in made(images):
             if (held := there.get(one["sop"])) is None:
                 differences.append(Difference(f"{door}: image {one['sop']}", "comes back", "did not"))
+                complete = False
                 continue
             seen += 1
             wanted = int(one.get("frames") or 1)
             differences += (found.below(door) for found in whole(held.header, wanted))
     label = f"{seen} objects, frame by frame"
-    return Look([] if differences else [Candidate(label, {"count": seen})], differences, label, seen)
+    return Look(
+        [] if differences else [Candidate(label, {"count": seen})],
+        differences,
+        label,
+        seen,
+        final=complete and bool(differences),
+    )
 
 
 def whole(header: Elements, wanted: int) -> Iterator[Difference]:

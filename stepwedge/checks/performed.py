@@ -49,7 +49,15 @@ def step(question: Question) -> Look:
     differences = matchers.compare("", question.is_, value) if question.is_ is not None else []
     found = Candidate(label, value, evidence)
     closest = f"{label}: {value['status']} {value['reason']}".strip()
-    return Look([] if differences else [found], differences, closest, len(told), list(evidence))
+    over = value["status"] in {"COMPLETED", "DISCONTINUED"}  # nothing may be said after that (PS3.4 F.7.2)
+    return Look(
+        [] if differences else [found],
+        differences,
+        closest,
+        len(told),
+        list(evidence),
+        final=over and bool(differences),
+    )
 
 
 def _summary(attributes: Elements) -> dict[str, Any]:

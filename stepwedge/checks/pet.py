@@ -39,12 +39,13 @@ def quantified(question: Question) -> Look:
     if not study or not made(images):
         return Look(unsure="no PET image was acquired, so none can be quantified")
     differences: list[Difference] = []
-    seen = 0
+    seen, complete = 0, True
     for door, objects in retrieved(question, study):
         there = chosen(objects, images)
         for one in made(images):
             if (held := there.get(one["sop"])) is None:
                 differences.append(Difference(f"{door}: image {one['sop']}", "comes back", "did not"))
+                complete = False
                 continue
             seen += 1
             found = [*consistent(held.header)]
@@ -52,7 +53,13 @@ def quantified(question: Question) -> Look:
                 found += matchers.compare("", question.is_, held.header)
             differences += (each.below(f"{door}: image {one['sop']}") for each in found)
     label = f"{seen} PET images"
-    return Look([] if differences else [Candidate(label, {"count": seen})], differences, label, seen)
+    return Look(
+        [] if differences else [Candidate(label, {"count": seen})],
+        differences,
+        label,
+        seen,
+        final=complete and bool(differences),
+    )
 
 
 def consistent(header: Elements) -> Iterator[Difference]:

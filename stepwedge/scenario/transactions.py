@@ -21,6 +21,7 @@ TRANSACTIONS: Final = {
     "RAD-16": "Retrieve Images",
     "RAD-28": "Structured Report Export",
     "RAD-48": "Appointment Notification",
+    "RAD-62": "Store Dose Information",
     "RAD-128": "Send Imaging Result",
     # IHE IT Infrastructure Technical Framework, volume 2
     "ITI-19": "Authenticate Node",
