@@ -88,6 +88,11 @@ def test_every_check_says_what_it_shows():
         "commitment.result",
         "door.refuses",
         "result",
+        "images.frames",
+        "images.aligned",
+        "pet.quantified",
+        "dose.reported",
+        "performed.step",
         "relay.dead_letter",
     }
     for check in checks():

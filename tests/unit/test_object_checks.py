@@ -12,6 +12,8 @@ from stepwedge.actors.asking import Retrieved
 from stepwedge.checks import dose, pet
 from stepwedge.checks.check import Question, find
 from stepwedge.checks.frames import whole
+from stepwedge.checks.performed import REASON
+from stepwedge.checks.rules.dose import same_dose
 from stepwedge.errors import NoAnswer
 from stepwedge.sim import phantoms, structured
 
@@ -203,6 +205,60 @@ def test_a_dose_report_that_is_not_there_or_of_somebody_else_is_named(monkeypatc
 
     assert asked([report()]).holds
     assert any(named in one.path for one in asked(objects).differences)
+
+
+def ended(attributes, kind="N-SET", outcome="0000"):
+    facts = {"sop": "2.25.3", "identifier": {"PerformedProcedureStepStatus": "COMPLETED"} | attributes}
+    return SimpleNamespace(
+        kind=kind, outcome=outcome, facts=facts, actor="ris", direction="in", number=1, protocol="dimse"
+    )
+
+
+def ruled(objects, exchanges):
+    """Apply the standing rule to an archive that holds these objects."""
+    held = [Retrieved("2.25.4", one, "") for one in objects]
+    readback = SimpleNamespace(retrieved=lambda _: held)
+    return same_dose(SimpleNamespace(exchanges=exchanges, stored_studies=["2.25.1"], readback=readback))
+
+
+@pytest.mark.parametrize(
+    ("objects", "exchanges", "verdict"),
+    [
+        ([report()], [ended(TOLD)], "passed"),
+        ([report()], [], "passed"),
+        ([header("ct-chest")], [ended(TOLD)], "skipped"),
+        ([report()], [ended({})], "failed"),
+        ([report(doses=(30.0,))], [ended(TOLD)], "failed"),
+        ([report(total=20.0)], [], "failed"),
+        ([report(step="")], [ended(TOLD)], "failed"),
+    ],
+)
+def test_the_standing_rule_holds_a_report_to_its_step(objects, exchanges, verdict):
+    assert ruled(objects, exchanges).verdict == verdict
+
+
+def stepped(exchanges, is_=None):
+    question = Question(
+        None, SimpleNamespace(exchanges=exchanges), at="ris", where={"mpps": {"uid": "2.25.3"}}, is_=is_
+    )
+    return find("performed.step").look(question)
+
+
+def test_how_an_exam_ended_is_what_was_accepted_of_it():
+    given_up = {
+        "PerformedProcedureStepStatus": "DISCONTINUED",
+        REASON: [structured.coded(structured.dcm("110504", "Patient died"))],
+    }
+    told = [ended({"PerformedProcedureStepStatus": "IN PROGRESS"}, "N-CREATE"), ended(given_up)]
+    assert stepped(told, {"status": "DISCONTINUED", "reason": "110504^Patient died^DCM"}).holds
+    wrong = stepped(told, {"reason": "110513^Discontinued for unspecified reason^DCM"})
+    assert (wrong.holds, wrong.final) == (False, True)
+    without = stepped([ended(given_up | {REASON: []})], {"reason": "110504^Patient died^DCM"})
+    assert not without.holds
+    assert not stepped([ended(given_up, outcome="0110")]).holds, "what was refused was not told"
+    assert not stepped([]).holds
+    running = stepped(told[:1], {"status": "DISCONTINUED"})
+    assert (running.holds, running.final) == (False, False)
 
 
 def test_reports_nested_without_end_are_not_followed():

@@ -20,6 +20,8 @@ RELAYS = ["INV-12.1"]
 """Reached only where an interface engine stands between: see test_relay_rule.py."""
 TRAILS = ["INV-10.1", "INV-10.2", "INV-13.1"]
 """Reached only where there is an audit record repository, or a log."""
+DOSES = ["INV-5.1"]
+"""Reached only where a dose report was stored: see test_object_checks.py."""
 
 
 def findings(case):
@@ -40,7 +42,9 @@ def test_a_conforming_case_is_green_and_every_rule_is_reached(version):
 
 
 def test_every_rule_says_what_it_wants_and_who_demands_it():
-    numbers = sorted([*IDS, *RELAYS, *TRAILS], key=lambda one: [int(part) for part in one[4:].split(".")])
+    numbers = sorted(
+        [*IDS, *RELAYS, *TRAILS, *DOSES], key=lambda one: [int(part) for part in one[4:].split(".")]
+    )
     assert [rule.id for rule in rules()] == numbers
     assert all(rule.says and rule.source and not rule.says.endswith(".") for rule in rules())
 
