@@ -35,7 +35,7 @@ _FRAME_SECONDS: Final = 0.066
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """One irradiation event (PS3.3 C.7.6.16.2.29; PS3.16 TID 10003, 10013).
+    """One irradiation event (PS3.16 TID 10003, 10013).
 
     Attributes:
         exam: the performed step; ``series`` and ``images`` are where it lies and the (SOP class, instance) pairs it made.

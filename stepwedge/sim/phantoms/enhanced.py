@@ -19,7 +19,7 @@ _PIXELS: Final = {"PixelPresentation": "MONOCHROME", **_VOLUME}
 
 
 def _common(at: datetime) -> Elements:
-    """Return what both enhanced images say of themselves (PS3.3 C.8.16.1, C.8.13.1, C.8.15.2)."""
+    """Return what both enhanced images say of themselves (PS3.3 C.8.16, C.8.13.1, C.8.15.2)."""
     return {
         **_PIXELS,
         "AcquisitionDateTime": f"{at:%Y%m%d%H%M%S}",

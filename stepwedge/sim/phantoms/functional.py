@@ -86,7 +86,7 @@ def anatomy(shape: Recipe, side: str) -> Elements:
 
 
 def irradiation(event: str) -> Elements:
-    """Return Irradiation Event Identification (C.7.6.16.2.29)."""
+    """Return Irradiation Event Identification (C.7.6.16.2)."""
     return {"IrradiationEventIdentificationSequence": [{"IrradiationEventUID": event}]}
 
 

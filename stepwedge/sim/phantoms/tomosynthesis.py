@@ -23,7 +23,7 @@ _CC, _MLO = code("399162004", "cranio-caudal")[0], code("399368009", "medio-late
 _VIEWS: Final = (("R", _CC), ("L", _CC), ("R", _MLO), ("L", _MLO))
 _EXPOSURE: Final = {"KVP": "29", "XRayTubeCurrentInmA": 120.0, "ExposureTimeInms": 30.0, "ExposureInmAs": 4.0}
 _ACQUISITION: Final[Elements] = {
-    # PS3.3 C.8.21.3: an arc of 15 degrees in steps of one
+    # PS3.3 C.8.21: an arc of 15 degrees in steps of one
     "FieldOfViewShape": "RECTANGLE",
     "FieldOfViewOrigin": "0\\0",
     "KVP": "29",
