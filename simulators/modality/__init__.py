@@ -8,11 +8,13 @@ from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 
+from . import quirks, quirks_objects
+from .acquisition import Acquisition
 from .acts import Acts
 from .dimse import ACCEPTS, Console
 from .exams import Exams
 from .habits import ModalityHabits
-from .quirks import QUIRKS
+from .network import Network
 from .rejecting import Rejecting
 from .settings import Settings
 from .state import Scanner
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["QUIRKS", "build"]
 
+QUIRKS = quirks.QUIRKS | quirks_objects.QUIRKS
+
 
 def build(bench: Bench) -> Simulator:
     """Return a scanner standing on ``bench``."""
@@ -29,13 +33,16 @@ def build(bench: Bench) -> Simulator:
     habits = bench.adopt(ModalityHabits())
     scanner = bench.restore(Scanner(bench.seed, bench.name, bench.ae_title, habits, settings.modality))
     console = Console(bench, scanner)
+    network = Network(bench, scanner, settings)
     return Simulator(
         bench,
         scanner,
         doors=[DimseDoor(bench, console, ACCEPTS)],
-        acts=Acts(bench, scanner, console, settings).words()
-        | Exams(bench, scanner, settings).words()
-        | Rejecting(bench, scanner, settings).words(),
+        acts=Acts(bench, scanner, console, settings, network).words()
+        | Acquisition(bench, scanner, settings).words()
+        | Exams(bench, scanner, settings, network).words()
+        | Rejecting(bench, scanner, settings).words()
+        | network.words(),
         asks={
             "exam": lambda args: pack(scanner.exams.get(args["uid"])),
             "disk": lambda _: pack(list(scanner.pictures.values())),

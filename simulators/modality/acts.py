@@ -1,4 +1,4 @@
-"""What the scanner does when told: worklist, images, storage, commitment; exams are in :mod:`.exams`."""
+"""What the scanner does when told: worklist, storage, commitment; see also :mod:`.exams` and :mod:`.acquisition`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import BadInput, LocalProtocolError, Refused
+from stepwedge.errors import BadInput, LinkLost, LocalProtocolError, Refused, WireError
 from stepwedge.sim import phantoms
 from stepwedge.sim.charsets import texts
-from stepwedge.sim.dimse import calling
-from stepwedge.sim.files import Files, name_of
+from stepwedge.sim.files import Files
 from stepwedge.sim.web import Web
 from stepwedge.wire import dicomjson, multipart, part10
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode, tag_of
@@ -18,8 +17,7 @@ from stepwedge.wire.pixels import NAMES, convert
 from stepwedge.wire.results import Instance
 from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, WORKLIST
 
-from .settings import USUAL
-from .state import STEP, Exam, Picture, Shelf, Transaction, image_header
+from .state import STEP, Picture, Shelf, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from stepwedge.wire.dimse_asyncio import Association
 
     from .dimse import Console
+    from .network import Network
     from .settings import Settings
     from .state import Scanner
 
@@ -96,14 +95,28 @@ def worklist_query(keys: Mapping[str, Any], station: str, today: str, modality: 
     return RETURN_KEYS | {key: value for key, value in given.items() if key not in STEP_KEYS} | {STEP: [step]}
 
 
+def _query_key(args: Mapping[str, Any]) -> str:
+    return repr(sorted(args.items()))
+
+
+def _shown(shelf: Shelf) -> Args:
+    """Return a worklist as the console shows it."""
+    entries = list(shelf.entries)
+    told = {"entries": entries, "count": len(entries), "fetched": shelf.fetched}
+    return told | ({"entry": entries[0]} if entries else {})
+
+
 class Acts:
     """The words of a scanner."""
 
-    def __init__(self, bench: Bench, scanner: Scanner, console: Console, settings: Settings) -> None:
+    def __init__(
+        self, bench: Bench, scanner: Scanner, console: Console, settings: Settings, network: Network
+    ) -> None:
         self._bench = bench
         self._scanner = scanner
         self._console = console
         self._settings = settings
+        self._network = network
         self._disk = Files(bench.folder / "disk")
         self._web = Web(bench)
 
@@ -111,7 +124,7 @@ class Acts:
         """Return the words by name."""
         return {
             "fetch_worklist": self.fetch_worklist,
-            "acquire": self.acquire,
+            "show_worklist": self.show_worklist,
             "store_images": self.store_images,
             "commit": self.commit,
             "delete_images": self.delete_images,
@@ -124,18 +137,28 @@ class Acts:
         )
         if term := self._bench.charsets.for_dicom(texts(query)):
             query["SpecificCharacterSet"] = term
-        async with calling(
-            self._bench, self._settings.worklist, [WORKLIST], door="worklist", case=case.id
+        async with self._network.calling(
+            self._settings.worklist, [WORKLIST], door="worklist", case=case.id
         ) as association:
             answers = await association.find(WORKLIST, query)
         if answers.category != "success":
             raise Refused(f"the worklist query ended with {answers.status:04X} {answers.comment}".strip())
-        shelf = self._scanner.shelves.get(key := repr(sorted(args.items())))
+        shelf = self._scanner.shelves.get(key := _query_key(args))
         heard = [self._own(entry) for entry in answers]
         entries = self._scanner.habits.worklist(heard, list(shelf.entries) if shelf else [])
         with self._bench.change(self._scanner):
-            self._scanner.shelves[key] = Shelf(tuple(entries))
-        return {"entries": entries, "count": len(entries)} | ({"entry": entries[0]} if entries else {})
+            self._scanner.shelves[key] = Shelf(tuple(entries), f"{self._bench.clock.now():%Y%m%d%H%M%S}")
+        return _shown(self._scanner.shelves[key])
+
+    async def show_worklist(self, args: Args, case: Case) -> Args:
+        """Show the worklist: the RIS's, or, while it cannot be asked, what was fetched last, marked as old."""
+        try:
+            return await self.fetch_worklist(args, case) | {"stale": False, "reason": ""}
+        except WireError as trouble:
+            if (shelf := self._scanner.shelves.get(_query_key(args))) is None:
+                raise
+            stale = self._scanner.habits.shown_as_old()
+            return _shown(shelf) | {"stale": stale, "reason": str(trouble) if stale else ""}
 
     def _own(self, entry: Elements) -> Elements:
         """Return the entry in the console's own character set where it has one; images and steps are written in it."""
@@ -144,54 +167,6 @@ class Acts:
         plain = {key: value for key, value in entry.items() if key != "SpecificCharacterSet"}
         term = self._bench.charsets.for_dicom(texts(plain))
         return plain | ({"SpecificCharacterSet": term} if term else {})
-
-    async def acquire(self, args: Args, case: Case) -> Args:
-        """Make a series of phantom images and keep it on the disk."""
-        exam = self._scanner.exam(args["mpps"])
-        count = int(args.get("images") or 3)
-        shape = phantoms.recipe(args.get("recipe") or self._protocol(exam))
-        framed = phantoms.IODS[shape.iod].framed
-        seed = self._bench.seed if case.seed is None else case.seed
-        earlier = {one.series for one in self._scanner.pictures.values() if one.study == exam.study}
-        with self._bench.change(self._scanner):
-            mint = self._scanner.mint(case.id, case.seed)
-            series, frame = mint.uid("series"), mint.uid("frame")
-            repeated = image_header(exam, self._bench.name, series, len(earlier) + 1, frame if framed else "")
-            pictures = []
-            for number in range(1, count + 1):
-                image = phantoms.image(shape, number, self._bench.clock.now(), seed, series)
-                elements = image | repeated | {"SOPInstanceUID": mint.uid("instance")}
-                elements = self._scanner.habits.image(elements)
-                data = encode(elements, explicit=True)
-                picture = Picture(
-                    elements["SOPInstanceUID"],
-                    elements["SOPClassUID"],
-                    series,
-                    exam.study,
-                    exam.uid,
-                    number,
-                    phantoms.pixel_hash(image["PixelData"]),
-                    name_of(data),
-                )
-                self._disk.keep(picture.file, data)
-                self._scanner.pictures[picture.sop] = picture
-                pictures.append(picture)
-        return {
-            "series": series,
-            "study": exam.study,
-            "instances": [
-                {"sop": one.sop, "sop_class": one.sop_class, "pixels": one.pixels, "number": one.number}
-                for one in pictures
-            ],
-            "count": len(pictures),
-            "mpps": exam.uid,
-        }
-
-    def _protocol(self, exam: Exam) -> str:
-        """Return the phantom of the scheduled protocol, or the usual one of this scanner."""
-        codes = [item.get("CodeValue", "") for item in exam.sent["PerformedProtocolCodeSequence"] or []]
-        book = self._settings.protocols
-        return next((book[code] for code in codes if code in book), USUAL[self._settings.modality])
 
     async def store_images(self, args: Args, case: Case) -> Args:
         """Send images to the archive (RAD-8); a refused one stays on the disk and is counted, not hidden."""
@@ -222,7 +197,7 @@ class Acts:
 
     def _data(self, picture: Picture, syntax: str, *, altered: bool) -> bytes:
         data = self._disk.read(picture.file)
-        if altered:
+        if altered and picture.pixels:
             elements = decode(data, explicit=True)
             elements |= {"PixelData": phantoms.altered(elements["PixelData"])}
             data = encode(elements, explicit=True)
@@ -233,7 +208,7 @@ class Acts:
         syntaxes = (EXPLICIT_LE, IMPLICIT_LE) if syntax == EXPLICIT_LE else (syntax,)
         contexts = [(sop_class, (each,)) for sop_class in classes for each in syntaxes]
         sent: list[Args] = []
-        async with calling(self._bench, self._settings.archive, contexts, case=case.id) as association:
+        async with self._network.calling(self._settings.archive, contexts, case=case.id) as association:
             for picture, data in objects:
                 result = await association.store(picture.sop_class, picture.sop, syntax, data)
                 taken = result.category in {"success", "warning"}
@@ -250,6 +225,8 @@ class Acts:
     async def _stow(self, objects: list[tuple[Picture, bytes]], syntax: str, case: Case) -> list[Args]:
         files = [part10.write(Instance(one.sop_class, one.sop, syntax, data)) for one, data in objects]
         body, content_type = multipart.encode(files, "application/dicom")
+        if self._scanner.unplugged:
+            raise LinkLost(f"{self._bench.name} is off the network")
         headers = {"Content-Type": content_type, "Accept": "application/dicom+json"}
         sops = [picture.sop for picture, _ in objects]
         answer = await self._web.ask(
@@ -300,7 +277,7 @@ class Acts:
                 for sop_class, sop in references
             ],
         }
-        async with calling(self._bench, self._settings.archive, [COMMITMENT], case=case.id) as association:
+        async with self._network.calling(self._settings.archive, [COMMITMENT], case=case.id) as association:
             result = await association.action(COMMITMENT, COMMITMENT_INSTANCE, 1, request)
             if result.category != "success":
                 raise Refused(

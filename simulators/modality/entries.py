@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.errors import BadInput, Failed
+from stepwedge.errors import BadInput, Failed, RemoteProtocolError
+from stepwedge.wire.charset import writes
+from stepwedge.wire.elements import vr_of
 
 from .state import STEP
 
@@ -22,6 +24,9 @@ STEP_TYPE_1: Final = (
     "ScheduledProcedureStepID",
 )
 """Return keys of type 1, PS3.4 table K.6-1: the worklist provider must give a value."""
+CHARSET: Final = "SpecificCharacterSet"
+LONGEST: Final = {"AE": 16, "CS": 16, "SH": 16, "LO": 64, "PN": 64, "UI": 64, "DA": 8}
+"""Characters of a value at most, PS3.5 table 6.2-1."""
 
 
 def accepted(
@@ -29,17 +34,20 @@ def accepted(
 ) -> tuple[Elements, int, list[str]]:
     """Judge the chosen entry: return it, its step, and the keys that had to be filled in.
 
-    A strict console refuses an entry without a value for a key of type 1 and names every such key; a lenient one makes values
-    up from the step's own ``uid`` and goes on.
+    A strict console refuses an entry without a value for a key of type 1, with a value longer than its VR allows or in a
+    character set that does not exist, and names every such key; a lenient one makes values up from the step's own ``uid``, cuts
+    what is too long, and goes on.
     """
     steps = entry.get(STEP) or []
     if not 0 <= step < len(steps):
         raise BadInput("start_exam: step", f"a number below {len(steps)}", str(step))
     scheduled = steps[step]
+    entry, strange = _readable(entry, scheduled, settings)
+    scheduled = entry[STEP][step]
     missing = [key for key in TYPE_1 if not entry.get(key)]
     step_missing = [key for key in STEP_TYPE_1 if not scheduled.get(key)]
     if not missing and not step_missing:
-        return entry, step, []
+        return entry, step, strange
     named = [*missing, *step_missing]
     if settings.acceptance == "strict":
         raise Failed(f"the worklist entry has no value for {', '.join(named)} (type 1, PS3.4 table K.6-1)")
@@ -48,7 +56,48 @@ def accepted(
         one | {key: made[key] for key in step_missing if key in made} if place == step else one
         for place, one in enumerate(steps)
     ]
-    return entry | {key: made[key] for key in missing} | {STEP: steps}, step, named
+    return entry | {key: made[key] for key in missing} | {STEP: steps}, step, [*strange, *named]
+
+
+def too_long(elements: Elements) -> list[str]:
+    """Return the keys whose value is longer than PS3.5 table 6.2-1 allows, in characters; a name in each of its groups."""
+    return [key for key, value in elements.items() if isinstance(value, str) and _cut(key, value) != value]
+
+
+def _cut(key: str, value: str) -> str:
+    most = LONGEST.get(vr_of(key), 0)
+    if not most:
+        return value
+    separator = "=" if vr_of(key) == "PN" else "\\"
+    return separator.join(part[:most] for part in value.split(separator))
+
+
+def _readable(entry: Elements, scheduled: Elements, settings: Settings) -> tuple[Elements, list[str]]:
+    """Return the entry with values that fit, and the keys of those that did not; a strict console refuses it instead."""
+    long = {*too_long(entry), *too_long(scheduled)}
+    named = sorted(long) + ([CHARSET] if not _known(str(entry.get(CHARSET) or "")) else [])
+    if not named:
+        return entry, []
+    if settings.acceptance == "strict":
+        raise Failed(
+            f"the worklist entry has values that cannot be: {', '.join(named)} (PS3.5 table 6.2-1, PS3.3 C.12.1.1.2)"
+        )
+    fitting = {key: _cut(key, value) if key in long else value for key, value in entry.items()}
+    if CHARSET in named:
+        fitting[CHARSET] = "ISO_IR 192"
+    fitting[STEP] = [
+        {key: _cut(key, value) if key in long else value for key, value in one.items()} for one in entry[STEP]
+    ]
+    return fitting, named
+
+
+def _known(charset: str) -> bool:
+    """Tell whether every term of a Specific Character Set is defined."""
+    try:
+        writes("\u00e4", charset)
+    except RemoteProtocolError:
+        return False
+    return True
 
 
 def by_hand(patient: dict[str, Any], description: str, study: str) -> Elements:
@@ -64,6 +113,22 @@ def by_hand(patient: dict[str, Any], description: str, study: str) -> Elements:
         "StudyInstanceUID": study,
         STEP: [{"ScheduledProcedureStepDescription": description}],
     }
+
+
+def measurements(args: dict[str, Any]) -> dict[str, str]:
+    """Return what was measured at the scanner: weight in kg and height in m, as (0010,1030) and (0010,1020)."""
+    told = {}
+    for name, key, largest in (("weight", "PatientWeight", 650.0), ("height", "PatientSize", 2.8)):
+        if args.get(name) is None:
+            continue
+        try:
+            value = float(args[name])
+        except (TypeError, ValueError):
+            value = 0.0
+        if not 0 < value <= largest:
+            raise BadInput(f"start_exam: {name}", f"a number above 0, at most {largest:g}", repr(args[name]))
+        told[key] = f"{value:g}"
+    return told
 
 
 def _made_up(settings: Settings, uid: str, own_study: str) -> dict[str, str]:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import Refused
-from stepwedge.sim.dimse import calling
-from stepwedge.wire.services import MPPS
-
-from .entries import accepted, by_hand
+from .entries import accepted, by_hand, measurements
 from .reasons import WRONG_ENTRY, reason_of
 
 if TYPE_CHECKING:
@@ -18,6 +14,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
 
+    from .network import Network
     from .settings import Settings
     from .state import Chosen, Exam, Scanner
 
@@ -27,10 +24,11 @@ Args = dict[str, Any]
 class Exams:
     """The words by which exams begin and end."""
 
-    def __init__(self, bench: Bench, scanner: Scanner, settings: Settings) -> None:
+    def __init__(self, bench: Bench, scanner: Scanner, settings: Settings, network: Network) -> None:
         self._bench = bench
         self._scanner = scanner
         self._settings = settings
+        self._network = network
 
     def words(self) -> dict[str, Callable[[Args, Case], Awaitable[Args]]]:
         """Return the words by name."""
@@ -52,9 +50,12 @@ class Exams:
         with self._bench.change(self._scanner):
             mint = self._scanner.mint(case.id, case.seed)
             uid, own_study = mint.uid("mpps"), mint.uid("study")
+        measured = measurements(args)
         judged = [accepted(entry, step, self._settings, uid, own_study) for entry, step in chosen]
         filled = list(dict.fromkeys(key for _, _, keys in judged for key in keys))
-        return await self._begin(uid, own_study, [(entry, step) for entry, step, _ in judged], case, filled)
+        return await self._begin(
+            uid, own_study, [(entry | measured, step) for entry, step, _ in judged], case, filled
+        )
 
     async def enter_exam(self, args: Args, case: Case) -> Args:
         """Begin an exam that nobody scheduled: patient and procedure are typed in at the console (RAD-6, 4.6.4.1.2)."""
@@ -80,15 +81,12 @@ class Exams:
         self, uid: str, own_study: str, chosen: list[Chosen], case: Case, filled: list[str]
     ) -> Args:
         exam = self._scanner.start(chosen, uid, own_study, self._bench.clock.now())
-        async with calling(
-            self._bench, self._settings.worklist, [MPPS], door="worklist", case=case.id
-        ) as association:
-            result = await association.create(MPPS, uid, exam.sent)
-        if result.category not in {"success", "warning"}:
-            raise Refused(f"the exam was not accepted: N-CREATE {result.status:04X} {result.comment}".strip())
+        told = await self._network.perform("create", uid, exam.sent, case)
         with self._bench.change(self._scanner):
             self._scanner.exams[uid] = exam
-        return self._told(exam) | {"filled": filled}
+            if not told:
+                self._scanner.wait("create", uid, exam.sent)
+        return self._told(exam) | {"filled": filled, "pending": not told}
 
     def _told(self, exam: Exam) -> Args:
         return {
@@ -115,14 +113,9 @@ class Exams:
         with self._bench.change(self._scanner):
             spare = self._scanner.mint(case.id, case.seed).uid("series")
         status, attributes = self._scanner.finished(exam, event, self._bench.clock.now(), spare, reason)
-        async with calling(
-            self._bench, self._settings.worklist, [MPPS], door="worklist", case=case.id
-        ) as association:
-            result = await association.set(MPPS, exam.uid, attributes)
-        if result.category not in {"success", "warning"}:
-            raise Refused(
-                f"the end of the exam was not accepted: N-SET {result.status:04X} {result.comment}".strip()
-            )
+        told = await self._network.perform("set", exam.uid, attributes, case)
         with self._bench.change(self._scanner):
             self._scanner.exams[exam.uid] = replace(exam, status=status)
-        return {"status": status, "uid": exam.uid}
+            if not told:
+                self._scanner.wait("set", exam.uid, attributes)
+        return {"status": status, "uid": exam.uid, "pending": not told}

@@ -14,6 +14,10 @@ class ModalityHabits:
         """Return what the console shows: the answers of now, not those it had ``before`` (RAD-5)."""
         return answers
 
+    def shown_as_old(self) -> bool:
+        """Mark a worklist that could not be fetched anew as what it is: old."""
+        return True
+
     def study(self, scheduled: str, _own: str) -> str:
         """Return the Study Instance UID of the exam: that of the worklist (RAD TF-2 appendix A)."""
         return scheduled
@@ -29,6 +33,34 @@ class ModalityHabits:
     def image(self, elements: Elements) -> Elements:
         """Return the image that is kept and sent: as it was acquired, every frame and colour of it."""
         return elements
+
+    def frame(self, shared: str, own: str) -> str:
+        """Return the Frame of Reference UID of a series: that of the series it is ``shared`` with (PS3.3 C.7.4.1)."""
+        return shared or own
+
+    def reports_dose(self) -> bool:
+        """Write a dose report of what was irradiated (IHE RAD REM)."""
+        return True
+
+    def summed(self, exposures: list[Any]) -> list[Any]:
+        """Return the irradiation events that the dose report tells and adds up: all of them."""
+        return exposures
+
+    def dose_unit(self, unit: str) -> str:
+        """Return how a unit of dose is written: in UCUM, as the template asks for it (PS3.16 TID 10002, 10012)."""
+        return unit
+
+    def dose_report(self, report: Elements, _before: Elements) -> Elements:
+        """Return the dose report that is kept: of this exam, not of the patient ``before``."""
+        return report
+
+    def performed_dose(self, told: Elements) -> Elements:
+        """Return the radiation dose that the performed step tells: all of it (PS3.3 C.4.16)."""
+        return told
+
+    def reason(self, reason: str) -> str:
+        """Return the reason that goes with a discontinued step: the one given (CID 9300)."""
+        return reason
 
     def may_delete(self, status: str) -> bool:
         """Free the disk only of what the archive has committed itself to (PS3.4 annex J)."""

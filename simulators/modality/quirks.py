@@ -27,6 +27,18 @@ def stale_cache(_: Callable[..., Any], answers: list[Elements], before: list[Ele
 
 
 @quirk(
+    "mwl.old_as_new",
+    defect="DEF-202",
+    severity="S2",
+    overrides=ModalityHabits.shown_as_old,
+    notices="the console shows yesterday's list as if it were today's, and nobody knows that the RIS is down",
+)
+def old_as_new(_: Callable[..., bool]) -> bool:
+    """Show the list fetched last without a mark; seen as a list that is not stale while the RIS cannot be asked."""
+    return False
+
+
+@quirk(
     "modality.regen_suid",
     defect="DEF-024",
     severity="S1",

@@ -36,16 +36,80 @@ REASONS: Final = {
     "110533": "Workitem expired",
     "113568": "Extravasation visible in image",
 }
-"""The codes of coding scheme DCM; those of SCT (adverse reactions) are given in full, ``code^meaning^SCT``."""
+"""The codes of coding scheme DCM."""
+
+ADVERSE: Final = {
+    "4386001": "Bronchospasm",
+    "16932000": "Nausea and vomiting",
+    "24389009": "Injection site granuloma",
+    "25064002": "Headache",
+    "26079004": "Shaking",
+    "28926001": "Drug Rash",
+    "38341003": "Hypertension",
+    "45007003": "Hypotension",
+    "48694002": "Anxiety",
+    "49727002": "Cough",
+    "51599000": "Laryngeal edema",
+    "68235000": "Nasal Congestion",
+    "74615001": "Tachycardia-bradycardia",
+    "84757009": "Epileptic convulsions",
+    "95376002": "Injection site disorder",
+    "95378001": "Injection site hypersensitivity",
+    "95379009": "Injection site irritation",
+    "95380007": "Injection site pigmentation change",
+    "95381006": "Injection site infection",
+    "95382004": "Injection site abscess",
+    "95383009": "Injection site sterile abscess",
+    "95384003": "Injection Site Extravasation",
+    "95385002": "Injection site hemorrhage",
+    "95386001": "Injection site thrombosis",
+    "95387005": "Injection site malabsorption",
+    "95388000": "Injection site pain",
+    "95389008": "Injection site burning",
+    "95390004": "Injection site nerve damage",
+    "95391000": "Injection site inflammation",
+    "95392007": "Injection site edema",
+    "95393002": "Injection site dermatitis",
+    "95394008": "Injection site urticaria",
+    "95395009": "Injection site mass",
+    "95396005": "Injection site cyst",
+    "95397001": "Injection site necrosis",
+    "95398006": "Injection site anesthesia",
+    "95399003": "Injection site paresthesia",
+    "95400005": "Injection site ulcer",
+    "95401009": "Injection site bruising",
+    "95402002": "Injection site induration",
+    "95403007": "Injection site fibrosis",
+    "95404001": "Injection site atrophy",
+    "111017005": "Injection site scar",
+    "234171009": "Drug-induced hypotension",
+    "267036007": "Dyspnea",
+    "271801002": "Taste sense altered",
+    "274640006": "Chills and fever",
+    "278528006": "Facial Swelling",
+    "292094009": "Radiopharmaceutical Adverse Reaction",
+    "298336006": "No motor response to command",
+    "398979000": "Pallor (Pale Complexion)",
+    "402603005": "Diffuse inflammatory erythema",
+    "403618004": "Drug induced Flushing",
+    "410430005": "Cardiorespiratory arrest",
+    "415690000": "Sweating",
+    "418363000": "Itching",
+    "473188002": "Drug Induced Dizziness",
+    "698247007": "Cardiac Arrhythmia",
+    "724232004": "Sensation of being warm (finding)",
+}
+"""The codes of coding scheme SCT: what happened to the patient."""
 
 WRONG_ENTRY: Final = f"110514^{REASONS['110514']}^DCM"
 
 
 def reason_of(given: str) -> str:
-    """Return ``code^meaning^scheme`` for a reason given so or by its DCM code alone."""
+    """Return ``code^meaning^scheme`` for a reason given so or by its code alone; a code of another scheme passes as it is."""
     code, meaning, scheme = [*given.split("^"), "", ""][:3]
+    for name, known in (("DCM", REASONS), ("SCT", ADVERSE)):
+        if scheme in {"", name} and code in known:
+            return f"{code}^{meaning or known[code]}^{name}"
     if scheme not in {"", "DCM"}:
         return f"{code}^{meaning}^{scheme}"
-    if code not in REASONS:
-        raise BadInput("discontinue_exam: reason", "a code of CID 9300 (PS3.16)", repr(given))
-    return f"{code}^{meaning or REASONS[code]}^DCM"
+    raise BadInput("discontinue_exam: reason", "a code of CID 9300 (PS3.16)", repr(given))

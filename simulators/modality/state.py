@@ -9,6 +9,8 @@ from stepwedge.errors import BadInput
 from stepwedge.model.lifecycles import MPPS, follow
 from stepwedge.sim.tables import State
 
+from . import dose
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -48,7 +50,7 @@ class Picture:
     """One image on the scanner's disk; it stays there until the archive has committed itself to it.
 
     Attributes:
-        pixels: SHA-256 of the pixel data; ``file`` is the name of the data set, explicit little endian.
+        pixels: SHA-256 of the pixel data, "" for an object that has none; ``file`` is the name of the data set, explicit little endian.
         status: ``acquired``, ``stored``, ``refused``, ``committed`` or ``deleted``.
     """
 
@@ -61,6 +63,7 @@ class Picture:
     pixels: str
     file: str
     status: str = "acquired"
+    frames: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,26 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The worklist as the console fetched it for one query."""
+    """The worklist as the console fetched it for one query, and when, ``YYYYMMDDHHMMSS``."""
 
     entries: tuple[Elements, ...]
+    fetched: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """The network cable."""
+
+    out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An N-CREATE or N-SET that waits for the network; ``verb`` is ``create`` or ``set``."""
+
+    verb: str
+    uid: str
+    attributes: Elements
 
 
 class Scanner(State):
@@ -96,7 +116,21 @@ class Scanner(State):
         self.exams.index("study", lambda exam: [exam.study])
         self.pictures = self.table("pictures", Picture)
         self.pictures.index("exam", lambda picture: [picture.exam])
+        self.exposures = self.table("exposures", dose.Exposure)
+        self.exposures.index("exam", lambda exposure: [exposure.exam])
         self.transactions = self.table("transactions", Transaction)
+        self.plugs = self.table("plugs", Plug)
+        self.waiting = self.table("waiting", Waiting)
+
+    @property
+    def unplugged(self) -> bool:
+        """Whether the cable is out."""
+        plug = self.plugs.get("network")
+        return plug is not None and plug.out
+
+    def wait(self, verb: str, uid: str, attributes: Elements) -> None:
+        """Note what must be told when the network is back, in order."""
+        self.waiting[f"{self.next('waiting'):09d}"] = Waiting(verb, uid, attributes)
 
     def start(self, chosen: list[Chosen], uid: str, own_study: str, now: datetime) -> Exam:
         """Begin the exam of one or several worklist entries (RAD-6); nothing is kept until the MPPS manager has taken it.
@@ -166,9 +200,14 @@ class Scanner(State):
             "PerformedProcedureStepEndTime": f"{now:%H%M%S}",
             "PerformedSeriesSequence": self._series(exam, spare),
         }
-        if reason:
+        attributes |= self.habits.performed_dose(dose.performed(self.exposures.by("exam", exam.uid)))
+        if reason := self.habits.reason(reason):
             attributes["PerformedProcedureStepDiscontinuationReasonCodeSequence"] = [code_item(reason)]
         return status, attributes
+
+    def series_number(self, exam: Exam) -> int:
+        """Return the Series Number of the next series of an exam's study."""
+        return len({one.series for one in self.pictures.values() if one.study == exam.study}) + 1
 
     def _series(self, exam: Exam, spare: str) -> list[Elements]:
         """Return the Performed Series Sequence (PS3.3 C.4.15)."""
@@ -186,10 +225,14 @@ class Scanner(State):
                     [
                         {"ReferencedSOPClassUID": one.sop_class, "ReferencedSOPInstanceUID": one.sop}
                         for one in pictures
-                        if one.series == series
+                        if one.series == series and one.pixels
                     ]
                 ),
-                "ReferencedNonImageCompositeSOPInstanceSequence": [],
+                "ReferencedNonImageCompositeSOPInstanceSequence": [
+                    {"ReferencedSOPClassUID": one.sop_class, "ReferencedSOPInstanceUID": one.sop}
+                    for one in pictures
+                    if one.series == series and not one.pixels
+                ],
             }
             for series in (dict.fromkeys(one.series for one in pictures) or [spare])
         ]
@@ -260,9 +303,9 @@ def patient_module(entry: Elements) -> Elements:
 
 
 def _visit(entry: Elements) -> Elements:
-    """Return the visit of a worklist entry (PS3.3 C.7.2.2, Patient Study Module)."""
+    """Return visit and size of the patient as a worklist entry, or the console, has them (PS3.3 C.7.2.2, Patient Study Module)."""
     keys = ("AdmissionID", "IssuerOfAdmissionIDSequence") if entry.get("AdmissionID") else ()
-    return {key: entry[key] for key in keys if entry.get(key)}
+    return {key: entry[key] for key in (*keys, "PatientWeight", "PatientSize") if entry.get(key)}
 
 
 def _scheduled(entry: Elements, scheduled: Elements, study: str) -> Elements:

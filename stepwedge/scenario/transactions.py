@@ -24,6 +24,7 @@ TRANSACTIONS: Final = {
     "RAD-29": "Key Image Note Stored",
     "RAD-48": "Appointment Notification",
     "RAD-49": "Instance Availability Notification",
+    "RAD-62": "Store Dose Information",
     "RAD-66": "Rejection Note Stored",
     "RAD-128": "Send Imaging Result",
     # IHE IT Infrastructure Technical Framework, volume 2

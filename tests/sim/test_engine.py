@@ -235,4 +235,4 @@ def test_every_quirk_differs_from_the_habit_it_replaces():
     assert QUIRKS["route.first_destination_only"].act(habits.destinations, ("a", "b")) == ("a",)
     damaged = QUIRKS["hl7.zseg_damage"].act(habits.segment, "ZAC|a^^c||d", separators)
     assert damaged == "ZAC|a^c|d"
-    assert len(DEFAULT) == 9
+    assert len(DEFAULT) == 10

@@ -32,6 +32,10 @@ KINDS = {
     "pt": "PETImage",
     "xa": "XAImage",
     "rf": "XRFImage",
+    "enhanced-ct": "EnhancedCTImage",
+    "enhanced-mr": "EnhancedMRImage",
+    "tomosynthesis": "BreastTomosynthesisImage",
+    "secondary-capture": "SCImage",
 }
 NAMES = sorted(path.stem for path in kit.find("fixtures/phantoms").glob("*.yaml"))
 

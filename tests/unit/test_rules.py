@@ -22,6 +22,8 @@ TRAILS = ["INV-10.1", "INV-10.2", "INV-13.1"]
 """Reached only where there is an audit record repository, or a log."""
 NOTICES = ["INV-20"]
 """Reached only where an archive tells how available studies are: see test_availability_rule.py."""
+DOSES = ["INV-5.1"]
+"""Reached only where a dose report was stored: see test_object_checks.py."""
 
 
 def findings(case):
@@ -42,7 +44,7 @@ def test_a_conforming_case_is_green_and_every_rule_is_reached(version):
 
 
 def test_every_rule_says_what_it_wants_and_who_demands_it():
-    every = [*IDS, *RELAYS, *TRAILS, *NOTICES]
+    every = [*IDS, *RELAYS, *TRAILS, *NOTICES, *DOSES]
     assert [rule.id for rule in rules()] == sorted(
         every, key=lambda one: [int(part) for part in one[4:].split(".")]
     )

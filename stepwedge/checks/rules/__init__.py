@@ -22,6 +22,7 @@ _MODULES = (
     "identity",
     "numbers",
     "content",
+    "dose",
     "images",
     "states",
     "messages",

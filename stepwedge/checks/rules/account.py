@@ -82,7 +82,7 @@ class _Books:
 
     def enter(self, word: str, result: dict[str, Any]) -> None:
         """Enter the result of one act."""
-        if word == "acquire":
+        if word in {"acquire", "report_dose"}:
             self._acquired(result)
         elif result.get("sr") and word in _REPORTED:
             self._reported(result)

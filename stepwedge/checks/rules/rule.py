@@ -81,14 +81,14 @@ class CaseFacts:
                     yield of_answer(
                         f"{door} for study {study}", time.time(), pacs.name, "study", answer, final=True
                     )
-            if study in self._emptied:
+            if study in self.emptied:
                 continue  # everything of it was withdrawn: whether it is still handed out is a question of its own
             for image in self.readback.retrieved(study) or []:
                 label = f"image {image.sop} as retrieved"
                 yield of_image(label, time.time(), pacs.name, image.header, final=True)
 
     @cached_property
-    def _emptied(self) -> set[str]:
+    def emptied(self) -> set[str]:
         """The studies of which nothing need be left to hand out."""
         return {one.study for one in accounts(self.exchanges) if one.taken and not one.here}
 

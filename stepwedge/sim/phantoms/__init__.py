@@ -10,19 +10,35 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import modules
 from .ct import CT, CT_IMAGE_STORAGE
+from .enhanced import ENHANCED_CT, ENHANCED_MR
 from .fluoroscopy import RF, XA
+from .functional import irradiated
 from .modules import Iod
 from .mr import MR
 from .nuclear import NM, PT
 from .projection import CR, DX, DX_RAW, MG
-from .recipe import Recipe, recipe
+from .recipe import Recipe, recipe, reframed
+from .secondary import SC
+from .tomosynthesis import TOMO
 from .us import US, US_CINE
 from .wedge import altered, pixel_hash
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["CT_IMAGE_STORAGE", "IODS", "Iod", "Recipe", "altered", "image", "pixel_hash", "pixels", "recipe"]
+__all__ = [
+    "CT_IMAGE_STORAGE",
+    "IODS",
+    "Iod",
+    "Recipe",
+    "altered",
+    "image",
+    "irradiated",
+    "pixel_hash",
+    "pixels",
+    "recipe",
+    "reframed",
+]
 
 IODS: Final = {
     "ct": CT,
@@ -37,6 +53,10 @@ IODS: Final = {
     "pt": PT,
     "xa": XA,
     "rf": RF,
+    "enhanced-ct": ENHANCED_CT,
+    "enhanced-mr": ENHANCED_MR,
+    "tomosynthesis": TOMO,
+    "secondary-capture": SC,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from .modules import Iod, code, image_plane, multi_frame, spacing
@@ -58,32 +60,40 @@ def _views(shape: Recipe, _: int, __: datetime) -> dict[str, Any]:
 
 
 def _activity(shape: Recipe, number: int, at: datetime) -> dict[str, Any]:
-    """Return the PET modules (PS3.3 C.8.9)."""
-    date, time = f"{at:%Y%m%d}", f"{at:%H%M%S}"
+    """Return the PET modules (PS3.3 C.8.9): activity at the start of the scan, two slices to a bed position."""
+    bed = (number - 1) // _SLICES_PER_BED
+    scanned = at + timedelta(seconds=bed * _BED_SECONDS)
+    reference = bed * _BED_SECONDS + _average(_BED_SECONDS)
+    injected = at - timedelta(minutes=UPTAKE_MINUTES)
     return {
         **_ORIENTATION,
         **image_plane(shape, number),
+        "AcquisitionDate": f"{scanned:%Y%m%d}",
+        "AcquisitionTime": f"{scanned:%H%M%S}",
         "ImageType": "ORIGINAL\\PRIMARY",
-        "SeriesType": "STATIC\\IMAGE",
+        "SeriesType": "WHOLE BODY\\IMAGE",
         "Units": "BQML",
         "CountsSource": "EMISSION",
         "DecayCorrection": "START",
-        "CorrectedImage": "DECY\\ATTN",
+        "CorrectedImage": "DECY\\ATTN\\SCAT\\RAN\\DTIM\\NORM",
+        "AttenuationCorrectionMethod": "CT",
+        "ScatterCorrectionMethod": "model based",
+        "RandomsCorrectionMethod": "DLYD",
         "CollimatorType": "NONE",
         "NumberOfSlices": 64,
-        "FrameReferenceTime": "0",
-        "ActualFrameDuration": "180000",
-        "DecayFactor": "1",
+        "FrameReferenceTime": f"{reference * 1000:.3f}",
+        "ActualFrameDuration": str(_BED_SECONDS * 1000),
+        "DecayFactor": f"{math.exp(_DECAY * reference):.8g}",
         "ImageIndex": number,
         "RescaleIntercept": "0",
         "RescaleSlope": "4",
         "RadiopharmaceuticalInformationSequence": [
             {
                 "Radiopharmaceutical": "Fluorodeoxyglucose F^18^",
-                "RadiopharmaceuticalStartDateTime": f"{date}{time}",
-                "RadiopharmaceuticalStartTime": time,
+                "RadiopharmaceuticalStartDateTime": f"{injected:%Y%m%d%H%M%S}",
+                "RadiopharmaceuticalStartTime": f"{injected:%H%M%S}",
                 "RadionuclideTotalDose": "350000000",
-                "RadionuclideHalfLife": "6586.2",
+                "RadionuclideHalfLife": f"{_HALF_LIFE:g}",
                 "RadionuclidePositronFraction": "0.9673",
                 "RadionuclideCodeSequence": code("77004003", "^18^Fluorine"),
             }
@@ -91,6 +101,18 @@ def _activity(shape: Recipe, number: int, at: datetime) -> dict[str, Any]:
     }
 
 
+def _average(seconds: float) -> float:
+    """Return when in a bed position the decaying activity has its average, in seconds from its start (PS3.3 C.8.9.4)."""
+    return math.log(_DECAY * seconds / (1 - math.exp(-_DECAY * seconds))) / _DECAY
+
+
+_HALF_LIFE: Final = 6586.2
+"""Of fluorine 18, in seconds."""
+_DECAY: Final = math.log(2) / _HALF_LIFE
+_BED_SECONDS: Final = 180
+_SLICES_PER_BED: Final = 2
+UPTAKE_MINUTES: Final = 60
+"""From injection to scan."""
 _COUNTS: Final = (2, 60, 90, 130, 180, 240, 320, 420, 560, 800)
 NM: Final = Iod("NM", "1.2.840.10008.5.1.4.1.1.20", _COUNTS, 2, _views, 16)
 PT: Final = Iod("PT", "1.2.840.10008.5.1.4.1.1.128", _COUNTS, 2, _activity, 16, framed=True)

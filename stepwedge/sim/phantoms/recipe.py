@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,3 +61,12 @@ def read(path: Path) -> Recipe:
         if not (isinstance(size, int) and 0 < size <= largest):
             raise BadInput(str(path), f"{axis} between 1 and {largest}", repr(size))
     return made
+
+
+def reframed(shape: Recipe, frames: int) -> Recipe:
+    """Return the recipe with another number of frames; only what has several can have more or fewer of them."""
+    if frames == shape.frames:
+        return shape
+    if shape.frames == 1 or not 1 < frames <= _LIMITS["frames"]:
+        raise BadInput("frames", f"2 to {_LIMITS['frames']}, of an object of several frames", repr(frames))
+    return replace(shape, frames=frames)

@@ -19,8 +19,28 @@ _RGB: Final = (
 """Colour flow: blue away from the probe, red towards it; no two planes alike."""
 
 
-def _still(_: Recipe, __: int, ___: datetime) -> dict[str, Any]:
+CENTIMETRES: Final = 3
+"""Physical units of a region (PS3.3 C.8.5.5)."""
+
+
+def _still(shape: Recipe, _: int, __: datetime) -> dict[str, Any]:
+    """Return US Image and US Region Calibration (PS3.3 C.8.5.6, C.8.5.5): the whole image is one region of tissue."""
     return {
+        "SequenceOfUltrasoundRegions": [
+            {
+                "RegionSpatialFormat": 1,
+                "RegionDataType": 1,
+                "RegionFlags": 0,
+                "RegionLocationMinX0": 0,
+                "RegionLocationMinY0": 0,
+                "RegionLocationMaxX1": shape.columns - 1,
+                "RegionLocationMaxY1": shape.rows - 1,
+                "PhysicalUnitsXDirection": CENTIMETRES,
+                "PhysicalUnitsYDirection": CENTIMETRES,
+                "PhysicalDeltaX": shape.pixel_spacing / 10,
+                "PhysicalDeltaY": shape.pixel_spacing / 10,
+            }
+        ],
         "ImageType": "ORIGINAL\\PRIMARY\\ABDOMINAL\\0011",
         "PatientOrientation": "",
         "LossyImageCompression": "00",

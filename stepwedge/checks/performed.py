@@ -1,0 +1,72 @@
+"""What the department was told of a performed step (RAD-6, RAD-7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stepwedge.checks import matchers
+from stepwedge.checks.check import Candidate, Look, Question, check, only
+from stepwedge.checks.difference import Difference
+
+if TYPE_CHECKING:
+    from stepwedge.wire.elements import Elements
+
+REASON = "PerformedProcedureStepDiscontinuationReasonCodeSequence"
+
+
+@check(
+    "performed.step",
+    says="the department is told how the exam ended, and why",
+    ihe="RAD-7",
+    observes="journal",
+    place="at",
+    where=only("mpps"),
+    is_=only("status", "reason", "images", "exposures"),
+    chosen_by=("mpps",),
+    requires=("mpps",),
+)
+def step(question: Question) -> Look:
+    """Look at what the actor accepted of one performed step: N-CREATE and every N-SET after it, the last value standing."""
+    mpps: dict[str, Any] = question.where["mpps"] or {}
+    uid = str(mpps.get("uid") or "")
+    told = [
+        one
+        for one in question.case.exchanges
+        if one.actor == question.at
+        and one.direction == "in"
+        and one.kind in {"N-CREATE", "N-SET"}
+        and one.outcome == "0000"
+        and str(one.facts.get("sop") or "") == uid
+    ]
+    label = f"performed step {uid}"
+    if not uid or not told:
+        return Look([], [Difference(label, "told", "nothing")], label, 0)
+    attributes: Elements = {}
+    for one in told:
+        attributes |= one.facts.get("identifier") or {}
+    value = _summary(attributes)
+    evidence = tuple(one.number for one in told)
+    differences = matchers.compare("", question.is_, value) if question.is_ is not None else []
+    found = Candidate(label, value, evidence)
+    closest = f"{label}: {value['status']} {value['reason']}".strip()
+    over = value["status"] in {"COMPLETED", "DISCONTINUED"}  # nothing may be said after that (PS3.4 F.7.2)
+    return Look(
+        [] if differences else [found],
+        differences,
+        closest,
+        len(told),
+        list(evidence),
+        final=over and bool(differences),
+    )
+
+
+def _summary(attributes: Elements) -> dict[str, Any]:
+    items = attributes.get(REASON) or [{}]
+    parts = [str(items[0].get(key) or "") for key in ("CodeValue", "CodeMeaning", "CodingSchemeDesignator")]
+    series = attributes.get("PerformedSeriesSequence") or []
+    return {
+        "status": str(attributes.get("PerformedProcedureStepStatus") or ""),
+        "reason": "^".join(parts) if parts[0] else "",
+        "images": sum(len(one.get("ReferencedImageSequence") or []) for one in series),
+        "exposures": int(attributes.get("TotalNumberOfExposures") or 0),
+    }
