@@ -64,6 +64,12 @@ CLAIMS: Final[dict[str, Claim]] = {
     "atna": Claim(
         ("ehr", "ris", "pacs"), "keeps an audit trail and sends it to the audit record repository (ITI-20)"
     ),
+    "tokens": Claim(
+        ("pacs",), "asks for bearer tokens at its web doors and judges them (RFC 6750, SMART App Launch)"
+    ),
+    "sign-in": Claim(
+        ("idp",), "signs people and programs in, and takes it back (OpenID Connect, OAuth 2, PKCE, TOTP)"
+    ),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }
 

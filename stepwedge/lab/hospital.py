@@ -162,11 +162,13 @@ def _plan(lab: Lab, state: Path) -> dict[str, Any]:
     """Return what the hospital process is told: whom to play, and where the others are."""
     identity = {"patients": lab.text.identity.patients}
     told = security.settings(lab, state)
+    tokens = {"tokens": lab.text.tokens.model_dump(exclude_none=True)} if lab.text.tokens else {}
     actors = {
         name: {
             "role": one.role,
             "settings": {
                 "identity": identity,
+                **tokens,
                 **one.settings,
                 **security.of_actor(lab, told, one.settings.get("tls")),
             },

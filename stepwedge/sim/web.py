@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import uvicorn
 
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError
-from stepwedge.sim import keys
+from stepwedge.sim import bearer, keys
 from stepwedge.sim.address import Address
 from stepwedge.wire import tls, tls_asyncio
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 AGENT = "Stepwedge/"
 """Product name in User-Agent, followed by the application name of the sender."""
 BACKLOG = 128
-FORBIDDEN, SERVER_ERROR = 403, 500
+UNAUTHORIZED, FORBIDDEN, SERVER_ERROR, UNAVAILABLE = 401, 403, 500, 503
 GRACE = 1
 """Seconds that open requests get when a server stops."""
 
@@ -110,6 +110,8 @@ class Note:
 
     keys: Keys = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    withheld: bool = False
+    """Whether what was sent and answered holds secrets: then the journal keeps its lengths alone."""
 
 
 def note(scope: Scope) -> Note:
@@ -124,12 +126,18 @@ class WebDoor:
     Keys come from the URL and from JSON model bodies; for others the application adds them with :func:`note`.
     """
 
-    def __init__(self, bench: Bench, application: ASGIApp, root: str = "") -> None:
-        """Serve an ASGI application that answers below ``root`` (``/dicom-web``)."""
+    def __init__(self, bench: Bench, application: ASGIApp, root: str = "", *, guarded: bool = True) -> None:
+        """Serve an ASGI application that answers below ``root`` (``/dicom-web``).
+
+        ``guarded`` doors ask for bearer tokens where the lab has ``tokens`` (see :mod:`stepwedge.sim.bearer`).
+        """
         self._bench = bench
         self._application = application
         self._root = root
         self._server = WebServer(self)
+        wish = bearer.Wish.read(bench.settings.get("tokens"), bench.name) if guarded else None
+        self._web = Web(bench, tokens=False) if wish else None
+        self._guard = bearer.Guard(bench, wish, root, self._web) if wish and self._web else None
 
     async def start(self) -> Address:
         """Listen on the bench's ``web`` port."""
@@ -141,6 +149,8 @@ class WebDoor:
     async def stop(self) -> None:
         """Stop listening."""
         await self._server.stop()
+        if self._web is not None:
+            await self._web.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and record it."""
@@ -167,7 +177,7 @@ class WebDoor:
                 seen.held = message
 
         try:
-            await self._application(scope, received, sent)
+            await self._serve(scope, received, sent)
         except Exception as trouble:  # noqa: BLE001 - a handler's mistake is answered 500, and the door stays open
             note(scope).facts["error"] = f"{type(trouble).__name__}: {trouble}"
             if not seen.status:
@@ -176,6 +186,19 @@ class WebDoor:
         if seen.held is not None:
             self._record(scope, seen)
             await send(seen.held)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer, once whoever asks has shown a token where one is wanted."""
+        if self._guard is not None:
+            judged = await self._guard.judge(scope)
+            if isinstance(judged, bearer.Refusal):
+                note(scope).facts["security"] = judged.why or "no token"
+                await _unauthorized(send, judged, self._guard.challenge(judged))
+                return
+            if judged is not None:
+                note(scope).facts |= {"user": judged.subject, "scope": judged.scope}
+                scope["stepwedge.claims"] = judged
+        await self._application(scope, receive, send)
 
     def _record(self, scope: Scope, seen: _Seen) -> None:
         headers = dict(scope["headers"])
@@ -188,6 +211,9 @@ class WebDoor:
         query = scope["query_string"].decode("latin-1")
         path = scope["path"].removeprefix(self._root)
         note_ = note(scope)
+        if note_.withheld:
+            note_.facts["withheld"] = [len(seen.request), len(seen.response)]
+            seen.request, seen.response = bytearray(), bytearray()
         found = _keys(path, query, (headers, seen.request), (seen.headers, seen.response))
         self._bench.record(
             "web",
@@ -201,6 +227,18 @@ class WebDoor:
             request=bytes(seen.request),
             response=bytes(seen.response),
         )
+
+
+async def _unauthorized(send: Send, refusal: bearer.Refusal, challenge: str) -> None:
+    """Answer 401, 403 or 400 and say why (RFC 6750 section 3), or 503 when nobody can judge now."""
+    body = f"{refusal.why or 'a bearer token is needed'}\n".encode()
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    if refusal.status == UNAVAILABLE:
+        headers.append((b"retry-after", b"1"))
+    elif challenge:
+        headers.append((b"www-authenticate", challenge.encode("latin-1", "replace")))
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _forbid(send: Send, why: str) -> None:
@@ -263,9 +301,11 @@ class Answer:
 class Web:
     """The web client of one simulated system: one connection pool, every exchange journaled."""
 
-    def __init__(self, bench: Bench) -> None:
-        """Use ``web_timeout`` of the settings (seconds, 30 when absent)."""
+    def __init__(self, bench: Bench, *, tokens: bool = True) -> None:
+        """Use ``web_timeout`` of the settings (seconds, 30 when absent); without ``tokens`` none is shown anywhere."""
         self._bench = bench
+        wish = bearer.Wish.read(bench.settings.get("tokens"), bench.name) if tokens else None
+        self._issuer = bearer.Issuer(bench, wish.issuer, Web(bench, tokens=False)) if wish else None
         self._timeout = float(bench.settings.get("web_timeout", 30.0))
         self._client: httpx.AsyncClient | None = None
 
@@ -281,11 +321,47 @@ class Web:
         case: str = "",
         found: Keys | None = None,
         facts: dict[str, Any] | None = None,
+        withheld: bool = False,
     ) -> Answer:
         """Send one request to an actor's DICOMweb root and return the answer.
 
-        ``found`` and ``facts`` are added to the journal's line: what the caller knows and the URL does not say.
+        Where the lab has ``tokens``, one is shown; a door that refuses it gets a new one, once.
+
+        ``found`` and ``facts`` are added to the journal's line: what the caller knows and the URL does not say. What is
+        ``withheld`` holds secrets, and its text stays out of the journal.
         """
+
+        async def send(given: Mapping[str, str]) -> Answer:
+            return await self._send(
+                to, method, path, query or {}, given, body, case, found or {}, facts or {}, withheld=withheld
+            )
+
+        if self._issuer is None:
+            return await send(headers or {})
+        root = self._bench.directory.door(to, "web")
+        answer = await send({**(headers or {}), **await self._shown(root)})
+        if answer.status == UNAUTHORIZED:
+            answer = await send({**(headers or {}), **await self._shown(root, renew=True)})
+        return answer
+
+    async def _shown(self, root: str, *, renew: bool = False) -> dict[str, str]:
+        assert self._issuer is not None  # noqa: S101 - the caller looked
+        return {"Authorization": f"Bearer {await self._issuer.token(root, renew=renew)}"}
+
+    async def _send(
+        self,
+        to: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        case: str,
+        found: Keys,
+        facts: dict[str, Any],
+        *,
+        withheld: bool,
+    ) -> Answer:
         import httpx
 
         if self._client is None:
@@ -298,9 +374,9 @@ class Web:
                 verify=credentials.client() if credentials else True,
             )
         root = self._bench.directory.door(to, "web")
-        asked = urlencode(query or {})
+        asked = urlencode(query)
         url = f"{root}{path}" + (f"?{asked}" if asked else "")
-        sent = {"User-Agent": AGENT + self._bench.application, **(headers or {})}
+        sent = {"User-Agent": AGENT + self._bench.application, **headers}
         began = time.time()
         answer, outcome, response = None, "", b""
         try:
@@ -325,6 +401,9 @@ class Web:
         finally:
             types = {b"content-type": (answer.headers.get("content-type", "") if answer else "").encode()}
             given = {b"content-type": sent.get("Content-Type", "").encode()}
+            told = {"path": path, "query": asked, "host": urlsplit(root).netloc, **facts}
+            if withheld:
+                told["withheld"] = [len(body), len(response)]
             self._bench.record(
                 "web",
                 "out",
@@ -332,15 +411,17 @@ class Web:
                 began=began,
                 peer=to,
                 outcome=outcome,
-                keys=keys.merge(_keys(path, asked, (given, body), (types, response)), found or {}),
-                facts={"path": path, "query": asked, "host": urlsplit(root).netloc, **(facts or {})},
-                request=body,
-                response=response,
+                keys=keys.merge(_keys(path, asked, (given, body), (types, response)), found),
+                facts=told,
+                request=b"" if withheld else body,
+                response=b"" if withheld else response,
                 case=case,
             )
         return answer
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._issuer is not None:
+            await self._issuer.close()
         if self._client is not None:
             await self._client.aclose()
