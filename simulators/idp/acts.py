@@ -57,9 +57,9 @@ class Desk:
             raise BadInput("idp.enroll: role", f"one of {', '.join(self.provider.settings.rights)}", role)
         realm = self.provider.realm
         with self.provider.bench.change(realm):
-            number = digits(6, realm.seed, case.id, "user", realm.next("users"))
-            people.enroll(realm, f"{role[:12]}-{number}", role)
-        return {"user": f"{role[:12]}-{number}", "role": role}
+            name = f"{role}-{digits(6, realm.seed, case.id, 'user', realm.next('users'))}"
+            people.enroll(realm, name, role)
+        return {"user": name, "role": role}
 
     async def lock(self, args: Args, case: Case) -> Args:
         """Lock an account until somebody unlocks it: nothing that was issued to the person holds any longer."""

@@ -84,7 +84,8 @@ def _signed(provider: Provider, kind: str, claims: dict[str, Any]) -> str:
         return f"{header}.{_part(claims | {'scope': 'system/*.cruds', 'sub': 'somebody'})}.{signature}"
     name = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
     if kind == "hmac-with-public-key":  # algorithm confusion: the published key taken for a shared secret
-        published = provider.signer.key(name).as_pem(private=False)
+        key: Any = provider.signer.key(name)
+        published = key.as_pem(private=False)
         told = {"alg": "HS256", "typ": "at+jwt", "kid": name}
         secret = jwk.OctKey.import_key(base64.urlsafe_b64encode(published).rstrip(b"="))
         return jws.serialize_compact(told, json.dumps(claims), secret, algorithms=["HS256"])

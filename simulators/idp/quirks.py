@@ -81,9 +81,9 @@ def pkce_unchecked(original: Callable[[str, str], bool], challenge: str, verifie
 )
 def open_redirect(
     original: Callable[[tuple[str, ...], str], bool], registered: tuple[str, ...], asked: str
-) -> bool:  # noqa: ARG001 - a quirk knows the habit it replaces
+) -> bool:
     """Send browsers wherever they are told."""
-    return True
+    return original(registered, asked) or bool(asked)
 
 
 @quirk(
@@ -143,9 +143,9 @@ def revoked_active(original: Callable[..., bool], *, revoked: bool) -> bool:  # 
 )
 def scope_inflated(
     original: Callable[[list[str], list[str]], list[str]], asked: list[str], allowed: list[str]
-) -> list[str]:  # noqa: ARG001 - a quirk knows the habit it replaces
+) -> list[str]:
     """Grant whatever was asked for."""
-    return asked
+    return [*original(asked, allowed), *(word for word in asked if word not in allowed)]
 
 
 QUIRKS = collect(globals())

@@ -39,11 +39,12 @@ class Client:
     grants: tuple[str, ...] = GRANTS
 
 
+_HERE: Final = ("http://127.0.0.1/callback",)
 CLIENTS: Final = {
     one.name: one
     for one in (
-        Client("viewer", True, ("http://127.0.0.1/callback",), tuple(PERSONAL.split()), GRANTS[:2]),
-        Client("portal", False, ("http://127.0.0.1/callback",), tuple(PERSONAL.split()), GRANTS[:2]),
+        Client("viewer", public=True, redirects=_HERE, scopes=tuple(PERSONAL.split()), grants=GRANTS[:2]),
+        Client("portal", redirects=_HERE, scopes=tuple(PERSONAL.split()), grants=GRANTS[:2]),
     )
 }
 """Two apps for people; besides them every actor of the lab and the probe are known as programs, see :meth:`Settings.program`."""

@@ -143,6 +143,7 @@ def introspect(provider: Provider, form: Form) -> dict[str, Any]:
 
 
 def revoked(provider: Provider, token: Access | Refresh) -> bool:
+    """Tell whether a token was revoked, by itself, with its grant, with its session, or with the account it belongs to."""
     grant = provider.realm.live(token.grant)
     if grant is None:
         return True

@@ -303,6 +303,7 @@ _FAMILIES = (
     "results",
     "relay",
     "doors",
+    "access",
     "audit",
 )
 

@@ -253,7 +253,7 @@ class Oidc:
         return Code(self._code(answer, state, str(asked["redirect_uri"])), verifier, redirect)
 
     def _code(self, answer: httpx.Response, state: str, redirect: str) -> str:
-        target = answer.headers.get("location", "")
+        target = str(answer.headers.get("location", ""))
         if answer.status_code not in {302, 303}:
             raise OAuthRefused(answer.status_code, "", "nobody was signed in")
         if not target.startswith(redirect):

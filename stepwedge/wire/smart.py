@@ -81,25 +81,37 @@ def scopes(scope: str) -> list[Scope]:
 def narrow(asked: Iterable[str], allowed: Iterable[str]) -> list[str]:
     """Return what of ``asked`` may be granted: words that are allowed as they are, resource scopes as far as allowed.
 
-    Letters that are not allowed are left out, so ``user/*.cruds`` of a reader becomes ``user/*.rs``.
+    What is not allowed is left out: ``user/*.cruds`` of somebody who may ``user/*.rs user/DiagnosticReport.cruds`` becomes that.
     """
     allowed = list(allowed)
-    granted = []
+    limits = [one for one in map(Scope.parse, allowed) if one is not None]
+    granted: dict[str, None] = {}
     for word in asked:
+        wanted = Scope.parse(word)
         if word in allowed:
-            granted.append(word)
-        elif (wanted := Scope.parse(word)) is not None and (does := _allowed(wanted, allowed)):
-            granted.append(str(Scope(wanted.who, wanted.what, does)))
-    return granted
+            granted[word] = None
+        elif wanted is not None:
+            granted |= dict.fromkeys(map(str, _meet(wanted, limits)))
+    return list(granted)
 
 
-def _allowed(wanted: Scope, allowed: Iterable[str]) -> str:
-    limits = [one for one in map(Scope.parse, allowed) if one is not None and one.who == wanted.who]
-    return "".join(
-        letter
-        for letter in wanted.does
-        if any(one.what in {"*", wanted.what} and letter in one.does for one in limits)
-    )
+def _meet(wanted: Scope, limits: Iterable[Scope]) -> list[Scope]:
+    """Return what is both wanted and allowed, ``*`` first, without what another one covers already."""
+    letters: dict[str, set[str]] = {}
+    for one in limits:
+        if one.who != wanted.who or ("*" not in {one.what, wanted.what} and one.what != wanted.what):
+            continue
+        what = wanted.what if one.what == "*" else one.what
+        letters.setdefault(what, set()).update(set(one.does) & set(wanted.does))
+    everything = letters.get("*", set())
+    found = {
+        what: does | everything for what, does in letters.items() if what == "*" or not does <= everything
+    }
+    return [
+        Scope(wanted.who, what, "".join(sorted(does, key=INTERACTIONS.index)))
+        for what, does in sorted(found.items())
+        if does
+    ]
 
 
 def need_at(root: str, method: str, path: str) -> Need | None:
@@ -107,6 +119,7 @@ def need_at(root: str, method: str, path: str) -> Need | None:
 
     Args:
         root: ``/dicom-web`` or another, taken for DICOMweb unless its last part begins with ``fhir``.
+        method: of HTTP.
         path: below the root, beginning with a slash.
     """
     parts = [part for part in path.split("/") if part]

@@ -138,6 +138,9 @@ def verify(
     """Return what a token says, or raise :class:`TokenRefused` for the first thing wrong with it.
 
     Args:
+        token: compact serialization.
+        keys: the issuer's, by ``kid``.
+        policy: what it must be.
         now: seconds since the epoch.
         forgives: told each reason; True lets the token go on to the next question, as a wrong server would.
     """
@@ -150,7 +153,7 @@ def verify(
         _text(claims.get("sub")),
         _text(claims.get("client_id") or claims.get("azp")),
         _text(claims.get("scope")),
-        float(expires) if _number(expires) else math.inf,
+        _seconds(expires, math.inf),
         claims,
     )
 
@@ -190,11 +193,11 @@ def _problems(
     expires, begins = claims.get("exp"), claims.get("nbf", 0)
     if not _number(expires):
         found.append(("malformed", "no number in exp"))
-    elif now >= expires + policy.leeway:
+    elif now >= _seconds(expires) + policy.leeway:
         found.append(("expired", "the token has expired"))
     if not _number(begins):
         found.append(("malformed", "no number in nbf"))
-    elif now < begins - policy.leeway:
+    elif now < _seconds(begins) - policy.leeway:
         found.append(("not-yet-valid", "the token is not valid yet"))
     return found
 
@@ -222,9 +225,7 @@ def _signature_problems(
 
 def _mapping(part: str, what: str) -> dict[str, Any]:
     try:
-        if not part.isascii():
-            raise ValueError("not ASCII")
-        raw = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(part.encode("ascii") + b"=" * (-len(part) % 4), altchars=b"-_", validate=True)
         value = json.loads(raw.decode("utf-8"))
     except (ValueError, binascii.Error, RecursionError):
         raise TokenRefused("malformed", f"the {what} are no base64url of JSON") from None
@@ -235,6 +236,10 @@ def _mapping(part: str, what: str) -> dict[str, Any]:
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _seconds(value: Any, otherwise: float = 0.0) -> float:
+    return float(value) if _number(value) else otherwise
 
 
 def _text(value: Any) -> str:
