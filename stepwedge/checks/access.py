@@ -151,7 +151,7 @@ def introspected(question: Question) -> Look:
 def _worth(told: dict[str, Any]) -> dict[str, Any]:
     return {
         "active": told["active"],
-        "scope": smart.words(str(told.get("scope", ""))),
+        "scope": sorted(smart.words(str(told.get("scope", "")))),
         "roles": told.get("roles", []),
     }
 
