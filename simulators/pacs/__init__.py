@@ -40,7 +40,7 @@ def build(bench: Bench) -> Simulator:
         doors=[
             Hl7Door(bench, archive, HANDLERS),
             DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT),
-            WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
+            WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT, compartment=True),
         ],
         background=[pacs.resume],
         asks={

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
+from stepwedge.sim.bearer import only_patient
 from stepwedge.sim.web import note
 from stepwedge.wire import dicomjson, multipart, part10
 from stepwedge.wire.dictionary import describe, find
@@ -147,6 +148,8 @@ class Web:
         keys |= _path_keys(request)
         archive = self._vault.archive
         rows = query.select(archive, level, keys)
+        if patient := only_patient(request.scope):
+            rows = [row for row in rows if row.get("PatientID") == patient]
         shown = rows[offset:][:limit]
         wanted = {*ALWAYS[level], *(key for key in keys if key in query.KEPT), *included}
         results = [self._result(row, wanted, request) for row in shown]
@@ -167,8 +170,11 @@ class Web:
     # --- WADO-RS
 
     def _found(self, request: Request) -> list[Instance]:
-        asked = query.requested(self._vault.archive, _path_keys(request))
-        return self._vault.archive.habits.delivers(asked)
+        archive = self._vault.archive
+        asked = query.requested(archive, _path_keys(request))
+        if patient := only_patient(request.scope):
+            asked = [one for one in asked if archive.person_of(one).id == patient]
+        return archive.habits.delivers(asked)
 
     async def _retrieve(self, request: Request) -> Response:
         if not (instances := self._found(request)):

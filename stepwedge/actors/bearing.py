@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
 from stepwedge.actors.asking import ASK_SECONDS
-from stepwedge.errors import Broken, Inconclusive, LinkLost, NoAnswer, Skipped
+from stepwedge.errors import Broken, Inconclusive, LinkLost, NoAnswer, Refused, Skipped
 from stepwedge.evidence.exchange import Exchange
 from stepwedge.model.identifiers import uid
 
@@ -82,6 +82,7 @@ class Answered:
     status: int
     challenge: dict[str, str]
     evidence: int
+    body: bytes = b""
 
     @property
     def served(self) -> bool:
@@ -102,9 +103,13 @@ def wallet(cast: Cast) -> Wallet:
     return cast.tokens
 
 
-def ask(cast: Cast, actor: str, door: str, authorization: str, who: str) -> Answered:
-    """Ask a door one harmless question; ``authorization`` is shown as it is, nothing when empty."""
-    method, path = DOORS[door]
+def ask(cast: Cast, actor: str, door: str, authorization: str, who: str, path: str = "") -> Answered:
+    """Ask a door one harmless question; ``authorization`` is shown as it is, nothing when empty.
+
+    ``path`` asks for something else there.
+    """
+    method, usual = DOORS[door]
+    path = path or usual
     root = cast[actor].address.web
     if root is None:
         raise Broken(f"{actor} has no web address in the lab file")
@@ -121,11 +126,12 @@ def ask(cast: Cast, actor: str, door: str, authorization: str, who: str) -> Answ
     else:
         link = http.client.HTTPConnection(place.hostname or "", place.port, timeout=seconds)
     challenge: dict[str, str] = {}
+    body = b""
     number = status = 0
     try:
         link.request(method, place.path + path, headers=headers)
         answer = link.getresponse()
-        answer.read(_BODY_LIMIT)
+        body = answer.read(_BODY_LIMIT)
         status, outcome = answer.status, str(answer.status)
         challenge = _challenge(answer.getheader("WWW-Authenticate") or "")
     except TimeoutError:
@@ -140,7 +146,7 @@ def ask(cast: Cast, actor: str, door: str, authorization: str, who: str) -> Answ
         number = cast.observe(
             Exchange(0, began, took, "probe", "out", "web", kind, actor, outcome, {}, facts)
         )
-    return Answered(status, challenge, number)
+    return Answered(status, challenge, number, body)
 
 
 def _challenge(written: str) -> dict[str, str]:
@@ -211,6 +217,15 @@ def _shown(cast: Cast, actor: str, door: str, kind: str, user: str) -> str:
 
 def _made(make: dict[str, Callable[[], str]], kind: str) -> str:
     return make[kind]()
+
+
+def launched(cast: Cast, actor: str, user: str, launch: str) -> str:
+    """Return the token of an app that an EHR launched for one patient (SMART App Launch): it may see that one alone."""
+    scope = "launch openid patient/*.rs"
+    tokens = wallet(cast).sign_in(user, scope, str(cast[actor].address.web), launch=launch)
+    if not tokens.patient:
+        raise Refused("the token response names no patient (SMART App Launch, launch context)")
+    return tokens.access
 
 
 def personal(cast: Cast, user: str, resource: str) -> str:

@@ -99,10 +99,12 @@ class Wallet:
         near = {self.otp(user, step) for step in range(current - 3, current + 4)}
         return next(code for code in (f"{number:06}" for number in range(len(near) + 1)) if code not in near)
 
-    def sign_in(self, user: str, scope: str = PERSONAL_SCOPE, resource: str = "") -> Tokens:
-        """Sign a person in, and keep the tokens as ``held``."""
+    def sign_in(
+        self, user: str, scope: str = PERSONAL_SCOPE, resource: str = "", **changed: str | None
+    ) -> Tokens:
+        """Sign a person in, and keep the tokens as ``held``; ``changed`` as in :meth:`stepwedge.wire.oidc.Oidc.authorize`."""
         with self.oidc(Client(APP)) as provider:
-            self.held[user] = tokens = provider.redeem(self.code(provider, user, scope, resource))
+            self.held[user] = tokens = provider.redeem(self.code(provider, user, scope, resource, **changed))
         return tokens
 
     def code(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.actors import bearing, signing_in
@@ -10,6 +11,7 @@ from stepwedge.actors.words import did_you_mean
 from stepwedge.checks.check import Candidate, Look, Parameter, Question, check, look, only
 from stepwedge.checks.difference import Difference
 from stepwedge.errors import BadInput
+from stepwedge.model.identifiers import uid
 from stepwedge.wire import smart
 
 if TYPE_CHECKING:
@@ -76,6 +78,50 @@ def refused(question: Question) -> Look:
         label = f"{kind} at {door} of {question.from_}"
         results.append((label, bearing.fault(tried, kind), str(tried), (served.evidence, tried.evidence)))
     return _judged(results)
+
+
+@check(
+    "access.one_patient",
+    says="an app that was launched for one patient sees that patient's studies and nobody else's",
+    ihe="RFC 6750",
+    observes="wire",
+    place="from",
+    where=only("user", "launch", "study", "foreign"),
+    chosen_by=("launch",),
+    requires=("tokens", "sign-in"),
+)
+def one_patient(question: Question) -> Look:
+    """Open ``study`` and another patient's one, ``foreign``, with the token of an app launched by ``idp.launch``.
+
+    The other one must look like one that does not exist: found by no search, and answered alike.
+    """
+    cast, actor, where = question.cast, question.from_, question.where
+    token = bearing.launched(cast, actor, _user(question), str(where["launch"]))
+    shown = {
+        name: bearing.ask(cast, actor, door, f"Bearer {token}", name, path)
+        for name, door, path in (
+            ("own study, searched", "qido-rs", f"/studies?StudyInstanceUID={where['study']}"),
+            ("own study, opened", "wado-rs", f"/studies/{where['study']}/metadata"),
+            ("foreign study, searched", "qido-rs", f"/studies?StudyInstanceUID={where['foreign']}"),
+            ("foreign study, opened", "wado-rs", f"/studies/{where['foreign']}/metadata"),
+            ("no study, searched", "qido-rs", f"/studies?StudyInstanceUID={uid('nobody')}"),
+            ("no study, opened", "wado-rs", f"/studies/{uid('nobody')}/metadata"),
+        )
+    }
+    wrong = [
+        Difference(f"own study, {how}", "HTTP 200", str(shown[f"own study, {how}"]))
+        for how in ("searched", "opened")
+        if shown[f"own study, {how}"].status != HTTPStatus.OK
+    ]
+    for how in ("searched", "opened"):
+        foreign, nothing = shown[f"foreign study, {how}"], shown[f"no study, {how}"]
+        if (foreign.status, foreign.body) != (nothing.status, nothing.body):
+            wrong.append(
+                Difference(f"foreign study, {how}", f"as one that is not there, {nothing}", str(foreign))
+            )
+    evidence = tuple(one.evidence for one in shown.values())
+    seen = Candidate("; ".join(f"{name}: {one}" for name, one in shown.items()), None, evidence)
+    return Look([] if wrong else [seen], wrong, seen=len(shown), evidence=list(evidence), final=bool(wrong))
 
 
 @check(

@@ -38,6 +38,8 @@ EARLY: Final = 30.0
 """Seconds before its end that a token is renewed."""
 KEYS_LIVE, KEYS_PAUSE = 300.0, 1.0
 """Seconds after which keys are read again, and between two readings that an unknown ``kid`` brings about."""
+READING: Final = frozenset("rs")
+"""What a token of one patient is good for."""
 _OK: Final = 200
 _FORM: Final = {"Content-Type": oidc.FORM, "Accept": "application/json"}
 
@@ -48,7 +50,7 @@ class BearerHabits:
     def forgives(self, reason: str) -> bool:
         """Tell whether a request is served although something is wrong with its token.
 
-        Reasons are those of :data:`stepwedge.wire.tokens.REASONS`, and ``missing revoked scope role``.
+        Reasons are those of :data:`stepwedge.wire.tokens.REASONS`, and ``missing revoked scope role patient``.
         """
         del reason
         return False
@@ -111,10 +113,12 @@ class Refusal:
 class Guard:
     """Judges the requests at one web door."""
 
-    def __init__(self, bench: Bench, wish: Wish, root: str, web: Web) -> None:
+    def __init__(self, bench: Bench, wish: Wish, root: str, web: Web, *, compartment: bool) -> None:
+        """Judge for a door below ``root``; ``compartment`` ones serve tokens of one patient, see :func:`only_patient`."""
         self._bench = bench
         self._wish = wish
         self._root = root
+        self._compartment = compartment
         self._issuer = Issuer(bench, wish.issuer, web)
         self._habits = bench.adopt(BearerHabits())
 
@@ -145,7 +149,7 @@ class Guard:
             return Refusal(401, "invalid_token", str(refused))
         except WireError as trouble:
             return Refusal(503, why=f"tokens cannot be judged now: {type(trouble).__name__}")
-        return self._allowed(claims, need, forgives) or claims
+        return self._allowed(scope, claims, need, forgives) or claims
 
     def challenge(self, refusal: Refusal) -> str:
         """Return what a refusal says in WWW-Authenticate."""
@@ -160,21 +164,33 @@ class Guard:
     async def _active(self, token: str) -> bool:
         return not self._wish.introspect or await self._issuer.active(token)
 
-    def _allowed(self, claims: Claims, need: smart.Need, forgives: Callable[[str], bool]) -> Refusal | None:
+    def _allowed(
+        self, scope: Scope, claims: Claims, need: smart.Need, forgives: Callable[[str], bool]
+    ) -> Refusal | None:
         """Return why a good token is not enough: its scope, or the role of the person."""
         wanted = f"user/{need.what}.{need.does}"
-        granted = smart.scopes(claims.scope)
-        # Who has no patient in context has no use for scopes of one patient.
-        usable = [one for one in granted if one.who != "patient" or claims.patient]
-        if not any(one.covers(need) for one in usable) and not forgives("scope"):
+        covering = {one.who for one in smart.scopes(claims.scope) if one.covers(need)}
+        if not self._compartment or not claims.patient or need.does not in READING:
+            covering.discard("patient")
+        if not covering and not forgives("scope"):
             return Refusal(403, "insufficient_scope", "the scope does not cover this", wanted)
         if claims.roles and not self._role_allows(claims.roles, need) and not forgives("role"):
             return Refusal(403, "insufficient_scope", "the role may not do this", wanted)
+        if covering == {"patient"} and not forgives("patient"):
+            scope["stepwedge.patient"] = claims.patient
         return None
 
     def _role_allows(self, roles: tuple[str, ...], need: smart.Need) -> bool:
         rights = [right for role in roles for right in self._wish.rights.get(role, "").split()]
         return any(one.covers(need) for right in rights if (one := smart.Scope.parse(f"user/{right}")))
+
+
+def only_patient(scope: Scope) -> str:
+    """Return the one patient whose data a request may see; empty when its token is not limited to one.
+
+    A door with ``compartment`` must ask this: what belongs to somebody else is not there (no other answer, either).
+    """
+    return str(scope.get("stepwedge.patient", ""))
 
 
 class Issuer:
@@ -295,6 +311,13 @@ scope_ignored = _forgives(
 )
 role_ignored = _forgives(
     "token.role_ignored", "not listed", "S1", "an administrator opens patients' images", "role"
+)
+patient_ignored = _forgives(
+    "token.patient_ignored",
+    "not listed",
+    "S1",
+    "a patient's app shows other patients' studies",
+    "patient",
 )
 revoke_ignored = _forgives(
     "token.revoke_ignored",

@@ -126,10 +126,19 @@ class WebDoor:
     Keys come from the URL and from JSON model bodies; for others the application adds them with :func:`note`.
     """
 
-    def __init__(self, bench: Bench, application: ASGIApp, root: str = "", *, guarded: bool = True) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        application: ASGIApp,
+        root: str = "",
+        *,
+        guarded: bool = True,
+        compartment: bool = False,
+    ) -> None:
         """Serve an ASGI application that answers below ``root`` (``/dicom-web``).
 
-        ``guarded`` doors ask for bearer tokens where the lab has ``tokens`` (see :mod:`stepwedge.sim.bearer`).
+        ``guarded`` doors ask for bearer tokens where the lab has ``tokens`` (see :mod:`stepwedge.sim.bearer`); an application
+        with ``compartment`` keeps to :func:`stepwedge.sim.bearer.only_patient`.
         """
         self._bench = bench
         self._application = application
@@ -137,7 +146,11 @@ class WebDoor:
         self._server = WebServer(self)
         wish = bearer.Wish.read(bench.settings.get("tokens"), bench.name) if guarded else None
         self._web = Web(bench, tokens=False) if wish else None
-        self._guard = bearer.Guard(bench, wish, root, self._web) if wish and self._web else None
+        self._guard = (
+            bearer.Guard(bench, wish, root, self._web, compartment=compartment)
+            if wish and self._web
+            else None
+        )
 
     async def start(self) -> Address:
         """Listen on the bench's ``web`` port."""
