@@ -19,7 +19,7 @@ from stepwedge.errors import BadInput, Refused
 from stepwedge.model import credentials
 from stepwedge.sim.simulator import Case
 from stepwedge.wire import oidc, tokens
-from stepwedge.wire.oidc import Client, Oidc, OAuthRefused
+from stepwedge.wire.oidc import Client, OAuthRefused, Oidc
 
 ROOT = Path(__file__).parents[2]
 SEED = 7
