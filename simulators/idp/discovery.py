@@ -55,6 +55,5 @@ def smart(issuer: str) -> dict[str, Any]:
         "permission-user",
         "permission-v1",
         "permission-v2",
-        "sso-openid-connect",
     ]
     return told
