@@ -142,7 +142,9 @@ class _Reader:
     def _not_secret(self, value: Any, where: source.Location) -> None:
         """Refuse a secret that stands in the file itself; ``${NAME}`` is a reference, not a secret."""
         key = str(where[-1]) if where else ""
-        if _SECRET.search(key) and value is not None and not re.fullmatch(r"\$\{\w+\}", str(value)):
+        if isinstance(value, bool) or value is None or re.fullmatch(r"\$\{\w+\}", str(value)):
+            return
+        if _SECRET.search(key):
             remedy = f"put it into an environment variable and write {key}: ${{NAME}}"
             raise self._bad(where, "no secret in a lab file", value, remedy, "a value that is not shown")
 
