@@ -28,11 +28,11 @@ class Page(Exception):
 
 
 class Denied(Exception):
-    """Nobody signed in; ``why`` is for journal and audit trail alone."""
+    """Nobody signed in; ``why`` is for journal and audit trail alone, and ``locked`` tells that the account was locked for it."""
 
-    def __init__(self, user: str, why: str) -> None:
+    def __init__(self, user: str, why: str, *, locked: bool) -> None:
         super().__init__(why)
-        self.user, self.why = user, why
+        self.user, self.why, self.locked = user, why, locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def sign_in(provider: Provider, given: tuple[str, str, str]) -> tuple[str, str, 
             name = hashed(cookie)
             realm.sessions[name] = Session(user.name, now, now + provider.settings.session)
     if user is None:
-        raise Denied(given[0], why)
+        raise Denied(given[0], why, locked=why.endswith(people.LOCKED))
     return cookie, name, user
 
 

@@ -26,6 +26,7 @@ _COST: Final = {"n": 1 << 12, "r": 8, "p": 1}
 """scrypt (RFC 7914): some ten milliseconds; the passwords have 192 bits, so the salt and the name of the person do."""
 BAD: Final = "user name, password or one-time password is not right, or the account is locked"
 """The same words for all of it: nobody learns which names exist."""
+LOCKED: Final = ", and the account is locked now"
 
 
 def enroll(realm: Realm, name: str, role: str) -> User:
@@ -66,7 +67,7 @@ def sign_in(
         failures=0 if locks else failures,
         locked=now + settings.locked if locks else 0.0,
     )
-    return None, f"{why}, and the account is locked now" if locks else why
+    return None, why + LOCKED if locks else why
 
 
 def _step_of(secret: str, otp: str, now: float) -> int | None:

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from stepwedge.sim.audit import USER_ATTRIBUTES
 from stepwedge.sim.web import note
 from stepwedge.wire import smart
 from stepwedge.wire.tokens import TokenRefused
@@ -115,8 +116,7 @@ class Web:
             cookie, session, user = authorization.sign_in(self._provider, given)
         except Denied as denied:
             facts["denied"] = denied.why
-            if trail is not None:
-                trail.authentication(denied.user[:64] or "?", good=False, why=denied.why)
+            self._tell(denied)
             wants_patient = "launch/patient" in asked.form["scope"].split() and not asked.patient
             return HTMLResponse(_form(asked, people.BAD, wants_patient=wants_patient), 401, headers=_STRICT)
         if trail is not None:
@@ -129,6 +129,13 @@ class Web:
         lifetime = int(self._provider.settings.session)
         answer.set_cookie(COOKIE, cookie, lifetime, path="/", secure=secure, httponly=True, samesite="lax")
         return answer
+
+    def _tell(self, denied: Denied) -> None:
+        """Report an attempt to sign in, and that it locked the account (PS3.15 A.5.3.12, A.5.3.11)."""
+        if (trail := self._provider.bench.trail) is not None:
+            trail.authentication(denied.user[:64] or "?", good=False, why=denied.why)
+            if denied.locked:
+                trail.alert(denied.user[:64], denied.why, USER_ATTRIBUTES)
 
     def _asked(self, request: Request) -> tuple[Asked, OAuthError | None]:
         """Return the authorization request, and what is wrong with it once it is clear where to say so."""

@@ -10,7 +10,7 @@ import http.client
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
 from stepwedge.actors.asking import ASK_SECONDS
@@ -118,13 +118,7 @@ def ask(cast: Cast, actor: str, door: str, authorization: str, who: str, path: s
     headers |= {"Authorization": authorization} if authorization else {}
     began, ticks, outcome = time.time(), time.monotonic(), "lost"
     seconds = ASK_SECONDS * cast.patience
-    link: http.client.HTTPConnection
-    if place.scheme == "https":
-        link = http.client.HTTPSConnection(
-            place.hostname or "", place.port, timeout=seconds, context=cast.context(tls=True)
-        )
-    else:
-        link = http.client.HTTPConnection(place.hostname or "", place.port, timeout=seconds)
+    link = _link(cast, place, seconds)
     challenge: dict[str, str] = {}
     body = b""
     number = status = 0
@@ -147,6 +141,13 @@ def ask(cast: Cast, actor: str, door: str, authorization: str, who: str, path: s
             Exchange(0, began, took, "probe", "out", "web", kind, actor, outcome, {}, facts)
         )
     return Answered(status, challenge, number, body)
+
+
+def _link(cast: Cast, place: SplitResult, seconds: float) -> http.client.HTTPConnection:
+    host = place.hostname or ""
+    if place.scheme == "https":
+        return http.client.HTTPSConnection(host, place.port, timeout=seconds, context=cast.context(tls=True))
+    return http.client.HTTPConnection(host, place.port, timeout=seconds)
 
 
 def _challenge(written: str) -> dict[str, str]:
@@ -204,7 +205,7 @@ def _shown(cast: Cast, actor: str, door: str, kind: str, user: str) -> str:
         return f"Bearer {wallet(cast).tokens(user).access}"
     if kind == "unentitled":
         return f"Bearer {personal(cast, user, resource)}"
-    make = {
+    make: dict[str, Callable[[], str]] = {
         "none": lambda: "",
         "malformed": lambda: "Bearer not.a.token",
         "other-scheme": lambda: "Basic cHJvYmU6cHJvYmU=",
@@ -212,10 +213,6 @@ def _shown(cast: Cast, actor: str, door: str, kind: str, user: str) -> str:
         "reading-only": lambda: _scoped(cast, "system/*.rs", resource),
         "revoked": lambda: _revoked(cast, actor, door),
     }
-    return _made(make, kind)
-
-
-def _made(make: dict[str, Callable[[], str]], kind: str) -> str:
     return make[kind]()
 
 

@@ -119,7 +119,16 @@ def _lockout(purse: Wallet, user: str, failures: int) -> object:
         except OAuthRefused:
             continue
         return "a wrong password"
-    return purse.sign_in(user)
+    return _locked(purse, user, 0)
+
+
+def _locked(purse: Wallet, user: str, _: int) -> object:
+    """Do everything right."""
+    try:
+        return purse.sign_in(user)
+    except OAuthRefused:
+        purse.give_back(user)
+        raise
 
 
 _WRONG_PASSWORD: Final = _typed("not-the-password", lambda purse, user: purse.wrong_otp(user))
@@ -229,7 +238,7 @@ ATTEMPTS: Final[dict[str, Attempt]] = {
     "no-totp": Attempt(NOBODY, _typed(None, lambda _purse, _user: "")),
     "replayed-totp": Attempt(NOBODY, _typed(None, lambda purse, user: purse.last_otp(user))),
     "lockout": Attempt(NOBODY, _lockout),
-    "locked": Attempt(NOBODY, _typed(None, _right), fresh=False),
+    "locked": Attempt(NOBODY, _locked, fresh=False),
     "no-pkce": Attempt(REQUEST, _asking(code_challenge=None, code_challenge_method=None)),
     "plain-pkce": Attempt(REQUEST, _asking(code_challenge=challenge("x"), code_challenge_method="plain")),
     "foreign-redirect": Attempt(NOBODY, _asking(redirect_uri=FOREIGN)),

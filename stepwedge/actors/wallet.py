@@ -83,6 +83,10 @@ class Wallet:
         self._steps[user] = step
         return self.otp(user, step)
 
+    def give_back(self, user: str) -> None:
+        """Take back the one-time password given last: whoever was refused unseen has not used it."""
+        self._steps[user] -= 1
+
     def otp(self, user: str, step: int) -> str:
         """Return the one-time password of a time step (RFC 6238)."""
         import pyotp

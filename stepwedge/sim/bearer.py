@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from joserfc.jwk import Key
-    from starlette.types import Scope
+    from starlette.types import Scope, Send
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.web import Web
@@ -40,7 +40,7 @@ KEYS_LIVE, KEYS_PAUSE = 300.0, 1.0
 """Seconds after which keys are read again, and between two readings that an unknown ``kid`` brings about."""
 READING: Final = frozenset("rs")
 """What a token of one patient is good for."""
-_OK: Final = 200
+_OK, _UNAVAILABLE = 200, 503
 _FORM: Final = {"Content-Type": oidc.FORM, "Accept": "application/json"}
 
 
@@ -148,12 +148,25 @@ class Guard:
         except TokenRefused as refused:
             return Refusal(401, "invalid_token", str(refused))
         except WireError as trouble:
-            return Refusal(503, why=f"tokens cannot be judged now: {type(trouble).__name__}")
+            return Refusal(_UNAVAILABLE, why=f"tokens cannot be judged now: {type(trouble).__name__}")
         return self._allowed(scope, claims, need, forgives) or claims
 
-    def challenge(self, refusal: Refusal) -> str:
-        """Return what a refusal says in WWW-Authenticate."""
-        return self._habits.challenge(refusal.challenge(self._bench.name))
+    async def admits(self, scope: Scope, send: Send, facts: dict[str, Any]) -> bool:
+        """Tell whether a request goes on to the application; one that does not is answered (RFC 6750 section 3)."""
+        judged = await self.judge(scope)
+        if not isinstance(judged, Refusal):
+            facts |= {"user": judged.subject, "scope": judged.scope} if judged else {}
+            return True
+        facts["security"] = judged.why or "no token"
+        body = f"{judged.why or 'a bearer token is needed'}\n".encode()
+        headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+        if judged.status == _UNAVAILABLE:
+            headers.append((b"retry-after", b"1"))
+        elif challenge := self._habits.challenge(judged.challenge(self._bench.name)):
+            headers.append((b"www-authenticate", challenge.encode("latin-1", "replace")))
+        await send({"type": "http.response.start", "status": judged.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        return False
 
     async def _held(self, token: str, forgives: Callable[[str], bool]) -> Claims:
         keys = await self._issuer.keys(tokens.key_named(token))
@@ -235,6 +248,10 @@ class Issuer:
         if not isinstance(told.get("active"), bool):
             raise RemoteProtocolError(f"{self._actor}: active is no boolean (RFC 7662 section 2.2)")
         return bool(told["active"])
+
+    async def shown(self, resource: str, *, renew: bool = False) -> dict[str, str]:
+        """Return the header that shows a door a token of our own."""
+        return {"Authorization": f"Bearer {await self.token(resource, renew=renew)}"}
 
     async def token(self, resource: str, *, renew: bool = False) -> str:
         """Return a token of our own for a door, from the issuer when there is none that lasts."""

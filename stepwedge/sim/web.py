@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 AGENT = "Stepwedge/"
 """Product name in User-Agent, followed by the application name of the sender."""
 BACKLOG = 128
-UNAUTHORIZED, FORBIDDEN, SERVER_ERROR, UNAVAILABLE = 401, 403, 500, 503
+UNAUTHORIZED, FORBIDDEN, SERVER_ERROR = 401, 403, 500
 GRACE = 1
 """Seconds that open requests get when a server stops."""
 
@@ -202,16 +202,8 @@ class WebDoor:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer, once whoever asks has shown a token where one is wanted."""
-        if self._guard is not None:
-            judged = await self._guard.judge(scope)
-            if isinstance(judged, bearer.Refusal):
-                note(scope).facts["security"] = judged.why or "no token"
-                await _unauthorized(send, judged, self._guard.challenge(judged))
-                return
-            if judged is not None:
-                note(scope).facts |= {"user": judged.subject, "scope": judged.scope}
-                scope["stepwedge.claims"] = judged
-        await self._application(scope, receive, send)
+        if self._guard is None or await self._guard.admits(scope, send, note(scope).facts):
+            await self._application(scope, receive, send)
 
     def _record(self, scope: Scope, seen: _Seen) -> None:
         headers = dict(scope["headers"])
@@ -240,18 +232,6 @@ class WebDoor:
             request=bytes(seen.request),
             response=bytes(seen.response),
         )
-
-
-async def _unauthorized(send: Send, refusal: bearer.Refusal, challenge: str) -> None:
-    """Answer 401, 403 or 400 and say why (RFC 6750 section 3), or 503 when nobody can judge now."""
-    body = f"{refusal.why or 'a bearer token is needed'}\n".encode()
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
-    if refusal.status == UNAVAILABLE:
-        headers.append((b"retry-after", b"1"))
-    elif challenge:
-        headers.append((b"www-authenticate", challenge.encode("latin-1", "replace")))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 async def _forbid(send: Send, why: str) -> None:
@@ -352,14 +332,10 @@ class Web:
         if self._issuer is None:
             return await send(headers or {})
         root = self._bench.directory.door(to, "web")
-        answer = await send({**(headers or {}), **await self._shown(root)})
+        answer = await send({**(headers or {}), **await self._issuer.shown(root)})
         if answer.status == UNAUTHORIZED:
-            answer = await send({**(headers or {}), **await self._shown(root, renew=True)})
+            answer = await send({**(headers or {}), **await self._issuer.shown(root, renew=True)})
         return answer
-
-    async def _shown(self, root: str, *, renew: bool = False) -> dict[str, str]:
-        assert self._issuer is not None  # noqa: S101 - the caller looked
-        return {"Authorization": f"Bearer {await self._issuer.token(root, renew=renew)}"}
 
     async def _send(
         self,

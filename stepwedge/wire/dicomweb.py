@@ -104,14 +104,13 @@ class DicomWeb:
     ) -> None:
         """Talk to the service at ``root`` (``http://host:port/dicom-web``); ``observe`` hears every exchange.
 
-        ``context`` says whom to trust behind ``https``; without one the system's authorities are. ``bearer`` gives the token
-        of each request (RFC 6750).
+        ``context`` says whom to trust behind ``https``, else the system's authorities; ``bearer`` gives tokens (RFC 6750).
         """
         import httpx
 
         self.root = root.rstrip("/")
-        self._observe, self._body_limit, self._timeout = observe, body_limit, timeout
-        self._bearer = bearer
+        self._observe, self._bearer = observe, bearer
+        self._body_limit, self._timeout = body_limit, timeout
         self._client = httpx.Client(
             timeout=timeout,
             follow_redirects=False,
