@@ -122,8 +122,6 @@ def form(fields: Mapping[str, str]) -> bytes:
 
 def read(body: bytes, place: str) -> dict[str, Any]:
     """Read a JSON object."""
-    if len(body) > LARGEST:
-        raise RemoteProtocolError(f"{place}: more than {LARGEST} octets")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -157,7 +155,7 @@ def refuse(status: int, body: bytes) -> None:
     if status < _ERROR:
         return
     try:
-        told = json.loads(body[:LARGEST])
+        told = json.loads(body)
         error, description = str(told.get("error", "")), str(told.get("error_description", ""))
     except (ValueError, AttributeError, RecursionError):
         error, description = "", ""
@@ -182,6 +180,23 @@ class Person:
     otp: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def _bounded(answer: httpx.Response, place: str) -> _Answer:
+    """Read an answer up to the limit."""
+    body = bytearray()
+    for piece in answer.iter_bytes(1 << 16):
+        body += piece
+        if len(body) > LARGEST:
+            raise RemoteProtocolError(f"{place}: more than {LARGEST} octets")
+    return _Answer(answer.status_code, answer.headers, bytes(body))
+
+
 class Oidc:
     """One provider, as one client and its user's browser see it; it follows no redirect and knows no proxy."""
 
@@ -204,8 +219,8 @@ class Oidc:
         if not self._metadata:
             place = f"{self.issuer}/.well-known/openid-configuration"
             answer = self._call("GET", place)
-            refuse(answer.status_code, answer.content)
-            told = read(answer.content, place)
+            refuse(answer.status, answer.body)
+            told = read(answer.body, place)
             if told.get("issuer") != self.issuer:
                 raise RemoteProtocolError(f"{place}: the issuer is {told.get('issuer')!r}")
             self._metadata = told
@@ -223,8 +238,8 @@ class Oidc:
         from stepwedge.wire.tokens import read_keys
 
         answer = self._call("GET", self.endpoint("jwks"))
-        refuse(answer.status_code, answer.content)
-        return read_keys(answer.content)
+        refuse(answer.status, answer.body)
+        return read_keys(answer.body)
 
     # --- people
 
@@ -252,15 +267,15 @@ class Oidc:
         answer = self._call("POST", where, form)
         return Code(self._code(answer, state, str(asked["redirect_uri"])), verifier, redirect)
 
-    def _code(self, answer: httpx.Response, state: str, redirect: str) -> str:
+    def _code(self, answer: _Answer, state: str, redirect: str) -> str:
         target = str(answer.headers.get("location", ""))
-        if answer.status_code not in {302, 303}:
-            raise OAuthRefused(answer.status_code, "", "nobody was signed in")
+        if answer.status not in {302, 303}:
+            raise OAuthRefused(answer.status, "", "nobody was signed in")
         if not target.startswith(redirect):
             raise RemoteProtocolError(f"{self.issuer} sends the browser elsewhere")
         told = dict(parse_qsl(urlsplit(target).query))
         if "error" in told:
-            raise OAuthRefused(answer.status_code, told["error"], told.get("error_description", ""))
+            raise OAuthRefused(answer.status, told["error"], told.get("error_description", ""))
         if told.get("state") != state or told.get("iss", self.issuer) != self.issuer or not told.get("code"):
             raise RemoteProtocolError(f"{self.issuer} answers an authorization request that was not ours")
         return told["code"]
@@ -282,7 +297,7 @@ class Oidc:
     def end_session(self) -> None:
         """End the browser's session (RP-Initiated Logout)."""
         answer = self._call("GET", self.endpoint("end_session"))
-        refuse(answer.status_code, answer.content)
+        refuse(answer.status, answer.body)
 
     # --- programs
 
@@ -296,19 +311,19 @@ class Oidc:
     def _tokens(self, form: Mapping[str, str]) -> Tokens:
         where = self.endpoint("token")
         answer = self._proven(where, form)
-        return read_tokens(answer.status_code, answer.content, where)
+        return read_tokens(answer.status, answer.body, where)
 
     def revoke(self, token: str) -> None:
         """Revoke a token (RFC 7009)."""
         answer = self._proven(self.endpoint("revocation"), {"token": token})
-        refuse(answer.status_code, answer.content)
+        refuse(answer.status, answer.body)
 
     def introspect(self, token: str) -> dict[str, Any]:
         """Ask what a token is worth (RFC 7662)."""
         where = self.endpoint("introspection")
         answer = self._proven(where, {"token": token})
-        refuse(answer.status_code, answer.content)
-        told = read(answer.content, where)
+        refuse(answer.status, answer.body)
+        told = read(answer.body, where)
         if not isinstance(told.get("active"), bool):
             raise RemoteProtocolError(f"{where}: active is no boolean (RFC 7662 section 2.2)")
         return told
@@ -317,10 +332,10 @@ class Oidc:
         """Ask whose a token is (OpenID Connect Core section 5.3)."""
         where = self.endpoint("userinfo")
         answer = self._call("GET", where, headers={"Authorization": f"Bearer {token}"})
-        refuse(answer.status_code, answer.content)
-        return read(answer.content, where)
+        refuse(answer.status, answer.body)
+        return read(answer.body, where)
 
-    def _proven(self, where: str, form: Mapping[str, str]) -> httpx.Response:
+    def _proven(self, where: str, form: Mapping[str, str]) -> _Answer:
         fields, headers = self.client.proof(self.endpoint("token"), time.time())
         return self._call("POST", where, {**fields, **form}, headers)
 
@@ -330,12 +345,13 @@ class Oidc:
         url: str,
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> _Answer:
         import httpx
 
         place = f"{method} {url.partition('?')[0]}"
         try:
-            return self._http.request(method, url, data=form, headers=headers)
+            with self._http.stream(method, url, data=form, headers=headers) as answer:
+                return _bounded(answer, place)
         except httpx.ConnectTimeout:
             raise LinkLost(f"{place}: no connection within {self._timeout:g} s") from None
         except httpx.TimeoutException:
