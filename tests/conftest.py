@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from stepwedge.model.identifiers import uid
 from stepwedge.sim import phantoms
+from stepwedge.sim.host import Host, Part, Plan
 from stepwedge.wire import dimse_asyncio, elements, services
 from stepwedge.wire.provider import Failure, Held, Provider, Reply, Retrieval
 
@@ -226,3 +228,37 @@ def station():
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def town(tmp_path):
+    """Run simulated systems in a thread, for clients that block: ``with town(idp={...}) as host``; ``host.directory`` says where."""
+
+    @contextlib.contextmanager
+    def start(*, quirks=(), seed=7, state=tmp_path / "town", **settings):
+        plan = Plan({name: Part(given.pop("role", name), given) for name, given in settings.items()})
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+
+        def run(work):
+            return asyncio.run_coroutine_threadsafe(work, loop).result(30)
+
+        async def make():
+            host = Host(plan, state, seed, quirks)
+            await host.start()
+            return host
+
+        try:
+            host = run(make())
+            host.run = run
+            try:
+                yield host
+            finally:
+                run(host.stop())
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    return start

@@ -41,7 +41,7 @@ def build(bench: Bench) -> Simulator:
         acts=Acts(bench, scanner, console, settings, network).words()
         | Acquisition(bench, scanner, settings).words()
         | Exams(bench, scanner, settings, network).words()
-        | Rejecting(bench, scanner, settings).words()
+        | Rejecting(bench, scanner, settings, network).words()
         | network.words(),
         asks={
             "exam": lambda args: pack(scanner.exams.get(args["uid"])),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import BadInput, Refused
 from stepwedge.sim import keyobjects
-from stepwedge.sim.dimse import calling
 from stepwedge.sim.files import Files
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
 
+    from .network import Network
     from .settings import Settings
     from .state import Scanner
 
@@ -25,10 +25,11 @@ Args = dict[str, Any]
 class Rejecting:
     """The word by which images are withdrawn."""
 
-    def __init__(self, bench: Bench, scanner: Scanner, settings: Settings) -> None:
+    def __init__(self, bench: Bench, scanner: Scanner, settings: Settings, network: Network) -> None:
         self._bench = bench
         self._scanner = scanner
         self._settings = settings
+        self._network = network
         self._disk = Files(bench.folder / "disk")
 
     def words(self) -> dict[str, Callable[[Args, Case], Awaitable[Args]]]:
@@ -55,7 +56,7 @@ class Rejecting:
             reason, headers[0], headers, uids, self._bench.clock.now(), maker=self._bench.name, number=901
         )
         contexts = [(keyobjects.KEY_OBJECT_SELECTION, (EXPLICIT_LE, IMPLICIT_LE))]
-        async with calling(self._bench, self._settings.archive, contexts, case=case.id) as association:
+        async with self._network.calling(self._settings.archive, contexts, case=case.id) as association:
             result = await association.store(
                 keyobjects.KEY_OBJECT_SELECTION, uids[1], EXPLICIT_LE, encode(note, explicit=True)
             )

@@ -48,7 +48,7 @@ def build(bench: Bench) -> Simulator:
         doors=[
             Hl7Door(bench, archive, HANDLERS),
             DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=COMPACT, options=OPTIONS),
-            WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT),
+            WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT, compartment=True),
             open_door(bench, archive),
         ],
         acts=Operator(bench, vault, life).words(),

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from stepwedge.errors import RemoteProtocolError
+from stepwedge.sim.bearer import only_patient
 from stepwedge.sim.web import note
 from stepwedge.wire import accept, dicomjson, multipart, part10, pixels, png
 from stepwedge.wire.codec_process import CODECS, CannotConvert
@@ -83,8 +84,11 @@ class Wado:
     def _found(self, request: Request) -> list[Instance]:
         params = request.path_params
         keys = {PATH_KEYS[name]: value for name, value in params.items() if name in PATH_KEYS}
-        asked = query.requested(self._vault.archive, keys)
-        found = self._vault.archive.habits.delivers(asked)
+        archive = self._vault.archive
+        asked = query.requested(archive, keys)
+        if patient := only_patient(request.scope):
+            asked = [one for one in asked if archive.person_of(one).id == patient]
+        found = archive.habits.delivers(asked)
         if not found:
             raise Trouble(404, "nothing is stored under these UIDs")
         return found

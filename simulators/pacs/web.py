@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
+from stepwedge.sim.bearer import only_patient
 from stepwedge.sim.web import note
 from stepwedge.wire import accept, dicomjson, multipart, part10
 from stepwedge.wire.dictionary import describe, find
@@ -151,6 +152,8 @@ class Web:
         keys |= _path_keys(request)
         archive = self._vault.archive
         rows = query.select(archive, level, keys, agreed)
+        if patient := only_patient(request.scope):
+            rows = [row for row in rows if row.get("PatientID") == patient]
         shown = rows[offset:][:limit]
         wanted = {*ALWAYS[level], *(key for key in keys if key in query.KEPT), *included}
         results = [self._result(row, wanted, request) for row in shown]

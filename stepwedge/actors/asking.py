@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from stepwedge.actors.cast import Cast
+    from stepwedge.actors.wallet import Wallet
     from stepwedge.sim.address import Entity
     from stepwedge.wire.dicomweb import DicomWeb, WebExchange
     from stepwedge.wire.dimse_blocking import Association
@@ -419,7 +420,7 @@ def _web(cast: Cast, actor: str, witness: Witness) -> Iterator[DicomWeb]:
     if url is None:
         raise Broken(f"{actor} has no web address in the lab file, so it cannot be asked over DICOMweb")
     security = cast.tls if url.startswith("https:") else None
-    client, heard = _connection(url, RETRIEVE_SECONDS * cast.patience, security)
+    client, heard = _connection(url, RETRIEVE_SECONDS * cast.patience, security, cast.tokens)
     heard.clear()
     try:
         yield client
@@ -432,12 +433,15 @@ def _web(cast: Cast, actor: str, witness: Witness) -> Iterator[DicomWeb]:
 
 
 @cache
-def _connection(url: str, seconds: float, security: Credentials | None) -> tuple[DicomWeb, list[WebExchange]]:
+def _connection(
+    url: str, seconds: float, security: Credentials | None, wallet: Wallet | None
+) -> tuple[DicomWeb, list[WebExchange]]:
     from stepwedge.wire.dicomweb import DicomWeb
 
     heard: list[WebExchange] = []
     context = security.client() if security else None
-    return DicomWeb(url, timeout=seconds, observe=heard.append, context=context), heard
+    bearer = None if wallet is None else lambda: wallet.bearer(url)
+    return DicomWeb(url, timeout=seconds, observe=heard.append, context=context, bearer=bearer), heard
 
 
 def _opened(data: bytes) -> Retrieved:

@@ -56,6 +56,8 @@ def _page(cast: Cast, actor: str, root: str, path: str) -> tuple[dict[str, Any],
         link = kind(place.hostname or "", place.port, timeout=seconds)
         try:
             headers = {"Accept": "application/fhir+json", "User-Agent": f"Stepwedge/{cast.probe}"}
+            if bearer := cast.bearer(root):
+                headers["Authorization"] = f"Bearer {bearer()}"
             link.request("GET", path, headers=headers)
             answer = link.getresponse()
             body = answer.read(LARGEST + 1)

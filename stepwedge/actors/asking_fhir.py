@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stepwedge.actors.cast import Cast
+    from stepwedge.actors.wallet import Wallet
     from stepwedge.wire.dicomweb import WebExchange
     from stepwedge.wire.fhir import Resource
     from stepwedge.wire.fhir_client import Fhir, Reply
+    from stepwedge.wire.tls import Credentials
 
 
 def resources(cast: Cast, actor: str, kind: str, keys: Mapping[str, str]) -> Asked:
@@ -61,7 +63,8 @@ def _connected(cast: Cast, actor: str, witness: Witness) -> Iterator[Fhir]:
     url = cast[actor].address.fhir
     if url is None:
         raise Broken(f"{actor} has no fhir address in the lab file, so it cannot be asked over FHIR")
-    client, heard = _connection(url, ASK_SECONDS * cast.patience)
+    security = cast.tls if url.startswith("https:") else None
+    client, heard = _connection(url, ASK_SECONDS * cast.patience, security, cast.tokens)
     heard.clear()
     try:
         yield client
@@ -74,8 +77,12 @@ def _connected(cast: Cast, actor: str, witness: Witness) -> Iterator[Fhir]:
 
 
 @cache
-def _connection(url: str, seconds: float) -> tuple[Fhir, list[WebExchange]]:
+def _connection(
+    url: str, seconds: float, security: Credentials | None, wallet: Wallet | None
+) -> tuple[Fhir, list[WebExchange]]:
     from stepwedge.wire.fhir_client import Fhir
 
     heard: list[WebExchange] = []
-    return Fhir(url, timeout=seconds, observe=heard.append), heard
+    context = security.client() if security else None
+    bearer = None if wallet is None else lambda: wallet.bearer(url)
+    return Fhir(url, timeout=seconds, observe=heard.append, context=context, bearer=bearer), heard

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from stepwedge.actors.wallet import Wallet
     from stepwedge.evidence.exchange import Exchange
     from stepwedge.sim.address import Address
     from stepwedge.wire.tls import Credentials
@@ -160,6 +161,7 @@ class Cast:
         tls: what checks present to doors that speak TLS, and whom they trust there.
         logs: what the processes of the simulated actors write besides the journal.
         observe: told of every exchange a check makes itself; returns the number it is evidence under.
+        tokens: how checks get bearer tokens, where web doors ask for them.
     """
 
     players: dict[str, Player]
@@ -170,6 +172,7 @@ class Cast:
     tls: Credentials | None = None
     logs: tuple[Path, ...] = ()
     observe: Callable[[Exchange], int] = field(default=lambda _exchange: 0)
+    tokens: Wallet | None = None
 
     def __getitem__(self, name: str) -> Player:
         """Return one player; an unknown name is answered with the nearest known."""
@@ -193,6 +196,11 @@ class Cast:
         if self.tls is None:
             raise Broken("a door speaks TLS, and the lab file has no tls: to say what checks present there")
         return self.tls.client()
+
+    def bearer(self, url: str) -> Callable[[], str] | None:
+        """Return what gives the probe's token for a web door; None where nobody asks for one."""
+        wallet = self.tokens
+        return None if wallet is None else lambda: wallet.bearer(url)
 
     def claimed(self, claim: str) -> bool:
         """Tell whether the systems under test promise ``claim``; simulated ones promise everything."""

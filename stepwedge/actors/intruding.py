@@ -219,7 +219,9 @@ def _search(cast: Cast, actor: str, door: str, caller: Caller) -> str:  # noqa: 
         raise Broken(f"{actor} has no web address")
     if caller.context is None:
         root = root.replace("https:", "http:", 1)
-    with DicomWeb(root, timeout=ASK_SECONDS * cast.patience, context=caller.context) as web:
+    with DicomWeb(
+        root, timeout=ASK_SECONDS * cast.patience, context=caller.context, bearer=cast.bearer(root)
+    ) as web:
         try:
             web.qido("studies", {"PatientID": "SW-NOBODY"}, limit=1)
         except Refused as refused:

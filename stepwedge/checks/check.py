@@ -312,6 +312,7 @@ _FAMILIES = (
     "results",
     "relay",
     "doors",
+    "access",
     "audit",
     "availability",
     "fhir",

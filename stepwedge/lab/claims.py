@@ -108,6 +108,12 @@ CLAIMS: Final[dict[str, Claim]] = {
         "takes orders as FHIR R4 ServiceRequest with Task and tells the placer by Task how they fare",
     ),
     "fhir-imaging-study": Claim(("pacs",), "shows its studies as FHIR R4 ImagingStudy"),
+    "tokens": Claim(
+        ("pacs",), "asks for bearer tokens at its web doors and judges them (RFC 6750, SMART App Launch)"
+    ),
+    "sign-in": Claim(
+        ("idp",), "signs people and programs in, and takes it back (OpenID Connect, OAuth 2, PKCE, TOTP)"
+    ),
     "addenda": Claim(("ris",), "passes on addenda to a final report (ORU^R01)"),
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from stepwedge.actors.wallet import Wallet
     from stepwedge.lab.labfile import Lab
     from stepwedge.lab.schema import Real
 
@@ -70,7 +71,20 @@ class Running:
         host = Admin(self.told["admin"]) if "admin" in self.told else None
         tls = security.probe(self.lab, self.state)
         scale, logs = self.lab.text.patience.scale, (self.state / LOG,)
-        return Cast(players, host, claims, self.lab.text.probe.ae_title, scale, tls, logs)
+        cast = Cast(players, host, claims, self.lab.text.probe.ae_title, scale, tls, logs)
+        cast.tokens = self._wallet(cast)
+        return cast
+
+    def _wallet(self, cast: Cast) -> Wallet | None:
+        """Return how checks get tokens in a lab whose web doors ask for them."""
+        told = self.lab.text.tokens
+        if told is None:
+            return None
+        from stepwedge.actors.wallet import Wallet
+
+        url = cast[told.issuer].address.web or ""
+        context = cast.context(tls=url.startswith("https:"))
+        return Wallet(told.issuer, url, int(self.told.get("seed", 0)), context, cast.patience)
 
     def describe(self) -> dict[str, Any]:
         """Return the lab as the run record and the report name it."""
@@ -162,11 +176,13 @@ def _plan(lab: Lab, state: Path) -> dict[str, Any]:
     """Return what the hospital process is told: whom to play, and where the others are."""
     identity = {"patients": lab.text.identity.patients}
     told = security.settings(lab, state)
+    tokens = {"tokens": lab.text.tokens.model_dump(exclude_none=True)} if lab.text.tokens else {}
     actors = {
         name: {
             "role": one.role,
             "settings": {
                 "identity": identity,
+                **tokens,
                 **one.settings,
                 **security.of_actor(lab, told, one.settings.get("tls")),
             },

@@ -91,6 +91,7 @@ class _Reader:
         self._addresses_differ(lab)
         self._triggers(lab)
         self._claims_bind(lab)
+        self._issuer_known(lab)
         return lab
 
     def _actor(self, name: str, entry: Any) -> Real | Simulated:
@@ -141,7 +142,9 @@ class _Reader:
     def _not_secret(self, value: Any, where: source.Location) -> None:
         """Refuse a secret that stands in the file itself; ``${NAME}`` is a reference, not a secret."""
         key = str(where[-1]) if where else ""
-        if _SECRET.search(key) and value is not None and not re.fullmatch(r"\$\{\w+\}", str(value)):
+        if isinstance(value, bool) or value is None or re.fullmatch(r"\$\{\w+\}", str(value)):
+            return
+        if _SECRET.search(key):
             remedy = f"put it into an environment variable and write {key}: ${{NAME}}"
             raise self._bad(where, "no secret in a lab file", value, remedy, "a value that is not shown")
 
@@ -224,6 +227,21 @@ class _Reader:
                     claim,
                     f"it needs a {needed}",
                 )
+
+    def _issuer_known(self, lab: Lab) -> None:
+        """Refuse tokens of an issuer that nobody could ask."""
+        if lab.text.tokens is None:
+            return
+        name = lab.text.tokens.issuer
+        one = lab.actors.get(name)
+        where = ("tokens", "issuer")
+        if one is None:
+            near = did_you_mean(name, lab.actors).strip(" ;")
+            raise self._bad(where, "an actor above", name, near or f"add it: {name}: {{simulated: idp}}")
+        if isinstance(one, Simulated) and one.role != "idp":
+            raise self._bad(where, "an identity provider", name, f"{name} plays {one.role}")
+        if isinstance(one, Real) and not one.address.web:
+            raise self._bad(where, "an actor with a web address", name, "its web address is the issuer's URL")
 
     def _explained(self, trouble: ValidationError, model: type[Part], prefix: source.Location) -> BadInput:
         error = trouble.errors(include_url=False)[0]

@@ -321,6 +321,22 @@ class Tls(Part):
         return self
 
 
+class Tokens(Part):
+    """Bearer tokens at every web door of the lab; an actor's own entry may say ``tokens: false``.
+
+    Attributes:
+        issuer: the actor that issues them, simulated or real; its web address is the issuer identifier.
+        audience: what tokens are made out to; each door's own root URL when left out.
+        introspect: simulated doors ask the issuer about every token, so that revocation counts at once.
+        roles: role to rights, such as ``{referrer: ImagingStudy.rs}``.
+    """
+
+    issuer: str
+    audience: str | None = None
+    introspect: bool = True
+    roles: dict[str, str] = Field(default_factory=dict)
+
+
 class Probe(Part):
     """What checks call themselves when they ask a real system; it must know this AE title."""
 
@@ -341,3 +357,4 @@ class LabText(Part):
     allow: tuple[str, ...] = Field(default=("127.0.0.0/8", "::1/128"), strict=False)
     probe: Probe = Probe()
     tls: Tls | None = None
+    tokens: Tokens | None = None

@@ -34,6 +34,7 @@ MESSAGE_ID: Final = "IHE+RFC-3881"
 TRANSPORTS: Final = ("udp", "tcp", "tls")
 START, STOP = Code("110120", text="Application Start"), Code("110121", text="Application Stop")
 LOGIN, LOGOUT = Code("110122", text="Login"), Code("110123", text="Logout")
+USER_ATTRIBUTES: Final = Code("110137", text="User Security Attributes Changed")
 NODE_AUTHENTICATION: Final = Code("110126", text="Node Authentication")
 _SEVERITY: Final = {
     audit.SUCCESS: syslog.NOTICE,

@@ -207,6 +207,8 @@ def _users(exchange: Exchange, own: str, other: str) -> tuple[str, str]:
             f"{header.heads(4)[0]}|{header.heads(3)[0]}",
             f"{header.heads(6)[0]}|{header.heads(5)[0]}",
         )
+    elif exchange.protocol == "web" and exchange.direction == "in" and facts.get("user"):
+        return own, str(facts["user"])  # whose token it was, a person's or a program's
     else:
         return own, other
     ours_first = exchange.direction == "out" or (exchange.protocol == "dimse" and pair[0] == own)

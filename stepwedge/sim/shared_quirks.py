@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stepwedge.sim import security
+from stepwedge.sim import bearer, security
 from stepwedge.sim.audit import TrailHabits
 from stepwedge.sim.log import LogHabits
 from stepwedge.sim.quirks import collect, quirk
@@ -97,4 +97,4 @@ def phi(original: Callable[[Exchange], str], exchange: Exchange) -> str:
     return exchange.request.data.decode("utf-8", "replace").replace("\r", " ")
 
 
-SHARED = {**collect(globals()), **security.QUIRKS}
+SHARED = {**collect(globals()), **security.QUIRKS, **bearer.QUIRKS}

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import uvicorn
 
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError
-from stepwedge.sim import keys
+from stepwedge.sim import bearer, keys
 from stepwedge.sim.address import Address
 from stepwedge.wire import tls, tls_asyncio
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 AGENT = "Stepwedge/"
 """Product name in User-Agent, followed by the application name of the sender."""
 BACKLOG = 128
-FORBIDDEN, SERVER_ERROR = 403, 500
+UNAUTHORIZED, FORBIDDEN, SERVER_ERROR = 401, 403, 500
 GRACE = 1
 """Seconds that open requests get when a server stops."""
 
@@ -112,6 +112,8 @@ class Note:
     facts: dict[str, Any] = field(default_factory=dict)
     hidden: bool = False
     """It speaks of somebody who is not synthetic, so that neither request nor answer may be kept."""
+    withheld: bool = False
+    """Whether what was sent and answered holds secrets: then the journal keeps its lengths alone."""
 
 
 def note(scope: Scope) -> Note:
@@ -126,13 +128,33 @@ class WebDoor:
     Keys come from the URL and from JSON model bodies; for others the application adds them with :func:`note`.
     """
 
-    def __init__(self, bench: Bench, application: ASGIApp, root: str = "", door: str = "web") -> None:
-        """Serve an ASGI application that answers below ``root`` (``/dicom-web``) as one door of the bench."""
+    def __init__(
+        self,
+        bench: Bench,
+        application: ASGIApp,
+        root: str = "",
+        door: str = "web",
+        *,
+        guarded: bool = True,
+        compartment: bool = False,
+    ) -> None:
+        """Serve an ASGI application that answers below ``root`` (``/dicom-web``) as one door of the bench.
+
+        ``guarded`` doors ask for bearer tokens where the lab has ``tokens`` (see :mod:`stepwedge.sim.bearer`); an application
+        with ``compartment`` keeps to :func:`stepwedge.sim.bearer.only_patient`.
+        """
         self._bench = bench
         self._door = door
         self._application = application
         self._root = root
         self._server = WebServer(self)
+        wish = bearer.Wish.read(bench.settings.get("tokens"), bench.name) if guarded else None
+        self._web = Web(bench, tokens=False) if wish else None
+        self._guard = (
+            bearer.Guard(bench, wish, root, self._web, compartment=compartment)
+            if wish and self._web
+            else None
+        )
 
     async def start(self) -> Address:
         """Listen on the port of this door."""
@@ -146,6 +168,8 @@ class WebDoor:
     async def stop(self) -> None:
         """Stop listening."""
         await self._server.stop()
+        if self._web is not None:
+            await self._web.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and record it."""
@@ -172,7 +196,7 @@ class WebDoor:
                 seen.held = message
 
         try:
-            await self._application(scope, received, sent)
+            await self._serve(scope, received, sent)
         except Exception as trouble:  # noqa: BLE001 - a handler's mistake is answered 500, and the door stays open
             note(scope).facts["error"] = f"{type(trouble).__name__}: {trouble}"
             if not seen.status:
@@ -181,6 +205,11 @@ class WebDoor:
         if seen.held is not None:
             self._record(scope, seen)
             await send(seen.held)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer, once whoever asks has shown a token where one is wanted."""
+        if self._guard is None or await self._guard.admits(scope, send, note(scope).facts):
+            await self._application(scope, receive, send)
 
     def _record(self, scope: Scope, seen: _Seen) -> None:
         headers = dict(scope["headers"])
@@ -195,6 +224,9 @@ class WebDoor:
         note_ = note(scope)
         if note_.hidden:
             path, query, seen.request, seen.response = "/", "", bytearray(), bytearray()
+        if note_.withheld:
+            note_.facts["withheld"] = [len(seen.request), len(seen.response)]
+            seen.request, seen.response = bytearray(), bytearray()
         found = _keys(path, query, (headers, seen.request), (seen.headers, seen.response))
         self._bench.record(
             "web",
@@ -270,9 +302,11 @@ class Answer:
 class Web:
     """The web client of one simulated system: one connection pool, every exchange journaled."""
 
-    def __init__(self, bench: Bench) -> None:
-        """Use ``web_timeout`` of the settings (seconds, 30 when absent)."""
+    def __init__(self, bench: Bench, *, tokens: bool = True) -> None:
+        """Use ``web_timeout`` of the settings (seconds, 30 when absent); without ``tokens`` none is shown anywhere."""
         self._bench = bench
+        wish = bearer.Wish.read(bench.settings.get("tokens"), bench.name) if tokens else None
+        self._issuer = bearer.Issuer(bench, wish.issuer, Web(bench, tokens=False)) if wish else None
         self._timeout = float(bench.settings.get("web_timeout", 30.0))
         self._client: httpx.AsyncClient | None = None
 
@@ -290,11 +324,54 @@ class Web:
         facts: dict[str, Any] | None = None,
         door: str = "web",
         root: str = "",
+        withheld: bool = False,
     ) -> Answer:
         """Send one request to an actor's DICOMweb root, or another ``door`` of it, or to ``root``; return the answer.
 
-        ``found`` and ``facts`` are added to the journal's line: what the caller knows and the URL does not say.
+        Where the lab has ``tokens``, one is shown; a door that refuses it gets a new one, once.
+
+        ``found`` and ``facts`` are added to the journal's line: what the caller knows and the URL does not say. What is
+        ``withheld`` holds secrets, and its text stays out of the journal.
         """
+        where = root or self._bench.directory.door(to, door)
+
+        async def send(given: Mapping[str, str]) -> Answer:
+            return await self._send(
+                to,
+                where,
+                method,
+                path,
+                query or {},
+                given,
+                body,
+                case,
+                found or {},
+                facts or {},
+                withheld=withheld,
+            )
+
+        if self._issuer is None:
+            return await send(headers or {})
+        answer = await send({**(headers or {}), **await self._issuer.shown(where)})
+        if answer.status == UNAUTHORIZED:
+            answer = await send({**(headers or {}), **await self._issuer.shown(where, renew=True)})
+        return answer
+
+    async def _send(
+        self,
+        to: str,
+        root: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        case: str,
+        found: Keys,
+        facts: dict[str, Any],
+        *,
+        withheld: bool,
+    ) -> Answer:
         import httpx
 
         if self._client is None:
@@ -306,10 +383,9 @@ class Web:
                 trust_env=False,
                 verify=credentials.client() if credentials else True,
             )
-        root = root or self._bench.directory.door(to, door)
-        asked = urlencode(query or {})
+        asked = urlencode(query)
         url = f"{root}{path}" + (f"?{asked}" if asked else "")
-        sent = {"User-Agent": AGENT + self._bench.application, **(headers or {})}
+        sent = {"User-Agent": AGENT + self._bench.application, **headers}
         began = time.time()
         answer, outcome, response = None, "", b""
         try:
@@ -334,6 +410,9 @@ class Web:
         finally:
             types = {b"content-type": (answer.headers.get("content-type", "") if answer else "").encode()}
             given = {b"content-type": sent.get("Content-Type", "").encode()}
+            told = {"path": path, "query": asked, "host": urlsplit(root).netloc, **facts}
+            if withheld:
+                told["withheld"] = [len(body), len(response)]
             self._bench.record(
                 "web",
                 "out",
@@ -341,15 +420,17 @@ class Web:
                 began=began,
                 peer=to,
                 outcome=outcome,
-                keys=keys.merge(_keys(path, asked, (given, body), (types, response)), found or {}),
-                facts={"path": path, "query": asked, "host": urlsplit(root).netloc, **(facts or {})},
-                request=body,
-                response=response,
+                keys=keys.merge(_keys(path, asked, (given, body), (types, response)), found),
+                facts=told,
+                request=b"" if withheld else body,
+                response=b"" if withheld else response,
                 case=case,
             )
         return answer
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._issuer is not None:
+            await self._issuer.close()
         if self._client is not None:
             await self._client.aclose()

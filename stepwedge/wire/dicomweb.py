@@ -100,15 +100,17 @@ class DicomWeb:
         observe: Callable[[WebExchange], None] | None = None,
         body_limit: int = BODY_LIMIT,
         context: ssl.SSLContext | None = None,
+        bearer: Callable[[], str] | None = None,
     ) -> None:
         """Talk to the service at ``root`` (``http://host:port/dicom-web``); ``observe`` hears every exchange.
 
-        ``context`` says whom to trust behind ``https``; without one the system's authorities are.
+        ``context`` says whom to trust behind ``https``, else the system's authorities; ``bearer`` gives tokens (RFC 6750).
         """
         import httpx
 
         self.root = root.rstrip("/")
-        self._observe, self._body_limit, self._timeout = observe, body_limit, timeout
+        self._observe, self._bearer = observe, bearer
+        self._body_limit, self._timeout = body_limit, timeout
         self._client = httpx.Client(
             timeout=timeout,
             follow_redirects=False,
@@ -260,6 +262,7 @@ class DicomWeb:
         import httpx
 
         headers = {"Accept": accept, **({"Content-Type": content_type} if content_type else {})}
+        headers |= {"Authorization": f"Bearer {self._bearer()}"} if self._bearer else {}
         asked = "&".join(f"{name}={quote(value, safe='*')}" for name, value in query)
         url = f"{self.root}{path}{'?' if asked else ''}{asked}"
         request = self._client.build_request(method, url, headers=headers, content=body or None)

@@ -17,6 +17,7 @@ from stepwedge.wire.dicomweb import HttpRefused, WebExchange
 from stepwedge.wire.fhir import MEDIA_TYPE, FhirError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
@@ -49,16 +50,22 @@ class Fhir:
         timeout: float = 10.0,
         headers: Mapping[str, str] | None = None,
         observe: Callable[[WebExchange], None] | None = None,
+        context: ssl.SSLContext | None = None,
+        bearer: Callable[[], str] | None = None,
     ) -> None:
-        """Talk to the server at ``base`` (``http://host:port/fhir``); ``observe`` hears every exchange."""
+        """Talk to the server at ``base`` (``http://host:port/fhir``); ``observe`` hears every exchange.
+
+        ``context`` says whom to trust behind ``https``, else the system's authorities; ``bearer`` gives tokens (RFC 6750).
+        """
         import httpx
 
         self.base = base.rstrip("/")
-        self._observe, self._timeout = observe, timeout
+        self._observe, self._bearer, self._timeout = observe, bearer, timeout
         self._client = httpx.Client(
             timeout=timeout,
             follow_redirects=False,
             trust_env=False,
+            verify=context or True,
             headers={"Accept-Encoding": "identity", "Accept": MEDIA_TYPE, **(headers or {})},
         )
 
@@ -158,6 +165,7 @@ class Fhir:
         import httpx
 
         given = {**({"Content-Type": MEDIA_TYPE} if body else {}), **headers}
+        given |= {"Authorization": f"Bearer {self._bearer()}"} if self._bearer else {}
         place, began = f"{method} {self.base}{path}", time.monotonic()
         request = self._client.build_request(method, self.base + path, headers=given, content=body or None)
         status, raw, kind = 0, b"", ""

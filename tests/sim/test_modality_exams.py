@@ -78,7 +78,11 @@ def test_every_reason_reaches_the_department(tmp_path):
                 mpps = await ct.act("enter_exam", {"patient": PATIENT}, CASE)
                 ended = await ct.act("discontinue_exam", {"mpps": mpps, "reason": code}, CASE)
                 assert ended["status"] == "DISCONTINUED"
-            return [one for one in host.journal.after(0) if (one.actor, one.direction, one.kind) == ("ris", "in", "N-SET")]
+            return [
+                one
+                for one in host.journal.after(0)
+                if (one.actor, one.direction, one.kind) == ("ris", "in", "N-SET")
+            ]
 
     told = asyncio.run(talk())
     items = [

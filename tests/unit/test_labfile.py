@@ -50,7 +50,8 @@ def test_the_lab_file_of_the_design_is_read(load):
     assert set(lab.simulated) == {"ehr", "ct", "reader"}
     assert lab.simulated["ct"].settings == {"ae_title": "SW_CT1", "dicom_port": 11113}
     assert lab.real["pacs"].address.dicom.ae == "PACS"
-    assert lab.claims == {"mwl", "mpps", "storage-commitment", "patient-update", "fhir", "pix", "pdq"}
+    claims = {"mwl", "mpps", "storage-commitment", "patient-update", "fhir", "pix", "pdq", "sign-in"}
+    assert lab.claims == claims
     assert lab.text.patience.scale == 1.5
 
 
