@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 from stepwedge.sim.address import Address, SyslogPoint
+from stepwedge.sim.audit import START, STOP
 from stepwedge.wire import audit
 from stepwedge.wire.audit import AuditMessage, Code, Object, Participant
 from stepwedge.wire.audit_fhir import instant
@@ -40,6 +42,7 @@ class Door:
     async def start(self) -> Address:
         """Listen on the bench's ``syslog`` port."""
         _, self._port = await self._bench.listen("syslog", self._listen)
+        self._activity(starts=True)
         transport = "tls" if self._settings.tls else "tcp"
         return Address(syslog=SyslogPoint(transport, self._bench.ports.host, self._port))
 
@@ -48,11 +51,13 @@ class Door:
         if self._receiver is not None:
             await self._receiver.stop()
             self._receiver = None
+            self._activity(starts=False)
 
     async def resume(self) -> None:
         """Listen again where it did before."""
         if self._receiver is None:
             await self._listen(self._bench.ports.host, self._port)
+            self._activity(starts=True)
 
     async def _listen(self, host: str, port: int) -> None:
         credentials = self._settings.tls
@@ -112,6 +117,22 @@ class Door:
                 participants=(Participant(who, requestor=True, address="127.0.0.1"),),
                 source=self._bench.application,
                 objects=(log,),
+            )
+        )
+
+    def _activity(self, *, starts: bool) -> None:
+        """Keep a record of the repository's own start or stop (A.5.3.1)."""
+        own = Participant(
+            self._bench.application,
+            roles=(audit.APPLICATION_ROLE,),
+            alternative=str(os.getpid()),
+            address=self._bench.ports.host,
+        )
+        now, kind = self._bench.clock.now(), START if starts else STOP
+        source = self._bench.application
+        self._own(
+            AuditMessage(
+                audit.event("110100"), "E", now, participants=(own,), source=source, types=(kind,)
             )
         )
 

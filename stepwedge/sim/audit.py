@@ -24,6 +24,7 @@ from stepwedge.wire.syslog_asyncio import Sender as Wire
 from stepwedge.wire.tls import Credentials
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
     from stepwedge.evidence.exchange import Exchange
@@ -33,7 +34,8 @@ MESSAGE_ID: Final = "IHE+RFC-3881"
 """MSGID of audit messages (ITI-20)."""
 TRANSPORTS: Final = ("udp", "tcp", "tls")
 START, STOP = Code("110120", text="Application Start"), Code("110121", text="Application Stop")
-LOGIN, LOGOUT = Code("110122", text="Login"), Code("110123", text="Logout")
+ATTACH, DETACH = Code("110124", text="Attach"), Code("110125", text="Detach")
+NODE_ID: Final = Code("110182", text="Node ID")
 NODE_AUTHENTICATION: Final = Code("110126", text="Node Authentication")
 _SEVERITY: Final = {
     audit.SUCCESS: syslog.NOTICE,
@@ -107,6 +109,9 @@ class Trail:
         outcome = auditable.outcome(exchange)
         other = self._bench.directory.get(exchange.peer)
         peer = (other.application if other else None) or exchange.peer
+        if done.event == auditable.ALERT:
+            self._alert(exchange, peer)
+            return
         own = self._bench.ae_title if exchange.protocol == "dimse" else self._bench.application
         told = [self._habits.patient(patient) for patient in patients]
         self._report(
@@ -115,7 +120,6 @@ class Trail:
             outcome,
             auditable.participants(exchange, done, own, peer),
             auditable.objects(exchange, done, told, studies),
-            types=(NODE_AUTHENTICATION,) if done.event == auditable.ALERT else (),
             why="" if outcome == audit.SUCCESS else exchange.outcome,
             at=exchange.at + exchange.took,
             case=exchange.case,
@@ -131,19 +135,33 @@ class Trail:
         )
         self._report("110100", "E", audit.SUCCESS, (own,), types=(START if starts else STOP,))
 
-    def authentication(self, user: str, *, good: bool, out: bool = False, why: str = "") -> None:
-        """Report that somebody signed in, tried to, or signed out (A.5.3.12)."""
-        people = (
-            Participant(user, requestor=True, address="127.0.0.1"),
-            Participant(self._bench.application, alternative=str(os.getpid())),
+    def network(self, *, enters: bool) -> None:
+        """Report that this system enters or leaves the network (A.5.3.9): its doors are open, or about to close."""
+        own = Participant(
+            self._bench.application, alternative=str(os.getpid()), address=self._bench.ports.host
         )
-        outcome = audit.SUCCESS if good else audit.MINOR
-        self._report("110114", "E", outcome, people, types=(LOGOUT if out else LOGIN,), why=why)
+        self._report("110108", "E", audit.SUCCESS, (own,), types=(ATTACH if enters else DETACH,))
 
-    def alert(self, who: str, why: str, kind: Code = NODE_AUTHENTICATION, outcome: int = audit.MINOR) -> None:
-        """Report a security alert (A.5.3.11), such as a node that could not prove who it is (ITI-19)."""
-        people = (Participant(self._bench.application, requestor=False), Participant(who, requestor=True))
-        self._report("110113", "E", outcome, people, types=(kind,), why=why)
+    def _alert(self, exchange: Exchange, peer: str) -> None:
+        """Report a node that could not prove who it is, or is on no list (A.5.3.11, ITI-19)."""
+        host, _, port = peer.rpartition(":")
+        address = host if host and port.isdigit() else ""
+        people = (Participant(self._bench.application), Participant(peer, requestor=True, address=address))
+        why = str(exchange.facts.get("security") or exchange.facts.get("error") or exchange.outcome)
+        node = Object(
+            peer, NODE_ID, "2", "13", details=(("Alert Description", why.encode()),)
+        )  # the subject of the alert
+        self._report(
+            auditable.ALERT,
+            "E",
+            audit.MINOR,
+            people,
+            (node,),
+            types=(NODE_AUTHENTICATION,),
+            why=why,
+            at=exchange.at + exchange.took,
+            case=exchange.case,
+        )
 
     def _report(
         self,
@@ -225,15 +243,15 @@ class SyslogSender:
         if self._wire is None:
             point = self._bench.directory.door(send.to, "syslog")
             transport = self._wish.transport or point.transport
-            place = f"{self._bench.name}.audit.tls"
-            tls = (
-                Credentials.parse(self._wish.tls, self._bench.name, place).client()
-                if transport == "tls"
-                else None
-            )
-            self._wire = Wire(point.host, point.port, transport, tls=tls)
+            self._wire = Wire(point.host, point.port, transport, tls=self._context(transport))
         await self._wire.send(send.body)
         return Delivery()
+
+    def _context(self, transport: str) -> ssl.SSLContext | None:
+        """Return what the repository is called with: credentials for it alone, or those of every other call."""
+        if transport != "tls" or not self._wish.tls:
+            return self._bench.security.context(tls=transport == "tls")
+        return Credentials.parse(self._wish.tls, self._bench.name, f"{self._bench.name}.audit.tls").client()
 
     async def close(self) -> None:
         """Close the connection."""
