@@ -161,9 +161,7 @@ def test_the_modified_profile_chooses_longer_keys(archive, papers, dial, profile
 def test_no_ticket_is_given_and_no_early_data_taken(archive, papers, dial):
     async def main():
         async with door(archive, papers) as (port, _):
-            return await dial(
-                port, "-tls1_3", *shows(papers, "probe"), say=NOBODYS_EVENT, until=ANSWERED
-            )
+            return await dial(port, "-tls1_3", *shows(papers, "probe"), say=NOBODYS_EVENT, until=ANSWERED)
 
     heard = asyncio.run(main())
     assert ANSWERED in heard
