@@ -73,6 +73,9 @@ class Door:
         if found.refused:
             self._journal(began, "syslog", peer, "refused", {"refused": found.refused})
             return
+        if self._repository.has(found.record):
+            self._journal(began, "syslog", peer, "repeated", {"message": found.record.message})
+            return
         with self._bench.change(self._repository):
             record = self._repository.add(found.record)
         name = EVENTS[record.event].name if record.event in EVENTS else ""
@@ -131,9 +134,7 @@ class Door:
         now, kind = self._bench.clock.now(), START if starts else STOP
         source = self._bench.application
         self._own(
-            AuditMessage(
-                audit.event("110100"), "E", now, participants=(own,), source=source, types=(kind,)
-            )
+            AuditMessage(audit.event("110100"), "E", now, participants=(own,), source=source, types=(kind,))
         )
 
     def _own(self, message: AuditMessage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -47,7 +48,9 @@ def take(raw: bytes, peer: str, transport: str, now: datetime, identity: Identit
         message = syslog.parse(raw)
     except RemoteProtocolError as trouble:
         return Reading(replace(blank, problems=(str(trouble),)))
-    head = replace(blank, host=message.host, application=message.application)
+    numbered = "sequenceId" in message.data.get("meta", {})  # RFC 5424 section 7.3.1
+    digest = hashlib.sha256(raw).hexdigest() if numbered else ""
+    head = replace(blank, host=message.host, application=message.application, message=digest)
     strange = (
         () if message.kind in KINDS else (f"MSGID is {message.kind or 'nil'}, not IHE+RFC-3881 (ITI-20)",)
     )

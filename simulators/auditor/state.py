@@ -31,6 +31,7 @@ class Record:
         problems: what is wrong with it, by the schema (A.5.1) and by A.5.3.
         at: EventDateTime; empty when the message could not be read.
         users: UserIDs of the active participants.
+        message: digest of the syslog message it came in, when its sender numbers them; the same again is a repetition.
         seal: hash over this record and the seal before it.
     """
 
@@ -53,6 +54,7 @@ class Record:
     patients: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
     accessions: tuple[str, ...] = ()
+    message: str = ""
     seal: str = ""
 
 
@@ -80,6 +82,11 @@ class Repository(State):
         self.records = self.table("records", Record)
         self.records.index("patient", lambda record: record.patients)
         self.records.index("entity", lambda record: record.entities)
+        self.records.index("message", lambda record: (record.message,) if record.message else ())
+
+    def has(self, record: Record) -> bool:
+        """Tell whether a numbered message is here already: its sender could not know, and sent it again."""
+        return bool(record.message and self.records.by("message", record.message))
 
     def head(self) -> str:
         """Return the seal of the newest record."""

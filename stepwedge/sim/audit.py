@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput
 from stepwedge.sim import auditable
-from stepwedge.sim.outbox import Delivery, Policy
+from stepwedge.sim.outbox import Policy
 from stepwedge.sim.store import Send
+from stepwedge.sim.syslog import SyslogSender
 from stepwedge.wire import audit, syslog
 from stepwedge.wire.audit import AuditMessage, Code, Object, Participant
 from stepwedge.wire.audit_xml import compose
-from stepwedge.wire.syslog_asyncio import Sender as Wire
-from stepwedge.wire.tls import Credentials
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Mapping
 
     from stepwedge.evidence.exchange import Exchange
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
 
 MESSAGE_ID: Final = "IHE+RFC-3881"
 """MSGID of audit messages (ITI-20)."""
+MOST_NUMBER: Final = 2**31 - 1
+"""The last sequenceId; 1 follows (RFC 5424 section 7.3.1)."""
 TRANSPORTS: Final = ("udp", "tcp", "tls")
 START, STOP = Code("110120", text="Application Start"), Code("110121", text="Application Stop")
 ATTACH, DETACH = Code("110124", text="Attach"), Code("110125", text="Detach")
@@ -95,7 +95,9 @@ class Trail:
         self._to = wish.to
         self._habits = bench.adopt(TrailHabits())
         self._memory = auditable.Memory()
-        bench.outbox.register("syslog", SyslogSender(bench, wish), _Patience(self._habits))
+        sender = SyslogSender(bench, wish.transport, wish.tls)
+        bench.outbox.register("syslog", sender, _Patience(self._habits))
+        self._sent = 0
 
     def witness(self, exchange: Exchange) -> None:
         """Report an exchange when it is auditable; called when it is in the journal."""
@@ -186,6 +188,7 @@ class Trail:
         self._send(compose(message), outcome, moment, case)
 
     def _send(self, document: bytes, outcome: int, moment: datetime, case: str) -> None:
+        self._sent = self._sent % MOST_NUMBER + 1
         raw = syslog.compose(
             syslog.Syslog(
                 document,
@@ -196,6 +199,7 @@ class Trail:
                 _printable(self._bench.application),
                 str(os.getpid()),
                 MESSAGE_ID,
+                {"meta": {"sequenceId": str(self._sent)}},
             )
         )
         send = self._bench.store.enqueue(Send(self._to, raw, "syslog", case=case))
@@ -224,36 +228,3 @@ class _Patience(Policy):
     def pause(self, word: str, tries: int) -> float | None:
         """Return the seconds until the same message is sent again, None to park it."""
         return super().pause(word, tries) if self._habits.insists(word) else None
-
-
-class SyslogSender:
-    """Brings syslog messages to the repository."""
-
-    def __init__(self, bench: Bench, wish: Wish) -> None:
-        self._bench = bench
-        self._wish = wish
-        self._wire: Wire | None = None
-
-    def check(self, send: Send) -> None:
-        """Make sure that the destination takes syslog."""
-        self._bench.directory.door(send.to, "syslog")
-
-    async def __call__(self, send: Send) -> Delivery:
-        """Send once."""
-        if self._wire is None:
-            point = self._bench.directory.door(send.to, "syslog")
-            transport = self._wish.transport or point.transport
-            self._wire = Wire(point.host, point.port, transport, tls=self._context(transport))
-        await self._wire.send(send.body)
-        return Delivery()
-
-    def _context(self, transport: str) -> ssl.SSLContext | None:
-        """Return what the repository is called with: credentials for it alone, or those of every other call."""
-        if transport != "tls" or not self._wish.tls:
-            return self._bench.security.context(tls=transport == "tls")
-        return Credentials.parse(self._wish.tls, self._bench.name, f"{self._bench.name}.audit.tls").client()
-
-    async def close(self) -> None:
-        """Close the connection."""
-        if self._wire is not None:
-            await self._wire.close()

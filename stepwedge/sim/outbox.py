@@ -29,11 +29,15 @@ REMEMBERED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a receiver decided: ``reason`` is empty when it took the message; ``reply`` is its answer, ``code`` its MSA-1."""
+    """What a receiver decided: ``reason`` is empty when it took the message; ``reply`` is its answer, ``code`` its MSA-1.
+
+    ``settled`` is False when nobody acknowledges, and the message stays on disk until its sender says that it arrived.
+    """
 
     reply: bytes = b""
     reason: str = ""
     code: str = ""
+    settled: bool = True
 
 
 class Sender(Protocol):
@@ -221,7 +225,7 @@ class Outbox:
                     queue.sends.remove(send)
                 if delivery.reason:
                     self._bench.store.park(send.place, delivery.reason)
-                else:
+                elif delivery.settled:
                     self._bench.store.delivered(send.place)
                 self._tell((send.to, send.control), delivery)
             queue.wake.clear()
