@@ -32,6 +32,8 @@ MESSAGE_ID: Final = "IHE+RFC-3881"
 """MSGID of audit messages (ITI-20)."""
 MOST_NUMBER: Final = 2**31 - 1
 """The last sequenceId; 1 follows (RFC 5424 section 7.3.1)."""
+LAST_WORDS: Final = 0.5
+"""Seconds for a repository to take what a system says while it stops; what it does not take is sent at the next start."""
 TRANSPORTS: Final = ("udp", "tcp", "tls")
 START, STOP = Code("110120", text="Application Start"), Code("110121", text="Application Stop")
 ATTACH, DETACH = Code("110124", text="Attach"), Code("110125", text="Detach")
@@ -143,6 +145,11 @@ class Trail:
             self._bench.application, alternative=str(os.getpid()), address=self._bench.ports.host
         )
         self._report("110108", "E", audit.SUCCESS, (own,), types=(ATTACH if enters else DETACH,))
+
+    async def end(self) -> None:
+        """Report that this system stops, and let that leave before it does."""
+        self.application(starts=False)
+        await self._bench.outbox.drained(self._to, LAST_WORDS)
 
     def _alert(self, exchange: Exchange, peer: str) -> None:
         """Report a node that could not prove who it is, or is on no list (A.5.3.11, ITI-19)."""

@@ -9,6 +9,7 @@ another policy gives its own :class:`Policy`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -176,6 +177,16 @@ class Outbox:
             raise NoAnswer(f"{send.to} gave no answer to {send.control} within {within:g} s") from None
         finally:
             self._answers.pop(key, None)
+
+    async def drained(self, to: str, within: float) -> None:
+        """Give what waits for a destination a moment to leave; none when the destination is in trouble."""
+        queue = self._queues.get(to)
+        if queue is None or not self._started:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while queue.sends and queue.trouble is None:  # noqa: ASYNC110 - the queue tells nobody that it is empty
+                    await asyncio.sleep(0.005)
 
     def waiting(self) -> list[dict[str, str]]:
         """Tell what is on its way, oldest first, with the trouble that keeps it from arriving."""

@@ -97,7 +97,7 @@ class Simulator:
         for client in self.closes:
             await client.close()
         if self.bench.trail is not None:
-            self.bench.trail.application(starts=False)
+            await self.bench.trail.end()
         await self.bench.stop()
 
     def addresses(self) -> Address:

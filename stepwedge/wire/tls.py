@@ -180,7 +180,7 @@ class Credentials:
             raise BadInput(f"{place}.profile", f"one of {', '.join(CIPHERS)}", str(further["profile"]))
         further["known"] = tuple(written.get("known", ()))
         if "folder" in written:
-            made = cls.of_folder(Path(written["folder"]), str(written.get("name", name)), **further)
+            made = cls.of_folder(Path(written["folder"]), name, **further)
         elif "ca" in written:
             made = cls(Path(written["ca"]), **further)
         else:

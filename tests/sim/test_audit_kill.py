@@ -111,7 +111,7 @@ def test_a_kill_at_any_moment_neither_loses_nor_doubles(two, victim, after):
         asyncio.run(flood(turn * 1000, killing=True))
         (repository if victim == "repository" else ris).start()
     asyncio.run(flood(9000, killing=False))
-    assert len(acknowledged) > 150
+    assert len(acknowledged) >= 150
 
     wanted = {f"SW7{number:05}" for number in acknowledged}
     deadline = time.monotonic() + 30
