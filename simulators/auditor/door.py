@@ -88,6 +88,7 @@ class Door:
             "types": list(record.types),
             "users": list(record.users),
             "patients": list(record.patients),
+            "instances": found.instances,
             "problems": list(record.problems),
             "transport": transport,
         }
