@@ -76,6 +76,9 @@ class Door:
         if self._repository.has(found.record):
             self._journal(began, "syslog", peer, "repeated", {"message": found.record.message})
             return
+        if self._repository.full(found.record):
+            self._journal(began, "syslog", peer, "unreadable", {"error": "; ".join(found.record.problems)})
+            return
         with self._bench.change(self._repository):
             record = self._repository.add(found.record)
         name = EVENTS[record.event].name if record.event in EVENTS else ""

@@ -97,9 +97,12 @@ def test_frames_of_nonsense_are_survived(tmp_path):
             await host.stop()
 
     before, grown, records, verdict = asyncio.run(main())
-    assert before > FRAMES // 2
+    told = [one for one in records if one.raw]
+    assert before <= len(told) + 1000 + 10
     assert not verdict.reason
-    assert grown < max(1, FRAMES) * 4096  # records themselves, and nothing besides
+    assert grown < (16 << 20) + 8192 * len(
+        told
+    )  # what could be a record is one; of all else there is no more
     assert all(one.problems for one in records if not one.event)
     assert {one.application for one in records if one.event and not one.problems} >= {"honest"}
 
