@@ -14,7 +14,6 @@ from stepwedge.wire.audit_fhir import instant
 from stepwedge.wire.audit_schema import EVENTS
 from stepwedge.wire.audit_xml import compose
 from stepwedge.wire.syslog_asyncio import Receiver
-from stepwedge.wire.tls_asyncio import Gate
 
 from . import reading
 from .state import Record
@@ -38,12 +37,13 @@ class Door:
         self._settings = settings
         self._receiver: Receiver | None = None
         self._port = 0
+        self._turned_away = ""
 
     async def start(self) -> Address:
         """Listen on the bench's ``syslog`` port."""
         _, self._port = await self._bench.listen("syslog", self._listen)
         self._activity(starts=True)
-        transport = "tls" if self._settings.tls else "tcp"
+        transport = "tls" if self._bench.security.tls else "tcp"
         return Address(syslog=SyslogPoint(transport, self._bench.ports.host, self._port))
 
     async def stop(self) -> None:
@@ -60,8 +60,9 @@ class Door:
             self._activity(starts=True)
 
     async def _listen(self, host: str, port: int) -> None:
-        credentials = self._settings.tls
-        gate = Gate(credentials, refused=self._refused) if credentials else None
+        gate = self._bench.security.gate("syslog")
+        if gate is not None:
+            gate.refused = self._refused
         receiver = Receiver(self.hear, self._trouble, self._settings.largest)
         await receiver.start(host, port, gate)
         self._receiver = receiver
@@ -69,6 +70,9 @@ class Door:
     def hear(self, raw: bytes, peer: str, transport: str) -> None:
         """Keep one message."""
         began = time.time()
+        if why := self._bench.security.stranger(peer):
+            self._turn_away(peer, why)
+            return
         found = reading.take(raw, peer, transport, self._bench.clock.now(), self._bench.identity)
         if found.refused:
             self._journal(began, "syslog", peer, "refused", {"refused": found.refused})
@@ -147,9 +151,19 @@ class Door:
         with self._bench.change(self._repository):
             self._repository.add(reading.describe(message, blank))
 
+    def _turn_away(self, peer: str, why: str) -> None:
+        """Note what a node that is on no list says, and keep one record of it (ITI-19)."""
+        self._journal(time.time(), "syslog", peer, "refused", {"error": why})
+        if peer != self._turned_away:
+            self._turned_away = peer
+            self._alert(peer, why)
+
     def _refused(self, peer: str, why: WireError) -> None:
         """Keep a record of a node that could not prove who it is (ITI-19)."""
         self._journal(time.time(), "TLS", peer, "refused", {"error": str(why)})
+        self._alert(peer, str(why))
+
+    def _alert(self, peer: str, why: str) -> None:
         people = (Participant(self._bench.application), Participant(peer, requestor=True, address=peer))
         kind = Code("110126", text="Node Authentication")
         now = self._bench.clock.now()
@@ -163,7 +177,7 @@ class Door:
                 people,
                 source,
                 types=(kind,),
-                description=str(why),
+                description=why,
             )
         )
 

@@ -233,3 +233,29 @@ def test_only_a_numbered_message_can_be_a_repetition(tmp_path):
             await host.stop()
 
     assert asyncio.run(main()) == 4
+
+
+@pytest.mark.parametrize(("known", "kept"), [(["10.0.0.0/8"], 0), (["127.0.0.1"], 2)])
+def test_a_repository_listens_to_nodes_it_knows(tmp_path, known, kept):
+    """A message of an unknown node is not kept; that it came is recorded, once for one node."""
+
+    async def main():
+        host = Host(Plan({"auditor": Part("auditor", {"nodes": {"hosts": known}})}), tmp_path / "state", 7)
+        await host.start()
+        point, state = host.directory["auditor"].syslog, host.simulators["auditor"].state
+        sender = Sender(point.host, point.port)
+        try:
+            for _ in range(2):
+                message = syslog.Syslog(DOCUMENT, host="here", application="theirs", kind="IHE+RFC-3881")
+                await sender.send(syslog.compose(message))
+            async with asyncio.timeout(10):
+                while len(host.journal.after(0)) < 2:  # noqa: ASYNC110 - the journal's state
+                    await asyncio.sleep(0.01)
+            return list(state.records.values())
+        finally:
+            await sender.close()
+            await host.stop()
+
+    records = asyncio.run(main())
+    assert [one.transport for one in records].count("tcp") == kept
+    assert [one.event for one in records].count("110113") == (0 if kept else 1)
