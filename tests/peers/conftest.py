@@ -59,9 +59,9 @@ def free_port():
 
 @pytest.fixture(scope="session")
 def papers(tmp_path_factory):
-    """Return the folder of a PKI with the actors pacs, ris, auditor, probe and everybody who must be refused."""
+    """Return the folder of a PKI with an actor of each role, the probe, and everybody who must be refused."""
     folder = tmp_path_factory.mktemp("papers") / "pki"
-    pki.make(folder, ["pacs", "ris", "auditor", "probe"])
+    pki.make(folder, ["ehr", "ris", "pacs", "modality", "reader", "engine", "auditor", "probe"])
     return folder
 
 

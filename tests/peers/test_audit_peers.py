@@ -136,6 +136,25 @@ def test_rsyslog_takes_the_trail_of_a_system(rsyslog, papers, tmp_path, transpor
     assert not any("Kanarienvogel" in document for document in documents)
 
 
+def test_every_system_tells_rsyslog_of_its_start(rsyslog, tmp_path):
+    port, folder = rsyslog()
+    roles = ("ehr", "ris", "pacs", "modality", "reader", "engine")
+    there = {"them": Address.parse({"syslog": f"tcp://127.0.0.1:{port}"}, "test")}
+
+    async def main():
+        host = Host(Plan({role: Part(role) for role in roles}, there), tmp_path / "state", 7)
+        await asyncio.to_thread(until, (folder / "pid").exists)
+        await host.start()
+        await host.stop()
+
+    asyncio.run(main())
+    until(lambda: (folder / "msg").exists() and (folder / "msg").read_text().count("110121") == len(roles))
+    lines = [line.split("|", 1) for line in (folder / "msg").read_text().splitlines()]
+    for role in roles:
+        told = [parse(text.encode()) for head, text in lines if head.startswith(f"SW_{role.upper()} ")]
+        assert [one.event.value for one in told] == ["110100", "110108", "110108", "110100"], role
+
+
 @pytest.fixture
 def repository(tmp_path):
     """Start an audit record repository: ``async with repository(**settings) as (host, address)``."""

@@ -403,5 +403,5 @@ def _written(capture):
     while still < 8 and time.monotonic() < deadline:
         time.sleep(0.1)
         now = capture.stat().st_size if capture.exists() else 0
-        still = still + 1 if now == size and now > 100_000 else 0
+        still = still + 1 if now == size and now > 30_000 else 0
         size = now

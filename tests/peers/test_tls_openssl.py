@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from stepwedge.errors import LinkLost, RemoteProtocolError
+from stepwedge.sim.host import Host, Part, Plan
 from stepwedge.wire import pki
 from stepwedge.wire.tls import Credentials, TlsRefused
 from stepwedge.wire.tls_asyncio import connect
@@ -73,6 +74,58 @@ def test_every_bad_certificate_is_refused_and_the_door_goes_on(archive, papers, 
     refused = asyncio.run(main())
     assert len(refused) == len(pki.BAD)
     assert all(one.facts["security"] for one in refused)
+
+
+ROLES = ("ehr", "ris", "pacs", "modality", "reader", "engine", "auditor")
+
+
+def test_every_door_of_a_hospital_wants_a_certificate(program, call, papers, dial, tmp_path):
+    """HL7 by s_client, DICOM by echoscu, web by curl: with a known certificate every door serves, without none does."""
+    echo, curl = program("echoscu"), program("curl")
+    own = (papers / "probe.pem", papers / "probe.key")
+
+    async def hl7(endpoint, *options):
+        heard = await dial(endpoint.port, "-quiet", *options, say=NOBODYS_EVENT, until=b"MSA|")
+        return b"MSA|A" in heard
+
+    async def dicom(entity, *options):
+        there = ("-aec", entity.ae, entity.host, entity.port)
+        return (await call(echo, *options, "+cf", papers / "ca.pem", *there))[0] == 0
+
+    async def web(root, *options):
+        url = root.replace("127.0.0.1", "localhost")
+        code, _ = await call(curl, "-sS", "-o", "/dev/null", "--cacert", papers / "ca.pem", *options, url)
+        return code == 0
+
+    async def main():
+        parts = {role: Part(role, {"tls": {"folder": str(papers)}}) for role in ROLES}
+        host = Host(Plan(parts), tmp_path / "state", 7)
+        await host.start()
+        told = {}
+        try:
+            for role in ROLES:
+                address = host.directory[role]
+                if address.hl7:
+                    told[role, "hl7"] = (
+                        await hl7(address.hl7, *shows(papers, "probe")),
+                        await hl7(address.hl7),
+                    )
+                if entity := address.dicom or address.worklist:
+                    bare = ("+tla",)
+                    told[role, "dicom"] = (
+                        await dicom(entity, "+tls", own[1], own[0]),
+                        await dicom(entity, *bare),
+                    )
+                if address.web:
+                    pair = ("--cert", own[0], "--key", own[1])
+                    told[role, "web"] = await web(address.web, *pair), await web(address.web)
+            return told
+        finally:
+            await host.stop()
+
+    told = asyncio.run(main())
+    assert {role for role, _ in told} == set(ROLES)
+    assert {door: served for door, served in told.items() if served != (True, False)} == {}
 
 
 def test_a_client_without_a_certificate_is_refused(archive, papers, dial):
