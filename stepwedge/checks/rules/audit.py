@@ -103,7 +103,7 @@ class _Records:
                 complaint = wanted.complaint(record)
                 if not complaint:
                     number = record.facts["record"]
-                    self.given[number] += 1
+                    self.given[number] += max(1, len(wanted.sops))
                     stands_for = record.facts.get("instances", 1) if event == TRANSFERRED else 1
                     if self.given[number] >= stands_for:
                         waiting.remove(record)
