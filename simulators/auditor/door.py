@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 from stepwedge.sim.address import Address, SyslogPoint
+from stepwedge.sim.audit import START, STOP
 from stepwedge.wire import audit
 from stepwedge.wire.audit import AuditMessage, Code, Object, Participant
 from stepwedge.wire.audit_fhir import instant
 from stepwedge.wire.audit_schema import EVENTS
 from stepwedge.wire.audit_xml import compose
 from stepwedge.wire.syslog_asyncio import Receiver
-from stepwedge.wire.tls_asyncio import Gate
 
 from . import reading
 from .state import Record
@@ -36,11 +37,13 @@ class Door:
         self._settings = settings
         self._receiver: Receiver | None = None
         self._port = 0
+        self._turned_away = ""
 
     async def start(self) -> Address:
         """Listen on the bench's ``syslog`` port."""
         _, self._port = await self._bench.listen("syslog", self._listen)
-        transport = "tls" if self._settings.tls else "tcp"
+        self._activity(starts=True)
+        transport = "tls" if self._bench.security.tls else "tcp"
         return Address(syslog=SyslogPoint(transport, self._bench.ports.host, self._port))
 
     async def stop(self) -> None:
@@ -48,15 +51,18 @@ class Door:
         if self._receiver is not None:
             await self._receiver.stop()
             self._receiver = None
+            self._activity(starts=False)
 
     async def resume(self) -> None:
         """Listen again where it did before."""
         if self._receiver is None:
             await self._listen(self._bench.ports.host, self._port)
+            self._activity(starts=True)
 
     async def _listen(self, host: str, port: int) -> None:
-        credentials = self._settings.tls
-        gate = Gate(credentials, refused=self._refused) if credentials else None
+        gate = self._bench.security.gate("syslog")
+        if gate is not None:
+            gate.refused = self._refused
         receiver = Receiver(self.hear, self._trouble, self._settings.largest)
         await receiver.start(host, port, gate)
         self._receiver = receiver
@@ -64,9 +70,18 @@ class Door:
     def hear(self, raw: bytes, peer: str, transport: str) -> None:
         """Keep one message."""
         began = time.time()
+        if why := self._bench.security.stranger(peer):
+            self._turn_away(peer, why)
+            return
         found = reading.take(raw, peer, transport, self._bench.clock.now(), self._bench.identity)
         if found.refused:
             self._journal(began, "syslog", peer, "refused", {"refused": found.refused})
+            return
+        if self._repository.has(found.record):
+            self._journal(began, "syslog", peer, "repeated", {"message": found.record.message})
+            return
+        if self._repository.full(found.record):
+            self._journal(began, "syslog", peer, "unreadable", {"error": "; ".join(found.record.problems)})
             return
         with self._bench.change(self._repository):
             record = self._repository.add(found.record)
@@ -80,6 +95,7 @@ class Door:
             "types": list(record.types),
             "users": list(record.users),
             "patients": list(record.patients),
+            "instances": found.instances,
             "problems": list(record.problems),
             "transport": transport,
         }
@@ -115,15 +131,39 @@ class Door:
             )
         )
 
+    def _activity(self, *, starts: bool) -> None:
+        """Keep a record of the repository's own start or stop (A.5.3.1)."""
+        own = Participant(
+            self._bench.application,
+            roles=(audit.APPLICATION_ROLE,),
+            alternative=str(os.getpid()),
+            address=self._bench.ports.host,
+        )
+        now, kind = self._bench.clock.now(), START if starts else STOP
+        source = self._bench.application
+        self._own(
+            AuditMessage(audit.event("110100"), "E", now, participants=(own,), source=source, types=(kind,))
+        )
+
     def _own(self, message: AuditMessage) -> None:
         now = instant(message.at)
         blank = Record(0, now, "self", "", self._bench.ports.host, self._bench.application, compose(message))
         with self._bench.change(self._repository):
             self._repository.add(reading.describe(message, blank))
 
+    def _turn_away(self, peer: str, why: str) -> None:
+        """Note what a node that is on no list says, and keep one record of it (ITI-19)."""
+        self._journal(time.time(), "syslog", peer, "refused", {"error": why})
+        if peer != self._turned_away:
+            self._turned_away = peer
+            self._alert(peer, why)
+
     def _refused(self, peer: str, why: WireError) -> None:
         """Keep a record of a node that could not prove who it is (ITI-19)."""
         self._journal(time.time(), "TLS", peer, "refused", {"error": str(why)})
+        self._alert(peer, str(why))
+
+    def _alert(self, peer: str, why: str) -> None:
         people = (Participant(self._bench.application), Participant(peer, requestor=True, address=peer))
         kind = Code("110126", text="Node Authentication")
         now = self._bench.clock.now()
@@ -137,7 +177,7 @@ class Door:
                 people,
                 source,
                 types=(kind,),
-                description=str(why),
+                description=why,
             )
         )
 

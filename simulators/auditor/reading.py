@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -32,11 +33,13 @@ class Reading:
     Attributes:
         record: without number and seal.
         found: the identifiers it speaks of.
+        instances: how many SOP instances it speaks of.
         refused: why nothing of it may be kept; its ``raw`` is empty then, and its identifiers are not told.
     """
 
     record: Record
     found: Keys = field(default_factory=dict)
+    instances: int = 0
     refused: str = ""
 
 
@@ -47,7 +50,9 @@ def take(raw: bytes, peer: str, transport: str, now: datetime, identity: Identit
         message = syslog.parse(raw)
     except RemoteProtocolError as trouble:
         return Reading(replace(blank, problems=(str(trouble),)))
-    head = replace(blank, host=message.host, application=message.application)
+    numbered = "sequenceId" in message.data.get("meta", {})  # RFC 5424 section 7.3.1
+    digest = hashlib.sha256(raw).hexdigest() if numbered else ""
+    head = replace(blank, host=message.host, application=message.application, message=digest)
     strange = (
         () if message.kind in KINDS else (f"MSGID is {message.kind or 'nil'}, not IHE+RFC-3881 (ITI-20)",)
     )
@@ -59,7 +64,8 @@ def take(raw: bytes, peer: str, transport: str, now: datetime, identity: Identit
     if any(why := refusal(identity, patients=[one.partition("^")[0]]) for one in patients):
         return Reading(replace(head, problems=(why,)), refused=why)
     record = describe(told, replace(head, raw=message.text, problems=(*strange, *audit.complaints(told))))
-    return Reading(record, _keys(told))
+    instances = sum(count for one in told.objects for held in one.contents for _, count, _ in held.classes)
+    return Reading(record, _keys(told), instances)
 
 
 def _unreadable(text: bytes, head: Record, problems: tuple[str, ...], identity: Identity) -> Reading:

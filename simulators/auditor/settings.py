@@ -7,7 +7,6 @@ from typing import Any
 
 from stepwedge.errors import BadInput
 from stepwedge.wire.syslog import LARGEST
-from stepwedge.wire.tls import Credentials
 
 LEAST = 32768
 """Octets that a repository must be able to take (ITI-20)."""
@@ -19,11 +18,9 @@ class Settings:
 
     Attributes:
         largest: octets of one message.
-        tls: credentials (``tls: {ca, certificate, key, ...}``); streams are plain without.
     """
 
     largest: int = LARGEST
-    tls: Credentials | None = None
 
     @classmethod
     def read(cls, given: dict[str, Any], name: str) -> Settings:
@@ -31,5 +28,4 @@ class Settings:
         largest = given.get("largest", LARGEST)
         if type(largest) is not int or not LEAST <= largest <= LARGEST:
             raise BadInput(f"{name}.largest", f"octets from {LEAST} (ITI-20) to {LARGEST}", repr(largest))
-        tls = given.get("tls")
-        return cls(largest, Credentials.parse(tls, name, f"{name}.tls") if isinstance(tls, dict) else None)
+        return cls(largest)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from .habits import AuditorHabits
 
+NOTE = "note"
+MOST_NOTES = 1000
+"""Records of what was no audit message; beyond them the journal alone tells of it, and nobody can fill the memory."""
 START = "0" * 64
 """What the first record is chained to."""
 
@@ -31,6 +34,7 @@ class Record:
         problems: what is wrong with it, by the schema (A.5.1) and by A.5.3.
         at: EventDateTime; empty when the message could not be read.
         users: UserIDs of the active participants.
+        message: digest of the syslog message it came in, when its sender numbers them; the same again is a repetition.
         seal: hash over this record and the seal before it.
     """
 
@@ -53,6 +57,7 @@ class Record:
     patients: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
     accessions: tuple[str, ...] = ()
+    message: str = ""
     seal: str = ""
 
 
@@ -80,6 +85,16 @@ class Repository(State):
         self.records = self.table("records", Record)
         self.records.index("patient", lambda record: record.patients)
         self.records.index("entity", lambda record: record.entities)
+        self.records.index("note", lambda record: () if record.raw else (NOTE,))
+        self.records.index("message", lambda record: (record.message,) if record.message else ())
+
+    def has(self, record: Record) -> bool:
+        """Tell whether a numbered message is here already: its sender could not know, and sent it again."""
+        return bool(record.message and self.records.by("message", record.message))
+
+    def full(self, record: Record) -> bool:
+        """Tell whether a record is one of nothing, of which there are enough."""
+        return not record.raw and len(self.records.by("note", NOTE)) >= MOST_NOTES
 
     def head(self) -> str:
         """Return the seal of the newest record."""

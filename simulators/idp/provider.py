@@ -133,7 +133,8 @@ class Provider:
 
     def audience(self, resources: tuple[str, ...]) -> tuple[str, ...]:
         """Return the resource servers a token is made out to (RFC 8707); all must be doors of this lab."""
-        known = {address.web for address in self.bench.directory.values() if address.web}
+        doors = ((address.web, address.fhir) for address in self.bench.directory.values())
+        known = {door.rstrip("/") for pair in doors for door in pair if door}
         cleaned = tuple(one.rstrip("/") for one in resources)
         if strange := next((one for one in cleaned if one not in known), None):
             raise OAuthError("invalid_target", f"{strange[:200]} is no resource server here")

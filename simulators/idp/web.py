@@ -10,7 +10,6 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from stepwedge.sim.audit import USER_ATTRIBUTES
 from stepwedge.sim.web import note
 from stepwedge.wire import smart
 from stepwedge.wire.tokens import TokenRefused
@@ -135,7 +134,7 @@ class Web:
         if (trail := self._provider.bench.trail) is not None:
             trail.authentication(denied.user[:64] or "?", good=False, why=denied.why)
             if denied.locked:
-                trail.alert(denied.user[:64], denied.why, USER_ATTRIBUTES)
+                trail.locked(denied.user[:64], denied.why)
 
     def _asked(self, request: Request) -> tuple[Asked, OAuthError | None]:
         """Return the authorization request, and what is wrong with it once it is clear where to say so."""

@@ -11,6 +11,7 @@ from stepwedge.actors.asking import ASK_SECONDS, Asked, Witness
 from stepwedge.errors import Broken, LinkLost, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.evidence.exchange import Payload
 from stepwedge.sim import keys
+from stepwedge.wire import tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,8 +53,13 @@ def _page(cast: Cast, actor: str, root: str, path: str) -> tuple[dict[str, Any],
     witness.request = Payload.of(f"GET {short}?{query}".encode())
     with witness.watching():
         seconds = ASK_SECONDS * cast.patience
-        kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
-        link = kind(place.hostname or "", place.port, timeout=seconds)
+        context = cast.context(tls=place.scheme == "https")
+        host = place.hostname or ""
+        link = (
+            http.client.HTTPSConnection(host, place.port, timeout=seconds, context=context)
+            if context
+            else http.client.HTTPConnection(host, place.port, timeout=seconds)
+        )
         try:
             headers = {"Accept": "application/fhir+json", "User-Agent": f"Stepwedge/{cast.probe}"}
             if bearer := cast.bearer(root):
@@ -64,7 +70,7 @@ def _page(cast: Cast, actor: str, root: str, path: str) -> tuple[dict[str, Any],
         except TimeoutError:
             raise NoAnswer(f"{actor} did not answer the search within {seconds:g} s") from None
         except (OSError, http.client.HTTPException) as trouble:
-            raise LinkLost(f"{actor}: {trouble!r}") from trouble
+            raise tls.refusal(trouble, actor) or LinkLost(f"{actor}: {trouble!r}") from trouble
         finally:
             link.close()
         witness.outcome, witness.response = str(answer.status), Payload.of(body[: LARGEST + 1])

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput
 from stepwedge.sim import auditable
-from stepwedge.sim.outbox import Delivery, Policy
+from stepwedge.sim.outbox import Policy
 from stepwedge.sim.store import Send
+from stepwedge.sim.syslog import SyslogSender
 from stepwedge.wire import audit, syslog
 from stepwedge.wire.audit import AuditMessage, Code, Object, Participant
 from stepwedge.wire.audit_xml import compose
-from stepwedge.wire.syslog_asyncio import Sender as Wire
-from stepwedge.wire.tls import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +30,17 @@ if TYPE_CHECKING:
 
 MESSAGE_ID: Final = "IHE+RFC-3881"
 """MSGID of audit messages (ITI-20)."""
+MOST_NUMBER: Final = 2**31 - 1
+"""The last sequenceId; 1 follows (RFC 5424 section 7.3.1)."""
+LAST_WORDS: Final = 0.5
+"""Seconds for a repository to take what a system says while it stops; what it does not take is sent at the next start."""
 TRANSPORTS: Final = ("udp", "tcp", "tls")
 START, STOP = Code("110120", text="Application Start"), Code("110121", text="Application Stop")
 LOGIN, LOGOUT = Code("110122", text="Login"), Code("110123", text="Logout")
 USER_ATTRIBUTES: Final = Code("110137", text="User Security Attributes Changed")
+ATTACH, DETACH = Code("110124", text="Attach"), Code("110125", text="Detach")
+USER_ID: Final = Code("11", "RFC-3881", "User Identifier")
+NODE_ID: Final = Code("110182", text="Node ID")
 NODE_AUTHENTICATION: Final = Code("110126", text="Node Authentication")
 _SEVERITY: Final = {
     audit.SUCCESS: syslog.NOTICE,
@@ -94,7 +100,9 @@ class Trail:
         self._to = wish.to
         self._habits = bench.adopt(TrailHabits())
         self._memory = auditable.Memory()
-        bench.outbox.register("syslog", SyslogSender(bench, wish), _Patience(self._habits))
+        sender = SyslogSender(bench, wish.transport, wish.tls)
+        bench.outbox.register("syslog", sender, _Patience(self._habits))
+        self._sent = 0
 
     def witness(self, exchange: Exchange) -> None:
         """Report an exchange when it is auditable; called when it is in the journal."""
@@ -108,6 +116,9 @@ class Trail:
         outcome = auditable.outcome(exchange)
         other = self._bench.directory.get(exchange.peer)
         peer = (other.application if other else None) or exchange.peer
+        if done.event == auditable.ALERT:
+            self._alert(exchange, peer)
+            return
         own = self._bench.ae_title if exchange.protocol == "dimse" else self._bench.application
         told = [self._habits.patient(patient) for patient in patients]
         self._report(
@@ -116,7 +127,6 @@ class Trail:
             outcome,
             auditable.participants(exchange, done, own, peer),
             auditable.objects(exchange, done, told, studies),
-            types=(NODE_AUTHENTICATION,) if done.event == auditable.ALERT else (),
             why="" if outcome == audit.SUCCESS else exchange.outcome,
             at=exchange.at + exchange.took,
             case=exchange.case,
@@ -132,6 +142,13 @@ class Trail:
         )
         self._report("110100", "E", audit.SUCCESS, (own,), types=(START if starts else STOP,))
 
+    def network(self, *, enters: bool) -> None:
+        """Report that this system enters or leaves the network (A.5.3.9): its doors are open, or about to close."""
+        own = Participant(
+            self._bench.application, alternative=str(os.getpid()), address=self._bench.ports.host
+        )
+        self._report("110108", "E", audit.SUCCESS, (own,), types=(ATTACH if enters else DETACH,))
+
     def authentication(self, user: str, *, good: bool, out: bool = False, why: str = "") -> None:
         """Report that somebody signed in, tried to, or signed out (A.5.3.12)."""
         people = (
@@ -141,10 +158,37 @@ class Trail:
         outcome = audit.SUCCESS if good else audit.MINOR
         self._report("110114", "E", outcome, people, types=(LOGOUT if out else LOGIN,), why=why)
 
-    def alert(self, who: str, why: str, kind: Code = NODE_AUTHENTICATION, outcome: int = audit.MINOR) -> None:
-        """Report a security alert (A.5.3.11), such as a node that could not prove who it is (ITI-19)."""
-        people = (Participant(self._bench.application, requestor=False), Participant(who, requestor=True))
-        self._report("110113", "E", outcome, people, types=(kind,), why=why)
+    def locked(self, user: str, why: str) -> None:
+        """Report that an account was locked (A.5.3.11, User Security Attributes Changed)."""
+        people = (Participant(self._bench.application), Participant(user, requestor=True))
+        account = Object(user, USER_ID, "2", "13", details=(("Alert Description", why.encode()),))
+        self._report(auditable.ALERT, "E", audit.MINOR, people, (account,), types=(USER_ATTRIBUTES,), why=why)
+
+    async def end(self) -> None:
+        """Report that this system stops, and let that leave before it does."""
+        self.application(starts=False)
+        await self._bench.outbox.drained(self._to, LAST_WORDS)
+
+    def _alert(self, exchange: Exchange, peer: str) -> None:
+        """Report a node that could not prove who it is, or is on no list (A.5.3.11, ITI-19)."""
+        host, _, port = peer.rpartition(":")
+        address = host if host and port.isdigit() else ""
+        people = (Participant(self._bench.application), Participant(peer, requestor=True, address=address))
+        why = str(exchange.facts.get("security") or exchange.facts.get("error") or exchange.outcome)
+        node = Object(
+            peer, NODE_ID, "2", "13", details=(("Alert Description", why.encode()),)
+        )  # the subject of the alert
+        self._report(
+            auditable.ALERT,
+            "E",
+            audit.MINOR,
+            people,
+            (node,),
+            types=(NODE_AUTHENTICATION,),
+            why=why,
+            at=exchange.at + exchange.took,
+            case=exchange.case,
+        )
 
     def _report(
         self,
@@ -169,6 +213,7 @@ class Trail:
         self._send(compose(message), outcome, moment, case)
 
     def _send(self, document: bytes, outcome: int, moment: datetime, case: str) -> None:
+        self._sent = self._sent % MOST_NUMBER + 1
         raw = syslog.compose(
             syslog.Syslog(
                 document,
@@ -179,6 +224,7 @@ class Trail:
                 _printable(self._bench.application),
                 str(os.getpid()),
                 MESSAGE_ID,
+                {"meta": {"sequenceId": str(self._sent)}},
             )
         )
         send = self._bench.store.enqueue(Send(self._to, raw, "syslog", case=case))
@@ -207,36 +253,3 @@ class _Patience(Policy):
     def pause(self, word: str, tries: int) -> float | None:
         """Return the seconds until the same message is sent again, None to park it."""
         return super().pause(word, tries) if self._habits.insists(word) else None
-
-
-class SyslogSender:
-    """Brings syslog messages to the repository."""
-
-    def __init__(self, bench: Bench, wish: Wish) -> None:
-        self._bench = bench
-        self._wish = wish
-        self._wire: Wire | None = None
-
-    def check(self, send: Send) -> None:
-        """Make sure that the destination takes syslog."""
-        self._bench.directory.door(send.to, "syslog")
-
-    async def __call__(self, send: Send) -> Delivery:
-        """Send once."""
-        if self._wire is None:
-            point = self._bench.directory.door(send.to, "syslog")
-            transport = self._wish.transport or point.transport
-            place = f"{self._bench.name}.audit.tls"
-            tls = (
-                Credentials.parse(self._wish.tls, self._bench.name, place).client()
-                if transport == "tls"
-                else None
-            )
-            self._wire = Wire(point.host, point.port, transport, tls=tls)
-        await self._wire.send(send.body)
-        return Delivery()
-
-    async def close(self) -> None:
-        """Close the connection."""
-        if self._wire is not None:
-            await self._wire.close()

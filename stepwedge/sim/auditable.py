@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from stepwedge.evidence.exchange import Exchange
 
-BEGIN, ACCESSED, TRANSFERRED = "110102", "110103", "110104"
+BEGIN, ACCESSED, TRANSFERRED, DELETED = "110102", "110103", "110104", "110105"
 ORDER, PATIENT, PROCEDURE, QUERY, ALERT = "110109", "110110", "110111", "110112", "110113"
 UNDECIDED: Final = frozenset({"", "lost", "timeout", "garbled", "protocol"})
 REMEMBERED: Final = 20_000
@@ -33,8 +33,8 @@ _DIMSE: Final = {
     "C-GET": BEGIN,
     "N-CREATE": PROCEDURE,
     "N-SET": PROCEDURE,
-    "A-ASSOCIATE": ALERT,
 }
+_WIRE: Final = frozenset({"dimse", "hl7", "web"})
 _NEW_PATIENT: Final = frozenset({"A01", "A04", "A05", "A28"})
 _ORDERS: Final = frozenset({"ORM", "OMG", "OMI"})
 _PROCEDURES: Final = frozenset({"SIU", "ORU", "MDM"})
@@ -55,14 +55,28 @@ def deed(exchange: Exchange, role: str = "") -> Deed | None:
     """Return what an exchange was, None when it is not auditable; ``role`` is what its observer plays."""
     if exchange.outcome in UNDECIDED:
         return None
+    if exchange.outcome == "refused" and exchange.protocol in _WIRE:
+        return Deed(ALERT, "E")  # a node turned away, in TLS or by the protocol above it (ITI-19)
     if exchange.protocol == "dimse":
         return _of_dimse(exchange)
     if exchange.protocol == "hl7":
         return _of_hl7(exchange)
     if exchange.protocol == "web":
         return _of_web(exchange)
-    if (exchange.protocol, exchange.kind, role) == ("act", "retrieve", "reader"):
+    return _of_act(exchange, role) if exchange.protocol == "act" else None
+
+
+def _of_act(exchange: Exchange, role: str) -> Deed | None:
+    """Return what a person did at the system itself: opened images, or deleted them."""
+    if role == "reader" and exchange.kind in {"retrieve", "open_study"}:
         return Deed(ACCESSED, "R")
+    if exchange.kind == "delete_study":
+        return Deed(DELETED, "D")
+    if exchange.kind == "delete_images":
+        result = exchange.facts.get("result") or {}
+        if exchange.outcome == "passed" and not result.get("deleted"):
+            return None  # everything was kept
+        return Deed(ACCESSED if result.get("kept") else DELETED, "D")
     return None
 
 
@@ -221,8 +235,6 @@ def objects(
     """Return what the exchange was about: studies and patients, or the query."""
     if done.event == QUERY:
         return (_query(exchange),)
-    if done.event == ALERT:
-        return ()
     keys = exchange.keys
     mpps, accessions = tuple(keys.get("mpps", ())), tuple(keys.get("accession", ()))
     sops = tuple(keys.get("sop", ()))

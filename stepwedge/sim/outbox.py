@@ -9,6 +9,7 @@ another policy gives its own :class:`Policy`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -29,11 +30,15 @@ REMEMBERED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a receiver decided: ``reason`` is empty when it took the message; ``reply`` is its answer, ``code`` its MSA-1."""
+    """What a receiver decided: ``reason`` is empty when it took the message; ``reply`` is its answer, ``code`` its MSA-1.
+
+    ``settled`` is False when nobody acknowledges, and the message stays on disk until its sender says that it arrived.
+    """
 
     reply: bytes = b""
     reason: str = ""
     code: str = ""
+    settled: bool = True
 
 
 class Sender(Protocol):
@@ -173,6 +178,16 @@ class Outbox:
         finally:
             self._answers.pop(key, None)
 
+    async def drained(self, to: str, within: float) -> None:
+        """Give what waits for a destination a moment to leave; none when the destination is in trouble."""
+        queue = self._queues.get(to)
+        if queue is None or not self._started:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while queue.sends and queue.trouble is None:  # noqa: ASYNC110 - the queue tells nobody that it is empty
+                    await asyncio.sleep(0.005)
+
     def waiting(self) -> list[dict[str, str]]:
         """Tell what is on its way, oldest first, with the trouble that keeps it from arriving."""
         return [
@@ -221,7 +236,7 @@ class Outbox:
                     queue.sends.remove(send)
                 if delivery.reason:
                     self._bench.store.park(send.place, delivery.reason)
-                else:
+                elif delivery.settled:
                     self._bench.store.delivered(send.place)
                 self._tell((send.to, send.control), delivery)
             queue.wake.clear()

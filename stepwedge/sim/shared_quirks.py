@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from stepwedge.evidence.exchange import Exchange
 
-_QUERY = "110112"
+_QUERY, _ALERT = "110112", "110113"
 
 
 @quirk(
@@ -41,6 +41,18 @@ def missing_query(original: Callable[[str, int], bool], event: str, outcome: int
 def no_failure_event(original: Callable[[str, int], bool], event: str, outcome: int) -> bool:
     """Report what succeeded alone."""
     return original(event, outcome) and not outcome
+
+
+@quirk(
+    "audit.no_alert",
+    defect="not listed",
+    severity="S2",
+    overrides=TrailHabits.tells,
+    notices="nobody learns that somebody tried the door (no Security Alert 110113 for a refused node)",
+)
+def no_alert(original: Callable[[str, int], bool], event: str, outcome: int) -> bool:
+    """Report everything but refused nodes."""
+    return original(event, outcome) and event != _ALERT
 
 
 @quirk(

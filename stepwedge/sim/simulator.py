@@ -86,6 +86,7 @@ class Simulator:
         """Let out what waits and start what runs in the background; called when every actor's address is known."""
         if self.bench.trail is not None:
             self.bench.trail.application(starts=True)
+            self.bench.trail.network(enters=True)
         self.bench.outbox.start()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(work()) for work in self.background]
@@ -96,12 +97,14 @@ class Simulator:
             task.cancel()
         self._stop_reopening()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.bench.trail is not None:
+            self.bench.trail.network(enters=False)
         for door in self.doors:
             await door.stop()
         for client in self.closes:
             await client.close()
         if self.bench.trail is not None:
-            self.bench.trail.application(starts=False)
+            await self.bench.trail.end()
         await self.bench.stop()
 
     def addresses(self) -> Address:

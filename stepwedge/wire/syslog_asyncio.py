@@ -27,6 +27,8 @@ MOST_CONNECTIONS: Final = 256
 IDLE: Final = 3600.0
 """Seconds without an octet after which a stream is closed; a half message is waited for :data:`HALF` seconds."""
 HALF: Final = 30.0
+GRACE: Final = 0.2
+"""Seconds for what has come already when a receiver stops."""
 READ: Final = 1 << 16
 
 
@@ -76,6 +78,8 @@ class Receiver:
             self._datagrams.close()
         if self._server is not None:
             self._server.close()
+        if self._open:  # what senders that have gone wrote before is still read
+            await asyncio.wait(self._open, timeout=GRACE)
         for task in list(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
@@ -148,8 +152,8 @@ class Sender:
         self._stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
 
-    async def send(self, message: bytes) -> None:
-        """Send one message.
+    async def send(self, message: bytes, *, anew: bool = True) -> None:
+        """Send one message; without ``anew`` only over a connection that stands already.
 
         Raises:
             LinkLost: no connection could be had, or it was lost; NoAnswer: it took too long.
@@ -157,13 +161,39 @@ class Sender:
         """
         try:
             async with asyncio.timeout(self._timeout):
-                await (self._by_datagram(message) if self._transport == "udp" else self._by_stream(message))
+                if self._transport == "udp":
+                    await self._by_datagram(message)
+                else:
+                    await self._by_stream(message, anew=anew)
         except TimeoutError:
             await self.close()
             raise NoAnswer(f"{_named(self._where)} took nothing within {self._timeout:g} s") from None
         except OSError as trouble:
             await self.close()
             raise LinkLost(f"{_named(self._where)}: {trouble}") from trouble
+
+    @property
+    def standing(self) -> bool:
+        """Whether there is a connection, as far as anybody has heard."""
+        return self._stream is not None and not (self._stream[0].at_eof() or self._stream[1].is_closing())
+
+    async def connected(self) -> bool:
+        """Make sure that there is a connection and tell whether it is a new one; of datagrams there is none.
+
+        Raises:
+            LinkLost, NoAnswer, TlsRefused: no connection could be had.
+        """
+        if self._transport == "udp" or self.standing:
+            return False
+        await self.close()  # the receiver went away; what is written to it now would be lost
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._connect()
+        except TimeoutError:
+            raise NoAnswer(f"{_named(self._where)} was not there within {self._timeout:g} s") from None
+        except OSError as trouble:
+            raise LinkLost(f"{_named(self._where)}: {trouble}") from trouble
+        return True
 
     async def close(self) -> None:
         """End the connection."""
@@ -188,19 +218,22 @@ class Sender:
             )
         self._datagrams.sendto(message)
 
-    async def _by_stream(self, message: bytes) -> None:
-        if self._stream is not None and (self._stream[0].at_eof() or self._stream[1].is_closing()):
-            await self.close()  # the receiver went away; what is written to it now would be lost
-        if self._stream is None:
-            reader = asyncio.StreamReader(limit=READ)
-            protocol = asyncio.StreamReaderProtocol(reader)
-            transport, _ = await connect(lambda: protocol, *self._where, self._tls, name=_named(self._where))
-            assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream has no other
-            writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
-            self._stream = (reader, writer)
+    async def _by_stream(self, message: bytes, *, anew: bool) -> None:
+        if not self.standing and not anew:
+            raise LinkLost(f"{_named(self._where)} ended the connection")
+        await self.connected()
+        assert self._stream is not None  # noqa: S101 - just made
         _, writer = self._stream
         writer.write(frame(message))
         await writer.drain()
+
+    async def _connect(self) -> None:
+        reader = asyncio.StreamReader(limit=READ)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await connect(lambda: protocol, *self._where, self._tls, name=_named(self._where))
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream has no other
+        writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
+        self._stream = (reader, writer)
 
 
 def _named(address: Any) -> str:

@@ -6,8 +6,9 @@
 
 Profiles are those of PS3.15 annex B: ``bcp195`` is section B.12, BCP 195 RFC 8996, 9325 TLS Secure Transport Connection
 Profile; ``bcp195-modified`` is section B.13, Modified BCP 195 RFC 8996, 9325. Both begin at TLS 1.2 and prefer 1.3. Both
-sides show a certificate, as IHE ITI-19 (Authenticate Node) asks, unless ``mutual`` is off. Nothing is resumed: no session
-tickets are given, so every connection is judged by today's lists.
+sides show a certificate, as IHE ITI-19 (Authenticate Node) asks, unless ``mutual`` is off. No session tickets are given and no
+early data is taken. TLS 1.2 may resume by session ID what the same context has judged; replaced files make a new context,
+which knows no session of the old one, so every connection is judged by today's lists.
 
 The asyncio shells stand in :mod:`stepwedge.wire.tls_asyncio`; ``wrap`` and ``trouble`` serve blocking sockets.
 """
@@ -179,7 +180,7 @@ class Credentials:
             raise BadInput(f"{place}.profile", f"one of {', '.join(CIPHERS)}", str(further["profile"]))
         further["known"] = tuple(written.get("known", ()))
         if "folder" in written:
-            made = cls.of_folder(Path(written["folder"]), str(written.get("name", name)), **further)
+            made = cls.of_folder(Path(written["folder"]), name, **further)
         elif "ca" in written:
             made = cls(Path(written["ca"]), **further)
         else:

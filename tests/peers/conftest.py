@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from stepwedge.sim.host import Host, Part, Plan
+from stepwedge.wire import pki
 
 
 @pytest.fixture
@@ -54,3 +55,40 @@ def free_port():
             return listener.getsockname()[1]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def papers(tmp_path_factory):
+    """Return the folder of a PKI with an actor of each role, the probe, and everybody who must be refused."""
+    folder = tmp_path_factory.mktemp("papers") / "pki"
+    pki.make(folder, ["ehr", "ris", "pacs", "modality", "reader", "engine", "auditor", "probe"])
+    return folder
+
+
+@pytest.fixture
+def dial(program):
+    """Let ``openssl s_client`` say one thing: ``await dial(port, *options, say=bytes, until=bytes)`` returns all it heard."""
+    openssl = program("openssl")
+
+    async def run(port, *options, say=b"", until=b"\0never\0"):
+        command = [openssl, "s_client", "-connect", f"127.0.0.1:{port}", *map(str, options)]
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        heard = b""
+        try:
+            process.stdin.write(say)
+            async with asyncio.timeout(20):
+                while until not in heard and (more := await process.stdout.read(1 << 16)):
+                    heard += more
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            await process.wait()
+        return heard
+
+    return run

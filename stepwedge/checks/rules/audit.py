@@ -66,16 +66,22 @@ class Expected:
         told = frozenset(record.facts["patients"])
         if self.patients and told != self.patients:
             return f"about {', '.join(sorted(told)) or 'nobody'}"
-        if self.sops and not self.sops <= frozenset(record.keys.get("sop", ())):
+        named = frozenset(record.keys.get("sop", ()))  # a record may tell their number alone (A.5.3.7)
+        if self.sops and named and not self.sops <= named:
             return "about other instances"
         return ""
 
 
 @dataclass(slots=True)
 class _Records:
-    """The audit records of the case that have not been given to an exchange yet."""
+    """The audit records of the case that have not been given to an exchange yet.
+
+    A record of instances transferred may stand for a whole set of them (A.5.3.7): it is given as often as it counts.
+    """
 
     left: dict[tuple[str, str, bool], list[Exchange]] = field(default_factory=lambda: defaultdict(list))
+
+    given: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     @classmethod
     def of(cls, facts: CaseFacts) -> _Records:
@@ -96,7 +102,11 @@ class _Records:
             for record in waiting:
                 complaint = wanted.complaint(record)
                 if not complaint:
-                    waiting.remove(record)
+                    number = record.facts["record"]
+                    self.given[number] += max(1, len(wanted.sops))
+                    stands_for = record.facts.get("instances", 1) if event == TRANSFERRED else 1
+                    if self.given[number] >= stands_for:
+                        waiting.remove(record)
                     return ""
                 nearest = f"never; the nearest record is {complaint}"
         return nearest
