@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.sim.bearer import only_patient
+from stepwedge.sim.keys import add
 from stepwedge.sim.web import note
 from stepwedge.wire import accept, dicomjson, multipart, part10
 from stepwedge.wire.dictionary import describe, find
@@ -217,7 +218,11 @@ class Web:
             "STOW-RS",
             study=request.path_params.get("study", ""),
         )
-        note(request.scope).keys.setdefault("sop", []).append(part.sop_instance)
+        keys = note(request.scope).keys
+        keys.setdefault("sop", []).append(part.sop_instance)
+        if not filing.status and (kept := self._vault.archive.instances.get(part.sop_instance)) is not None:
+            add(keys, "study", kept.study)
+            add(keys, "patient", str(kept.header.get("PatientID", "")))
         if filing.status:
             return False, {**reference, "FailureReason": filing.status, "ErrorComment": filing.comment}
         instance = self._vault.archive.instances.get(part.sop_instance)

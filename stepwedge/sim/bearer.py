@@ -249,9 +249,12 @@ class Issuer:
             raise RemoteProtocolError(f"{self._actor}: active is no boolean (RFC 7662 section 2.2)")
         return bool(told["active"])
 
-    async def shown(self, resource: str, *, renew: bool = False) -> dict[str, str]:
-        """Return the header that shows a door a token of our own."""
-        return {"Authorization": f"Bearer {await self.token(resource, renew=renew)}"}
+    async def shown(self, url: str, *, renew: bool = False) -> dict[str, str]:
+        """Return the header that shows a door a token of our own; none for what is no door of this lab (RFC 6750 section 5.3)."""
+        addresses = self._bench.directory.values()
+        doors = [door.rstrip("/") for one in addresses for door in (one.web, one.fhir) if door]
+        resource = next((door for door in doors if url == door or url.startswith(f"{door}/")), "")
+        return {"Authorization": f"Bearer {await self.token(resource, renew=renew)}"} if resource else {}
 
     async def token(self, resource: str, *, renew: bool = False) -> str:
         """Return a token of our own for a door, from the issuer when there is none that lasts."""

@@ -238,6 +238,13 @@ def _walk(value: Any, name: str, keys: Keys) -> None:
 def _walk_object(value: dict[str, Any], name: str, keys: Keys) -> None:
     if "issuer" in value and isinstance(value.get("id"), str):  # a patient
         add(keys, "prior" if name == "prior" else "patient", value["id"])
+    if name == "ModifiedAttributesSequence":  # what an object said before it was corrected (PS3.3 C.12.1.1.9)
+        before: Keys = {}
+        for key, item in value.items():
+            _walk(item, key, before)
+        for patient in before.get("patient", ()):
+            add(keys, "prior", patient)
+        return
     if isinstance(value.get("uid"), str) and "entry" in value:  # a performed procedure step
         add(keys, "mpps", value["uid"])
     referenced = _SEQUENCES.get(name)

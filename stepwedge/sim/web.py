@@ -352,9 +352,9 @@ class Web:
 
         if self._issuer is None:
             return await send(headers or {})
-        answer = await send({**(headers or {}), **await self._issuer.shown(where)})
+        answer = await send({**(headers or {}), **await self._issuer.shown(f"{where}{path}")})
         if answer.status == UNAUTHORIZED:
-            answer = await send({**(headers or {}), **await self._issuer.shown(where, renew=True)})
+            answer = await send({**(headers or {}), **await self._issuer.shown(f"{where}{path}", renew=True)})
         return answer
 
     async def _send(

@@ -218,7 +218,9 @@ def ruled(objects, exchanges):
     """Apply the standing rule to an archive that holds these objects."""
     held = [Retrieved("2.25.4", one, "") for one in objects]
     readback = SimpleNamespace(retrieved=lambda _: held)
-    return same_dose(SimpleNamespace(exchanges=exchanges, stored_studies=["2.25.1"], readback=readback))
+    return same_dose(
+        SimpleNamespace(exchanges=exchanges, stored_studies=["2.25.1"], emptied=(), readback=readback)
+    )
 
 
 @pytest.mark.parametrize(
