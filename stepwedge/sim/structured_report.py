@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwedge.sim.structured import coded, container, dcm, item
+from stepwedge.sim.structured import text as paragraph
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 BASIC_TEXT_SR: Final = "1.2.840.10008.5.1.4.1.1.88.11"
 _TITLE: Final = ("11528-7", "LN", "Radiology Report")
-_FINDINGS: Final = ("121070", "DCM", "Findings")
-_FINDING: Final = ("121071", "DCM", "Finding")
-_OBSERVER: Final = ("121008", "DCM", "Person Observer Name")
+_FINDINGS: Final = dcm("121070", "Findings")
+_FINDING: Final = dcm("121071", "Finding")
+_OBSERVER: Final = dcm("121008", "Person Observer Name")
 
 Elements = dict[str, Any]
 
@@ -87,38 +90,13 @@ def basic_text_sr(
         "ReferencedRequestSequence": [_request(uid, study, order)],
         "PerformedProcedureCodeSequence": [],
         "CurrentRequestedProcedureEvidenceSequence": [_evidence(uid, evidence)],
-        "ValueType": "CONTAINER",
-        "ConceptNameCodeSequence": [_code(*_TITLE)],
-        "ContinuityOfContent": "SEPARATE",
-        "ContentSequence": [
-            {
-                "RelationshipType": "HAS OBS CONTEXT",
-                "ValueType": "PNAME",
-                "ConceptNameCodeSequence": [_code(*_OBSERVER)],
-                "PersonName": author,
-            },
-            {
-                "RelationshipType": "CONTAINS",
-                "ValueType": "CONTAINER",
-                "ConceptNameCodeSequence": [_code(*_FINDINGS)],
-                "ContinuityOfContent": "SEPARATE",
-                "ContentSequence": [
-                    {
-                        "RelationshipType": "CONTAINS",
-                        "ValueType": "TEXT",
-                        "ConceptNameCodeSequence": [_code(*_FINDING)],
-                        "TextValue": line,
-                    }
-                    for line in text.split("\n")
-                    if line
-                ],
-            },
-        ],
+        **container(
+            _TITLE,
+            item("PNAME", _OBSERVER, "HAS OBS CONTEXT", PersonName=author),
+            container(_FINDINGS, *(paragraph(_FINDING, line) for line in text.split("\n") if line)),
+            relation="",
+        ),
     }
-
-
-def _code(value: str, scheme: str, meaning: str) -> Elements:
-    return {"CodeValue": value, "CodingSchemeDesignator": scheme, "CodeMeaning": meaning}
 
 
 def _verified(author: str, at: str) -> Elements:
@@ -152,7 +130,7 @@ def _request(uid: str, study: Mapping[str, Any], order: Mapping[str, Any]) -> El
         "FillerOrderNumberImagingServiceRequest": str(order.get("filler") or ""),
         "RequestedProcedureID": "",
         "RequestedProcedureDescription": text,
-        "RequestedProcedureCodeSequence": [_code(procedure, "99SW", text)] if procedure else [],
+        "RequestedProcedureCodeSequence": [coded((procedure, "99SW", text))] if procedure else [],
     }
 
 
