@@ -136,6 +136,15 @@ def test_writing_outside_the_declared_set_is_our_fault():
         encode({"PatientName": "Müller"}, explicit=True)
 
 
+@pytest.mark.parametrize("explicit", [True, False])
+def test_a_byte_that_is_no_character_can_be_told_on(explicit):
+    """An archive answers with what it was sent; one odd byte in a date must not stop all of its answers."""
+    raw = encode({"StudyDate": "20261124"}, explicit=explicit).replace(b"6112", b"6\xe912")
+    found = decode(raw, explicit=explicit)
+    assert found["StudyDate"] == "2026\N{REPLACEMENT CHARACTER}124"
+    assert encode(found, explicit=explicit) == raw.replace(b"\xe9", b"?")
+
+
 def test_an_unknown_keyword_names_the_closest():
     with pytest.raises(LocalProtocolError, match="did you mean PatientName"):
         encode({"PatientNme": "A"}, explicit=True)
