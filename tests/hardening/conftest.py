@@ -44,7 +44,9 @@ class Victim:
     def start(self):
         ready = self.folder / "state" / "hospital.json"
         ready.unlink(missing_ok=True)
-        script = f"import sys; {self.before}; from stepwedge.sim.command import main; sys.exit(main(sys.argv[1:]))"
+        script = (
+            f"import sys; {self.before}; from stepwedge.sim.command import main; sys.exit(main(sys.argv[1:]))"
+        )
         command = [sys.executable, "-c", script, "--hospital", *map(str, self.options)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log)
@@ -142,7 +144,14 @@ def writer():
 
 # --- what is done to good bytes ------------------------------------------------------------------------------------
 
-EXTREMES = (b"\xff\xff\xff\xff", b"\xff\xff\xff\xfe", b"\x7f\xff\xff\xff", b"\0\0\0\0", b"\x80\0\0\0", b"\xfe\xff\xff\xff")
+EXTREMES = (
+    b"\xff\xff\xff\xff",
+    b"\xff\xff\xff\xfe",
+    b"\x7f\xff\xff\xff",
+    b"\0\0\0\0",
+    b"\x80\0\0\0",
+    b"\xfe\xff\xff\xff",
+)
 
 
 def mutate(dice, raw, separators=b"", words=()):

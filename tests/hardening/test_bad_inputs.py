@@ -54,7 +54,11 @@ def hl7_inputs(w):
         return b"\r".join(line if part.startswith(b"PID|") else part for part in admission.split(b"\r"))
 
     return {
-        "cancel of an unknown order": (order.replace(b"ORC|NW", b"ORC|CA").replace(b"PX", b"PNONE"), "AE", "204"),
+        "cancel of an unknown order": (
+            order.replace(b"ORC|NW", b"ORC|CA").replace(b"PX", b"PNONE"),
+            "AE",
+            "204",
+        ),
         "an order without a placer number": (order.replace(b"PX", b""), "AE", "101"),
         "an order without a procedure": (order.replace(b"CTCHEST", b""), "AE", "103"),
         "an order for an unknown procedure": (order.replace(b"CTCHEST", b"NONESUCH"), "AE", "103"),
@@ -120,7 +124,9 @@ def association_inputs(entity):
     """Return association requests by what is wrong with them, with the type of PDU that answers."""
 
     def ask(*contexts, **more):
-        return negotiation.Proposal(more.pop("calling", CALLER), more.pop("called", entity.ae), contexts, **more)
+        return negotiation.Proposal(
+            more.pop("calling", CALLER), more.pop("called", entity.ae), contexts, **more
+        )
 
     def context(number, abstract=VERIFICATION, transfers=(IMPLICIT_LE,)):
         return negotiation.Context(number, abstract, transfers)
@@ -185,14 +191,18 @@ def test_associations(victim, differences):
         with socket.create_connection((entity.host, entity.port), 20) as peer:
             peer.sendall(raw)
             differences(name, kind, peer.recv(1 << 16)[0])
-    good = negotiation.write_proposal(negotiation.Proposal(CALLER, entity.ae, negotiation.contexts([VERIFICATION])))
+    good = negotiation.write_proposal(
+        negotiation.Proposal(CALLER, entity.ae, negotiation.contexts([VERIFICATION]))
+    )
     with socket.create_connection((entity.host, entity.port), 20) as peer:
         peer.sendall(good)
         assert peer.recv(1 << 16)[0] == 2
         peer.sendall(good)
         differences("a second request", 7, peer.recv(1 << 16)[0])
     host.settles(sockets)
-    with Association.open(entity.host, entity.port, calling=CALLER, called=entity.ae, contexts=[VERIFICATION]) as link:
+    with Association.open(
+        entity.host, entity.port, calling=CALLER, called=entity.ae, contexts=[VERIFICATION]
+    ) as link:
         assert link.echo().status == 0
     host.unharmed()
 
@@ -220,22 +230,43 @@ def object_inputs(image):
         "longer than it is": (good + b"\x08", cannot),
         "implicit in an explicit context": (encode(image, explicit=False), cannot),
         "an unknown value representation": (replaced(b"\x10\0\x10\0PN", b"\x10\0\x10\0ZZ"), cannot),
-        "undefined length where none may be": (header + struct.pack("<HH2s2xI", 0x0042, 0x0011, b"OB", 0xFFFFFFFF), cannot),
+        "undefined length where none may be": (
+            header + struct.pack("<HH2s2xI", 0x0042, 0x0011, b"OB", 0xFFFFFFFF),
+            cannot,
+        ),
         "an item delimiter with a length": (
-            header + struct.pack("<HH2s2xI", 0x0042, 0x0013, b"SQ", 0xFFFFFFFF) + struct.pack("<HHIHHI", 0xFFFE, 0xE000, 0xFFFFFFFF, 0xFFFE, 0xE00D, 8),
+            header
+            + struct.pack("<HH2s2xI", 0x0042, 0x0013, b"SQ", 0xFFFFFFFF)
+            + struct.pack("<HHIHHI", 0xFFFE, 0xE000, 0xFFFFFFFF, 0xFFFE, 0xE00D, 8),
             cannot,
         ),
         "an item without an end": (
-            header + struct.pack("<HH2s2xI", 0x0042, 0x0013, b"SQ", 0xFFFFFFFF) + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF),
+            header
+            + struct.pack("<HH2s2xI", 0x0042, 0x0013, b"SQ", 0xFFFFFFFF)
+            + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF),
             cannot,
         ),
         "ten thousand sequences in each other": (
-            header + (struct.pack("<HH2s2xI", 0x0042, 0x0013, b"SQ", 0xFFFFFFFF) + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)) * 10_000,
+            header
+            + (
+                struct.pack("<HH2s2xI", 0x0042, 0x0013, b"SQ", 0xFFFFFFFF)
+                + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+            )
+            * 10_000,
             cannot,
         ),
         "one element twice": (good + header[: 8 + header[6]], cannot),
-        "fragments without an end": (header + struct.pack("<HH2s2xI", 0x7FE0, 0x0010, b"OB", 0xFFFFFFFF) + struct.pack("<HHI", 0xFFFE, 0xE000, 4) + b"abcd", cannot),
-        "another instance": (replaced(instance, instance[:-1] + (b"1" if instance[-1:] != b"1" else b"2")), cannot),
+        "fragments without an end": (
+            header
+            + struct.pack("<HH2s2xI", 0x7FE0, 0x0010, b"OB", 0xFFFFFFFF)
+            + struct.pack("<HHI", 0xFFFE, 0xE000, 4)
+            + b"abcd",
+            cannot,
+        ),
+        "another instance": (
+            replaced(instance, instance[:-1] + (b"1" if instance[-1:] != b"1" else b"2")),
+            cannot,
+        ),
         "another class": (changed(SOPClassUID="1.2.840.10008.5.1.4.1.1.4"), cannot),
         "no study": (changed(StudyInstanceUID=""), cannot),
         "a study with letters": (changed(StudyInstanceUID="1.2.abc"), cannot),
@@ -254,7 +285,14 @@ def test_objects(victim, ct_image, differences):
 
     def link():
         entity = pacs.dicom
-        return Association.open(entity.host, entity.port, calling=CALLER, called=entity.ae, contexts=[(CT, [EXPLICIT_LE])], timeout=20)
+        return Association.open(
+            entity.host,
+            entity.port,
+            calling=CALLER,
+            called=entity.ae,
+            contexts=[(CT, [EXPLICIT_LE])],
+            timeout=20,
+        )
 
     for name in object_inputs(small):
         number += 1
@@ -264,10 +302,18 @@ def test_objects(victim, ct_image, differences):
             differences(name, status, storing.store(CT, image["SOPInstanceUID"], EXPLICIT_LE, raw).status)
         file = part10.write(Instance(CT, image["SOPInstanceUID"], EXPLICIT_LE, raw))
         body, kind = multipart.encode([file], "application/dicom")
-        answer = httpx.post(f"{pacs.web}/studies", content=body, headers={"Content-Type": kind}, trust_env=False)
-        differences(f"{name}, by the web", 200 if isinstance(status, set) and 0 in status and answer.status_code == 200 else 409, answer.status_code)
+        answer = httpx.post(
+            f"{pacs.web}/studies", content=body, headers={"Content-Type": kind}, trust_env=False
+        )
+        differences(
+            f"{name}, by the web",
+            200 if isinstance(status, set) and 0 in status and answer.status_code == 200 else 409,
+            answer.status_code,
+        )
     with link() as storing:
-        assert storing.store(CT, small["SOPInstanceUID"], EXPLICIT_LE, encode(small, explicit=True)).status == 0
+        assert (
+            storing.store(CT, small["SOPInstanceUID"], EXPLICIT_LE, encode(small, explicit=True)).status == 0
+        )
     kept = httpx.get(f"{pacs.web}/instances", trust_env=False).json()
     assert small["SOPInstanceUID"] in {one["00080018"]["Value"][0] for one in kept}
     assert len(kept) <= 2
@@ -299,13 +345,22 @@ def test_files(victim, differences):
 
 MANY = "\\".join(f"1.2.{number}" for number in range(6_000))
 QUESTIONS = {
-    "a wild card in a UID": ({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.*"}, {0, 0xA900, 0xC000}),
-    "six thousand UIDs": ({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": MANY}, {0, 0xA700, 0xA900, 0xC000}),
+    "a wild card in a UID": (
+        {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "1.2.*"},
+        {0, 0xA900, 0xC000},
+    ),
+    "six thousand UIDs": (
+        {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": MANY},
+        {0, 0xA700, 0xA900, 0xC000},
+    ),
     "a range that is reversed": ({"QueryRetrieveLevel": "STUDY", "StudyDate": "20261231-20260101"}, 0),
     "a date that is none": ({"QueryRetrieveLevel": "STUDY", "StudyDate": "19001301-x"}, {0, 0xA900, 0xC000}),
     "an unknown level": ({"QueryRetrieveLevel": "FRAME"}, {0xA900, 0xC000}),
     "no level": ({"PatientID": "*"}, {0xA900, 0xC000}),
-    "an image without its study": ({"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": ""}, {0, 0xA900, 0xC000}),
+    "an image without its study": (
+        {"QueryRetrieveLevel": "IMAGE", "SOPInstanceUID": ""},
+        {0, 0xA900, 0xC000},
+    ),
     "stars that multiply": ({"QueryRetrieveLevel": "STUDY", "PatientName": "*a" * 60 + "b"}, 0),
 }
 
@@ -315,21 +370,41 @@ def test_questions(victim, ct_image, differences):
     entity = host.address("pacs").dicom
     contexts = [STUDY_FIND, STUDY_MOVE, CT]
     image = ct_image(1) | {"Rows": 4, "Columns": 4, "PixelData": bytes(32), "PatientName": "a" * 64}
-    with Association.open(entity.host, entity.port, calling=CALLER, called=entity.ae, contexts=contexts, timeout=20) as link:
+    with Association.open(
+        entity.host, entity.port, calling=CALLER, called=entity.ae, contexts=contexts, timeout=20
+    ) as link:
         stored = link.store(CT, image["SOPInstanceUID"], EXPLICIT_LE, encode(image, explicit=True))
         assert stored.status == 0
         for name, (keys, status) in QUESTIONS.items():
             differences(name, status, link.find(STUDY_FIND, keys).status)
         study = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": image["StudyInstanceUID"]}
-        for name in ("NOBODY", entity.ae, ""):
-            with contextlib.suppress(WireError):
-                differences(f"moved to {name!r}", {0xA801, 0xA702, 0xA900, 0x0110}, link.move(STUDY_MOVE, study, name).status)
-    for name, more in {"priority 9": {"Priority": 9}, "no message id": {"MessageID": None}, "an unknown command": {"CommandField": 0x777}}.items():
-        command = {"CommandField": 0x30, "AffectedSOPClassUID": VERIFICATION, "MessageID": 1, "CommandDataSetType": 0x0101}
+        differences("moved to nobody known", 0xA801, link.move(STUDY_MOVE, study, "NOBODY").status)
+        differences("moved to itself", {0, 0xA801}, link.move(STUDY_MOVE, study, entity.ae).status)
+        series = {"SeriesInstanceUID": image["SeriesInstanceUID"], "SOPInstanceUID": ""}
+        assert len(link.find(STUDY_FIND, {**study, **series, "QueryRetrieveLevel": "IMAGE"})) == 1
+    for name, more in {
+        "priority 9": {"Priority": 9},
+        "no message id": {"MessageID": None},
+        "an unknown command": {"CommandField": 0x777},
+    }.items():
+        command = {
+            "CommandField": 0x30,
+            "AffectedSOPClassUID": VERIFICATION,
+            "MessageID": 1,
+            "CommandDataSetType": 0x0101,
+        }
         command = {key: value for key, value in {**command, **more}.items() if value is not None}
-        with contextlib.suppress(Refused, WireError), Association.open(
-            entity.host, entity.port, calling=CALLER, called=entity.ae, contexts=[VERIFICATION], timeout=20
-        ) as link:
+        with (
+            contextlib.suppress(Refused, WireError),
+            Association.open(
+                entity.host,
+                entity.port,
+                calling=CALLER,
+                called=entity.ae,
+                contexts=[VERIFICATION],
+                timeout=20,
+            ) as link,
+        ):
             link._write(list(pdu.fragments(1, commands.encode(command), 0, is_command=True)))
             differences(name, {0, 0x0211, 0x0106}, link._hear(20).command["Status"])
     host.unharmed()
@@ -371,11 +446,21 @@ def test_dicomweb(victim, ct_image, differences):
             "no boundary": ({"Content-Type": "multipart/related"}, b"--x--", 400),
             "an empty boundary": ({"Content-Type": 'multipart/related; boundary=""'}, b"----", 400),
             "no CRLF": ({"Content-Type": multi}, b"--x\nContent-Type: application/dicom\n\nDICM\n--x--", 400),
-            "a hundred thousand parts": ({"Content-Type": multi}, b"--x\r\n\r\n\r\n" * 100_001 + b"--x--", 400),
-            "JSON": ({"Content-Type": 'multipart/related; type="application/dicom+json"; boundary=x'}, b"[]", 415),
+            "a hundred thousand parts": (
+                {"Content-Type": multi},
+                b"--x\r\n\r\n\r\n" * 100_001 + b"--x--",
+                400,
+            ),
+            "JSON": (
+                {"Content-Type": 'multipart/related; type="application/dicom+json"; boundary=x'},
+                b"[]",
+                415,
+            ),
         }
         for name, (headers, body, status) in bodies.items():
-            differences(name, status, client.post(f"{root}/studies", content=body, headers=headers).status_code)
+            differences(
+                name, status, client.post(f"{root}/studies", content=body, headers=headers).status_code
+            )
         raws = {
             "two lengths": b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabc",
             "length and chunks": b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
@@ -386,9 +471,14 @@ def test_dicomweb(victim, ct_image, differences):
         for name, raw in raws.items():
             with socket.create_connection((where.hostname, where.port), 20) as peer:
                 with contextlib.suppress(ConnectionError):
-                    peer.sendall(f"POST {where.path}/studies HTTP/1.1\r\nHost: x\r\nContent-Type: {multi}\r\n".encode() + raw)
+                    peer.sendall(
+                        f"POST {where.path}/studies HTTP/1.1\r\nHost: x\r\nContent-Type: {multi}\r\n".encode()
+                        + raw
+                    )
                 differences(name, b"HTTP/1.1 400", peer.recv(12))
-        file = part10.write(Instance(CT, ct_image(1)["SOPInstanceUID"], EXPLICIT_LE, encode(ct_image(1), explicit=True)))
+        file = part10.write(
+            Instance(CT, ct_image(1)["SOPInstanceUID"], EXPLICIT_LE, encode(ct_image(1), explicit=True))
+        )
         body, kind = multipart.encode([file], "application/dicom")
         answer = client.post(f"{root}/studies/1.2.3", content=body, headers={"Content-Type": kind})
         differences("another study in the path", 409, answer.status_code)
@@ -410,7 +500,11 @@ def fhir_inputs():
     entry = {"fullUrl": "urn:uuid:1", "resource": patient, "request": {"method": "POST", "url": "Patient"}}
     return {
         "not JSON": ("/Patient", b"{", 400),
-        "XML with an entity": ("/Patient", b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><Patient>&x;</Patient>', {400, 415}),
+        "XML with an entity": (
+            "/Patient",
+            b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><Patient>&x;</Patient>',
+            {400, 415},
+        ),
         "another type": ("/Patient", json.dumps({**patient, "resourceType": "Task"}).encode(), 400),
         "a key twice": ("/Patient", b'{"resourceType":"Patient","active":true,"active":false}', 400),
         "NaN": ("/Patient", b'{"resourceType":"Patient","x":NaN}', 400),
@@ -418,16 +512,48 @@ def fhir_inputs():
         "UTF-16": ("/Patient", json.dumps(patient).encode("utf-16"), 400),
         "depth": ("/Patient", b'{"contained":[' * 3000, 400),
         "an unknown element": ("/Patient", json.dumps({**patient, "nonsense": 1}).encode(), 400),
-        "a modifier that is unknown": ("/Patient", json.dumps({**patient, "modifierExtension": [{"url": "urn:x", "valueBoolean": True}]}).encode(), {400, 422}),
+        "a modifier that is unknown": (
+            "/Patient",
+            json.dumps({**patient, "modifierExtension": [{"url": "urn:x", "valueBoolean": True}]}).encode(),
+            {400, 422},
+        ),
         "a date that is none": ("/Patient", json.dumps({**patient, "birthDate": "2026-02-30"}).encode(), 400),
-        "somebody real": ("/Patient", json.dumps({**patient, "identifier": [{"value": "4711"}]}).encode(), 422),
-        "nobody": ("/ServiceRequest", json.dumps({**order, "subject": {"identifier": {"value": "SW404"}}}).encode(), 422),
-        "a script for a reference": ("/ServiceRequest", json.dumps({**order, "subject": {"reference": "javascript:alert(1)"}}).encode(), {400, 422}),
-        "another server": ("/ServiceRequest", json.dumps({**order, "subject": {"reference": "http://10.0.0.1/Patient/1"}}).encode(), {400, 422}),
-        "one fullUrl twice": ("/", json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [entry, entry]}).encode(), {400, 409, 422}),
+        "somebody real": (
+            "/Patient",
+            json.dumps({**patient, "identifier": [{"value": "4711"}]}).encode(),
+            422,
+        ),
+        "nobody": (
+            "/ServiceRequest",
+            json.dumps({**order, "subject": {"identifier": {"value": "SW404"}}}).encode(),
+            422,
+        ),
+        "a script for a reference": (
+            "/ServiceRequest",
+            json.dumps({**order, "subject": {"reference": "javascript:alert(1)"}}).encode(),
+            {400, 422},
+        ),
+        "another server": (
+            "/ServiceRequest",
+            json.dumps({**order, "subject": {"reference": "http://10.0.0.1/Patient/1"}}).encode(),
+            {400, 422},
+        ),
+        "one fullUrl twice": (
+            "/",
+            json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [entry, entry]}).encode(),
+            {400, 409, 422},
+        ),
         "a Subscription to elsewhere": (
             "/Subscription",
-            json.dumps({"resourceType": "Subscription", "status": "requested", "reason": "x", "criteria": "Task?", "channel": {"type": "rest-hook", "endpoint": "http://169.254.169.254/"}}).encode(),
+            json.dumps(
+                {
+                    "resourceType": "Subscription",
+                    "status": "requested",
+                    "reason": "x",
+                    "criteria": "Task?",
+                    "channel": {"type": "rest-hook", "endpoint": "http://169.254.169.254/"},
+                }
+            ).encode(),
             {400, 422},
         ),
     }
@@ -459,5 +585,12 @@ def test_fhir(victim, differences):
             differences(path[:60], status, client.get(base + path).status_code)
         assert client.get(f"{base}/Patient").json()["total"] == 0
         assert client.get(f"{base}/ServiceRequest").json()["total"] == 0
-        assert client.post(f"{base}/Patient", json={"resourceType": "Patient", "identifier": [{"value": "SW1"}]}, headers=TYPED).status_code == 201
+        assert (
+            client.post(
+                f"{base}/Patient",
+                json={"resourceType": "Patient", "identifier": [{"value": "SW1"}]},
+                headers=TYPED,
+            ).status_code
+            == 201
+        )
     host.unharmed()

@@ -49,7 +49,10 @@ def echo(host):
 def conversation(point, *pieces):
     """Send pieces, each after an answer to the one before; return the last answer."""
     heard = b""
-    with socket.create_connection((point.host, point.port), 20) as peer, contextlib.suppress(ConnectionResetError):
+    with (
+        socket.create_connection((point.host, point.port), 20) as peer,
+        contextlib.suppress(ConnectionResetError),
+    ):
         for piece in pieces:
             peer.sendall(piece)
             heard = peer.recv(1 << 16)
@@ -65,7 +68,14 @@ def proposal(entity, *contexts):
     [
         struct.pack(">BxI", 4, GIANT),
         struct.pack(">BxIIBB", 4, 100, GIANT, 1, 3) + bytes(94),
-        b"".join(pdu.fragments(1, b"\0\0\0\0\4\0\0\0" + struct.pack("<I", GIANT) + b"\0\0\2\0" + struct.pack("<I", GIANT), 0, is_command=True)),
+        b"".join(
+            pdu.fragments(
+                1,
+                b"\0\0\0\0\4\0\0\0" + struct.pack("<I", GIANT) + b"\0\0\2\0" + struct.pack("<I", GIANT),
+                0,
+                is_command=True,
+            )
+        ),
     ],
     ids=["PDU", "presentation data value", "command element"],
 )
@@ -77,7 +87,10 @@ def test_lengths_below_the_data_set(besieged, raw):
 @pytest.mark.parametrize("kind", [1, 2, 3, 5, 6, 7])
 def test_lengths_of_other_pdus(besieged, kind):
     """Before there is an association; an answer is an A-ABORT, or the connection is closed."""
-    assert conversation(besieged.address("pacs").dicom, struct.pack(">BxI", kind, GIANT))[:1] in {ABORTED, b""}
+    assert conversation(besieged.address("pacs").dicom, struct.pack(">BxI", kind, GIANT))[:1] in {
+        ABORTED,
+        b"",
+    }
 
 
 def test_an_item_of_an_association_request(besieged):
@@ -106,12 +119,36 @@ def test_lengths_inside_a_data_set(besieged, ct_image, name):
     archive, ris = besieged.address("pacs"), besieged.address("ris").worklist
     image = ct_image(1)
     image.pop("PixelData")
-    broken = encode({key: image[key] for key in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")}, explicit=True) + LENGTHS[name]
-    for entity, context, field in ((archive.dicom, CT, 1), (archive.dicom, STUDY_FIND, 0x20), (ris, WORKLIST, 0x20)):
+    broken = (
+        encode(
+            {
+                key: image[key]
+                for key in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+            },
+            explicit=True,
+        )
+        + LENGTHS[name]
+    )
+    for entity, context, field in (
+        (archive.dicom, CT, 1),
+        (archive.dicom, STUDY_FIND, 0x20),
+        (ris, WORKLIST, 0x20),
+    ):
         with Association.open(
-            entity.host, entity.port, calling=CALLER, called=entity.ae, contexts=[(context, [EXPLICIT_LE])], timeout=20
+            entity.host,
+            entity.port,
+            calling=CALLER,
+            called=entity.ae,
+            contexts=[(context, [EXPLICIT_LE])],
+            timeout=20,
         ) as link:
-            command = {"CommandField": field, "AffectedSOPClassUID": context, "MessageID": 1, "Priority": 0, "CommandDataSetType": 0}
+            command = {
+                "CommandField": field,
+                "AffectedSOPClassUID": context,
+                "MessageID": 1,
+                "Priority": 0,
+                "CommandDataSetType": 0,
+            }
             command |= {"AffectedSOPInstanceUID": image["SOPInstanceUID"]} if field == 1 else {}
             link._write(list(pdu.fragments(1, commands.encode(command), 0, is_command=True)))
             link._write(list(pdu.fragments(1, broken, 0, is_command=False)))
@@ -137,7 +174,10 @@ def test_the_length_of_a_part(besieged):
     body = b"--x\r\nContent-Type: application/dicom\r\nContent-Length: 4294967296\r\n\r\nshort\r\n--x--"
     kind = 'multipart/related; type="application/dicom"; boundary=x'
     answer = httpx.post(
-        f"{besieged.address('pacs').web}/studies", content=body, headers={"Content-Type": kind}, trust_env=False
+        f"{besieged.address('pacs').web}/studies",
+        content=body,
+        headers={"Content-Type": kind},
+        trust_env=False,
     )
     assert answer.status_code == 400
     assert "4294967296" in answer.text

@@ -39,10 +39,21 @@ WORDS = (
     b"\\" * 200,
 )
 STEP = "ScheduledProcedureStepSequence"
-QUERY = {"PatientID": "SW*", "PatientName": "D*", STEP: [{"Modality": "CT", "ScheduledStationAETitle": SCANNER}]}
-STUDIES = {"QueryRetrieveLevel": "STUDY", "PatientName": "D*", "StudyInstanceUID": "", "StudyDate": "20260101-"}
+QUERY = {
+    "PatientID": "SW*",
+    "PatientName": "D*",
+    STEP: [{"Modality": "CT", "ScheduledStationAETitle": SCANNER}],
+}
+STUDIES = {
+    "QueryRetrieveLevel": "STUDY",
+    "PatientName": "D*",
+    "StudyInstanceUID": "",
+    "StudyDate": "20260101-",
+}
 PERFORMED = {
-    "ScheduledStepAttributesSequence": [{"StudyInstanceUID": "2.25.9", "AccessionNumber": "", "RequestedProcedureID": ""}],
+    "ScheduledStepAttributesSequence": [
+        {"StudyInstanceUID": "2.25.9", "AccessionNumber": "", "RequestedProcedureID": ""}
+    ],
     "PatientID": "SW12345678",
     "PerformedProcedureStepID": "PPS1",
     "PerformedStationAETitle": SCANNER,
@@ -103,7 +114,9 @@ class Attack:
         whole = len(raw) > 6 and raw[0] == 1 and int.from_bytes(raw[2:6], "big") == len(raw) - 6
         heard = self.throw(entity, raw, whole=whole)
         assert heard[:1] in {b"", b"\x02", b"\x03", b"\x07"}
-        self.told[{b"": "closed", b"\x02": "accepted", b"\x03": "rejected", b"\x07": "aborted"}[heard[:1]]] += 1
+        self.told[
+            {b"": "closed", b"\x02": "accepted", b"\x03": "rejected", b"\x07": "aborted"}[heard[:1]]
+        ] += 1
 
     def message(self, command, data):
         raw = b"".join(pdu.fragments(1, command, 4096, is_command=True))
@@ -119,7 +132,10 @@ class Attack:
         """Whole PDUs around a command set gone wrong."""
         entity, sop_class, command, data = self.chosen()
         raw = self.wrong(self.dice, commands.encode(command), b"\0", (b"\0\0\0\1\2\0\0\0\x30\0", b"\xff" * 8))
-        self.told["command " + self.seen(self.throw(entity, self.message(raw, data), self.proposal(entity, sop_class)))] += 1
+        self.told[
+            "command "
+            + self.seen(self.throw(entity, self.message(raw, data), self.proposal(entity, sop_class)))
+        ] += 1
 
     def seen(self, heard):
         return {b"": "closed", b"\x04": "answered", b"\x07": "aborted", b"\x06": "released"}[heard[:1]]
@@ -136,7 +152,12 @@ class Attack:
             )
         )
         instance = image["SOPInstanceUID"] if field == 1 else f"2.25.{self.number}"
-        command = {"CommandField": field, "AffectedSOPClassUID": sop_class, "MessageID": 1, "CommandDataSetType": 0}
+        command = {
+            "CommandField": field,
+            "AffectedSOPClassUID": sop_class,
+            "MessageID": 1,
+            "CommandDataSetType": 0,
+        }
         command |= {"Priority": 0} if field < 0x100 else {}
         command |= {} if field == 0x20 else {"AffectedSOPInstanceUID": instance}
         return entity, sop_class, command, encode(data, explicit=True)
@@ -156,11 +177,16 @@ class Attack:
         verb = self.dice.choice(("store", "find") if name == "archive" else ("find", "create"))
         link = self.linked(name)
         channel, entity = link._channel, (self.archive if name == "archive" else self.ris)
-        sop_class = {"store": CT, "create": MPPS}.get(verb) or (STUDY_FIND if entity is self.archive else WORKLIST)
+        sop_class = {"store": CT, "create": MPPS}.get(verb) or (
+            STUDY_FIND if entity is self.archive else WORKLIST
+        )
         instance = image["SOPInstanceUID"] if verb == "store" else f"2.25.{self.number}"
         data = self.spoil({CT: image, MPPS: PERFORMED, STUDY_FIND: STUDIES, WORKLIST: QUERY}[sop_class])
         context = next(one for one in channel.contexts.values() if one.abstract == sop_class)
-        command = {"CommandField": {"store": 1, "find": 0x20, "create": 0x140}[verb], "MessageID": self.number % 60_000 + 1}
+        command = {
+            "CommandField": {"store": 1, "find": 0x20, "create": 0x140}[verb],
+            "MessageID": self.number % 60_000 + 1,
+        }
         command |= {"AffectedSOPClassUID": sop_class, "CommandDataSetType": 0}
         command |= {"Priority": 0} if verb != "create" else {}
         command |= {"AffectedSOPInstanceUID": instance} if verb != "find" else {}
@@ -181,7 +207,12 @@ class Attack:
             entity = self.archive if name == "archive" else self.ris
             contexts = [CT, STUDY_FIND] if name == "archive" else [WORKLIST, MPPS]
             self.open[name] = Association.open(
-                entity.host, entity.port, calling=SCANNER, called=entity.ae, contexts=[(one, [EXPLICIT_LE]) for one in contexts], timeout=20
+                entity.host,
+                entity.port,
+                calling=SCANNER,
+                called=entity.ae,
+                contexts=[(one, [EXPLICIT_LE]) for one in contexts],
+                timeout=20,
             )
         return self.open[name]
 
@@ -222,7 +253,9 @@ def test_pdus_and_data_sets_of_nonsense_are_survived(victim, small, wrong):
     grown = peak - floor
     host.settles(at_first)
     host.unharmed()
-    with Association.open(archive.host, archive.port, calling=SCANNER, called=archive.ae, contexts=[CT]) as good:
+    with Association.open(
+        archive.host, archive.port, calling=SCANNER, called=archive.ae, contexts=[CT]
+    ) as good:
         image = small(INPUTS + 1)
         assert good.store(CT, image["SOPInstanceUID"], EXPLICIT_LE, encode(image, explicit=True)).status == 0
     attack.stored.add(image["SOPInstanceUID"])
@@ -234,16 +267,29 @@ def test_pdus_and_data_sets_of_nonsense_are_survived(victim, small, wrong):
     kept = retrieved(host.address("pacs").dicom, image["StudyInstanceUID"])
     assert attack.stored <= kept
     figures = ", ".join(f"{count} {what}" for what, count in attack.told.most_common())
-    print(f"{INPUTS} inputs: {figures}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter")  # noqa: T201 - the figures of the long form
+    print(
+        f"{INPUTS} inputs: {figures}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter"
+    )  # noqa: T201 - the figures of the long form
 
 
 def retrieved(entity, study):
     """Return the instances that the archive lists, in whatever study the nonsense has put them."""
-    with Association.open(entity.host, entity.port, calling=SCANNER, called=entity.ae, contexts=[STUDY_FIND], timeout=120) as asking:
+    with Association.open(
+        entity.host, entity.port, calling=SCANNER, called=entity.ae, contexts=[STUDY_FIND], timeout=120
+    ) as asking:
         found = set()
         for one in asking.find(STUDY_FIND, {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": ""}):
-            for series in asking.find(STUDY_FIND, {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": one["StudyInstanceUID"], "SeriesInstanceUID": ""}):
+            for series in asking.find(
+                STUDY_FIND,
+                {
+                    "QueryRetrieveLevel": "SERIES",
+                    "StudyInstanceUID": one["StudyInstanceUID"],
+                    "SeriesInstanceUID": "",
+                },
+            ):
                 keys = {key: series[key] for key in ("StudyInstanceUID", "SeriesInstanceUID")}
-                answers = asking.find(STUDY_FIND, {"QueryRetrieveLevel": "IMAGE", **keys, "SOPInstanceUID": ""})
+                answers = asking.find(
+                    STUDY_FIND, {"QueryRetrieveLevel": "IMAGE", **keys, "SOPInstanceUID": ""}
+                )
                 found |= {each["SOPInstanceUID"] for each in answers}
         return found

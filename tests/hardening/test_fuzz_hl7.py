@@ -21,7 +21,20 @@ MIB = 1 << 20
 AT_ONCE = 32
 HONEST = 50
 """Every so many messages a good one, whose acknowledgement is a promise."""
-WORDS = (b"|||||", b"^~\\&", b"\\X0D\\", b"\\X", b"\x1b$B", b"\xff\xfe", b"\xc3\x28", b'""', b"MSH|", b"\rPID|", b"SW", b"9" * 300)
+WORDS = (
+    b"|||||",
+    b"^~\\&",
+    b"\\X0D\\",
+    b"\\X",
+    b"\x1b$B",
+    b"\xff\xfe",
+    b"\xc3\x28",
+    b'""',
+    b"MSH|",
+    b"\rPID|",
+    b"SW",
+    b"9" * 300,
+)
 
 
 class Line:
@@ -130,4 +143,6 @@ def test_messages_of_nonsense_are_survived(victim, writer, wrong):
         for patient in promised:
             assert client.get(f"{fhir}/Patient/{patient}").status_code == 200, patient
     told = ", ".join(f"{count} {code.decode()}" for code, count in told.items())
-    print(f"{MESSAGES} messages: {told}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter")  # noqa: T201 - the figures of the long form
+    print(
+        f"{MESSAGES} messages: {told}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter"
+    )  # noqa: T201 - the figures of the long form

@@ -25,11 +25,64 @@ from stepwedge.wire.results import Instance
 REQUESTS = int(os.environ.get("STEPWEDGE_REQUESTS", "800"))
 MIB = 1 << 20
 TYPED = {"Content-Type": "application/fhir+json"}
-BODY_WORDS = (b"\r\n--", b"--\r\n", b"Content-Length: 4294967296\r\n", b"\r\n\r\n", b"\xff\xff\xff\xff", b"DICM", b"/../..", b"\0")
-JSON_WORDS = (b"{", b"[" * 60, b"null", b'"\\ud800"', b"1e999999", b"NaN", b'"\\u0000"', b',"id":"../x"', b'"resourceType":"Task",', b"-")
-QUERY_WORDS = ("*", "%00", "%2e%2e%2f", "\\", "limit=-1", "limit=99999999999999999999", "offset=10000000000", "includefield=all", "fuzzymatching=true", "=", "&", ".", ",", "%ff", "StudyDate=20261301-", "PatientName=%5Bx")
-HTTP_WORDS = (b"Transfer-Encoding: chunked\r\n", b"Content-Length: 4294967296\r\n", b"Content-Length: -1\r\n", b"\r\n", b"ffffffff\r\n", b"HTTP/9.9", b"Host: evil\r\n", b"X: " + b"y" * 70_000)
-SEARCHES = {"identifier": "SW1|x", "_count": "10", "_sort": "-_lastUpdated", "birthdate": "ge1970", "name:exact": "Doe", "_include": "ServiceRequest:subject"}
+BODY_WORDS = (
+    b"\r\n--",
+    b"--\r\n",
+    b"Content-Length: 4294967296\r\n",
+    b"\r\n\r\n",
+    b"\xff\xff\xff\xff",
+    b"DICM",
+    b"/../..",
+    b"\0",
+)
+JSON_WORDS = (
+    b"{",
+    b"[" * 60,
+    b"null",
+    b'"\\ud800"',
+    b"1e999999",
+    b"NaN",
+    b'"\\u0000"',
+    b',"id":"../x"',
+    b'"resourceType":"Task",',
+    b"-",
+)
+QUERY_WORDS = (
+    "*",
+    "%00",
+    "%2e%2e%2f",
+    "\\",
+    "limit=-1",
+    "limit=99999999999999999999",
+    "offset=10000000000",
+    "includefield=all",
+    "fuzzymatching=true",
+    "=",
+    "&",
+    ".",
+    ",",
+    "%ff",
+    "StudyDate=20261301-",
+    "PatientName=%5Bx",
+)
+HTTP_WORDS = (
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Length: 4294967296\r\n",
+    b"Content-Length: -1\r\n",
+    b"\r\n",
+    b"ffffffff\r\n",
+    b"HTTP/9.9",
+    b"Host: evil\r\n",
+    b"X: " + b"y" * 70_000,
+)
+SEARCHES = {
+    "identifier": "SW1|x",
+    "_count": "10",
+    "_sort": "-_lastUpdated",
+    "birthdate": "ge1970",
+    "name:exact": "Doe",
+    "_include": "ServiceRequest:subject",
+}
 
 
 class Attack:
@@ -44,7 +97,12 @@ class Attack:
         self.number = 0
 
     def heard(self, what, answer):
-        assert answer.status_code < 500, (what, answer.request.url, answer.request.content[:3000], answer.text)
+        assert answer.status_code < 500, (
+            what,
+            answer.request.url,
+            answer.request.content[:3000],
+            answer.text,
+        )
         self.told[f"{what} {answer.status_code}"] += 1
 
     def stow(self):
@@ -61,15 +119,24 @@ class Attack:
         if self.dice.random() < 0.1:
             kind = self.wrong(self.dice, kind.encode(), b';="', (b'"', b";")).decode("latin-1")
             kind = "".join(sign for sign in kind if sign.isprintable()).strip() or "x"
-        answer = self.client.post(f"{self.pacs}/studies", content=body, headers={"Content-Type": kind.encode("latin-1", "replace")})
+        answer = self.client.post(
+            f"{self.pacs}/studies", content=body, headers={"Content-Type": kind.encode("latin-1", "replace")}
+        )
         self.heard("STOW", answer)
         if answer.status_code in {200, 202}:
             done = answer.json()["00081199"]["Value"]
             self.stored |= {one["00081155"]["Value"][0] for one in done}
 
     def qido(self):
-        level = self.dice.choice(("/studies", "/series", "/instances", "/studies/1.2/series", "/studies/%2e%2e", "/nonsense"))
-        asked = "&".join(self.dice.choices(("PatientID=SW1", "StudyDate=20260101-20261231", "00080050=SW1", *QUERY_WORDS), k=self.dice.randrange(1, 6)))
+        level = self.dice.choice(
+            ("/studies", "/series", "/instances", "/studies/1.2/series", "/studies/%2e%2e", "/nonsense")
+        )
+        asked = "&".join(
+            self.dice.choices(
+                ("PatientID=SW1", "StudyDate=20260101-20261231", "00080050=SW1", *QUERY_WORDS),
+                k=self.dice.randrange(1, 6),
+            )
+        )
         with contextlib.suppress(httpx.InvalidURL):
             self.heard("QIDO", self.client.get(f"{self.pacs}{level}?{asked}"))
 
@@ -92,7 +159,10 @@ class Attack:
         bundle = {
             "resourceType": "Bundle",
             "type": self.dice.choice(("transaction", "batch")),
-            "entry": [{"resource": one, "request": {"method": "POST", "url": one["resourceType"]}} for one in (patient, order)],
+            "entry": [
+                {"resource": one, "request": {"method": "POST", "url": one["resourceType"]}}
+                for one in (patient, order)
+            ],
         }
         one = self.dice.choice((patient, patient, order, bundle))
         raw = json.dumps(one).encode()
@@ -106,7 +176,9 @@ class Attack:
 
     def search(self):
         name, value = self.dice.choice(list(SEARCHES.items()))
-        asked = self.wrong(self.dice, f"{name}={value}".encode(), b"=:|&", (b"%00", b"&_count=99999999999999", b":not", b"|"))
+        asked = self.wrong(
+            self.dice, f"{name}={value}".encode(), b"=:|&", (b"%00", b"&_count=99999999999999", b":not", b"|")
+        )
         text = asked.decode("latin-1").replace("#", "")
         kind = self.dice.choice(("Patient", "ServiceRequest", "Task", "Appointment"))
         with contextlib.suppress(httpx.InvalidURL):
@@ -117,7 +189,10 @@ class Attack:
         where = urlsplit(self.dice.choice((self.pacs, self.ris)))
         good = f"POST {where.path}/studies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}".encode()
         raw, heard = self.wrong(self.dice, good, b"\r\n: ", HTTP_WORDS), b""
-        with socket.create_connection((where.hostname, where.port), 30) as peer, contextlib.suppress(ConnectionError):
+        with (
+            socket.create_connection((where.hostname, where.port), 30) as peer,
+            contextlib.suppress(ConnectionError),
+        ):
             peer.sendall(raw)
             peer.shutdown(socket.SHUT_WR)
             while data := peer.recv(1 << 16):
@@ -130,13 +205,16 @@ class Attack:
 @pytest.fixture
 def small(ct_image):
     whole = ct_image(1)
-    return lambda number: whole | {
-        "Rows": 4,
-        "Columns": 4,
-        "PixelData": bytes(32),
-        "SOPInstanceUID": uid("web", number),
-        "InstanceNumber": str(number),
-    }
+    return lambda number: (
+        whole
+        | {
+            "Rows": 4,
+            "Columns": 4,
+            "PixelData": bytes(32),
+            "SOPInstanceUID": uid("web", number),
+            "InstanceNumber": str(number),
+        }
+    )
 
 
 @pytest.mark.timeout(2400)
@@ -161,7 +239,9 @@ def test_requests_of_nonsense_are_survived(victim, small, wrong):
     attack.client.close()
     peak = host.peak()
     grown = peak - floor
-    host.settles(at_first + 2)  # both ends of the RIS's one connection to the archive, once an order was placed
+    host.settles(
+        at_first + 2
+    )  # both ends of the RIS's one connection to the archive, once an order was placed
     host.unharmed()
     rows = len(attack.stored) + len(attack.made)
     assert grown < 48 * MIB + 16384 * rows, f"{grown / MIB:.1f} MiB more for {rows} rows"
@@ -173,6 +253,10 @@ def test_requests_of_nonsense_are_survived(victim, small, wrong):
         for sop in attack.stored:
             assert len(client.get(f"{attack.pacs}/instances?SOPInstanceUID={sop}").json()) == 1, sop
         for place in attack.made:
-            assert client.get(place if place.startswith("http") else f"{attack.ris}/{place}").status_code == 200, place
+            assert (
+                client.get(place if place.startswith("http") else f"{attack.ris}/{place}").status_code == 200
+            ), place
     figures = ", ".join(f"{count} {what}" for what, count in attack.told.most_common())
-    print(f"{REQUESTS} requests: {figures}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter")  # noqa: T201 - the figures of the long form
+    print(
+        f"{REQUESTS} requests: {figures}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter"
+    )  # noqa: T201 - the figures of the long form

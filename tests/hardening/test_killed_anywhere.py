@@ -34,6 +34,7 @@ SCANNER = "SW_CT1"
 STEP = "ScheduledProcedureStepSequence"
 TYPED = {"Content-Type": "application/fhir+json"}
 
+
 class Ledger:
     """The ward's receiver: takes every message, answers AA, and remembers all that it heard."""
 
@@ -132,7 +133,12 @@ class Day:
             yield link
 
     def worklist(self):
-        keys = {"AccessionNumber": "", "PatientID": "", "StudyInstanceUID": "", STEP: [{"ScheduledProcedureStepID": ""}]}
+        keys = {
+            "AccessionNumber": "",
+            "PatientID": "",
+            "StudyInstanceUID": "",
+            STEP: [{"ScheduledProcedureStepID": ""}],
+        }
         with self.calling(self.ris.worklist, WORKLIST) as link:
             return list(link.find(WORKLIST, keys))
 
@@ -156,7 +162,9 @@ class Day:
         }
         with self.calling(self.ris.worklist, MPPS) as link:
             status = link.create(MPPS, "2.25.1", attributes).status
-        assert status in ({0x0000} if entry else {0x0111}), f"{status:04X}"  # 0111: it was done before the power failed
+        assert status in ({0x0000} if entry else {0x0111}), (
+            f"{status:04X}"
+        )  # 0111: it was done before the power failed
 
     def finish(self, number):
         done = {
@@ -179,7 +187,9 @@ class Day:
 
     def holds(self, done, ledger):
         """Ask everybody, over the wire, about the first ``done`` steps; an order counts once, whoever asked twice."""
-        assert [self.fhir("Patient", f"identifier=SW{n:08}") for n in range(4) if n < done] == [1] * min(done, 4)
+        assert [self.fhir("Patient", f"identifier=SW{n:08}") for n in range(4) if n < done] == [1] * min(
+            done, 4
+        )
         for number in range(4):
             if done > 4 + number:
                 assert self.fhir("ServiceRequest", f"identifier=P{number}") == 1, number
@@ -309,7 +319,9 @@ def test_power_fails_while_a_request_is_under_way(start, day, ledger, seed):
 FORGETS = "from stepwedge.sim.store import Store; Store.commit = lambda self, state, change: None"
 
 
-@pytest.mark.parametrize(("steps", "done"), [((0, 1, 2, 3), 4), ((9, 10, 11), 12)], ids=["patients", "images"])
+@pytest.mark.parametrize(
+    ("steps", "done"), [((0, 1, 2, 3), 4), ((9, 10, 11), 12)], ids=["patients", "images"]
+)
 def test_a_system_that_acknowledges_before_it_keeps_is_found_out(start, day, ledger, steps, done):
     host = start(before=FORGETS)
     day.at(host)
