@@ -154,7 +154,7 @@ EXTREMES = (
 )
 
 
-def mutate(dice, raw, separators=b"", words=()):
+def mutate(dice, raw, separators=b"", words=()):  # noqa: C901, PLR0912 - one way to go wrong after the other
     """Return good bytes gone wrong: flipped, cut, doubled, moved, blown up, or with a part that means something elsewhere."""
     raw = bytearray(raw)
     for _ in range(dice.choice((1, 1, 1, 2, 5))):

@@ -23,7 +23,7 @@ from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, encode
 from stepwedge.wire.hl7 import parse
 from stepwedge.wire.mllp_blocking import Link
 from stepwedge.wire.results import Instance
-from stepwedge.wire.services import STUDY_FIND, STUDY_MOVE, VERIFICATION, WORKLIST
+from stepwedge.wire.services import STUDY_FIND, STUDY_MOVE, VERIFICATION
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 CALLER = "SW_CT1"
@@ -280,7 +280,7 @@ def object_inputs(image):
 
 def test_objects(victim, ct_image, differences):
     host = victim(pacs={})
-    pacs, number = host.address("pacs"), 0
+    pacs = host.address("pacs")
     small = ct_image(1) | {"Rows": 4, "Columns": 4, "PixelData": bytes(32)}
 
     def link():
@@ -294,8 +294,7 @@ def test_objects(victim, ct_image, differences):
             timeout=20,
         )
 
-    for name in object_inputs(small):
-        number += 1
+    for number, name in enumerate(object_inputs(small)):
         image = small | {"SOPInstanceUID": uid("bad", number)}
         raw, status = object_inputs(image)[name]
         with link() as storing:

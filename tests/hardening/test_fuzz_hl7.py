@@ -1,6 +1,6 @@
 """Nonsense at the HL7 door: answered or disconnected, memory bounded, nothing acknowledged lost, and still serving.
 
-A short slice runs always; all hundred thousand messages with ``STEPWEDGE_MESSAGES=100000 python -m pytest`` and this file.
+A short slice runs always; all hundred thousand messages with ``STEPWEDGE_MESSAGES=100000 python -m pytest --junitxml`` (which notes the figures) and this file.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def broken_frame(dice, raw):
 
 
 @pytest.mark.timeout(1800)
-def test_messages_of_nonsense_are_survived(victim, writer, wrong):
+def test_messages_of_nonsense_are_survived(victim, writer, wrong, record_property):
     host = victim(ris={})
     door, fhir = host.address("ris").hl7, host.address("ris").fhir
     dice = random.Random(2)  # noqa: S311 - the same nonsense in every run
@@ -143,6 +143,7 @@ def test_messages_of_nonsense_are_survived(victim, writer, wrong):
         for patient in promised:
             assert client.get(f"{fhir}/Patient/{patient}").status_code == 200, patient
     told = ", ".join(f"{count} {code.decode()}" for code, count in told.items())
-    print(
-        f"{MESSAGES} messages: {told}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter"
-    )  # noqa: T201 - the figures of the long form
+    record_property(
+        "figures",
+        f"{MESSAGES} messages: {told}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter",
+    )

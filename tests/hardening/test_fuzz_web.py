@@ -1,7 +1,7 @@
 """Nonsense at the web doors: STOW-RS bodies, QIDO-RS queries, FHIR resources and HTTP itself.
 
 Every answer has a status of its own, never 500; nothing refused is kept; what was stored or created is there after a kill. A short
-slice runs always; all hundred thousand requests with ``STEPWEDGE_REQUESTS=100000 python -m pytest`` and this file.
+slice runs always; all hundred thousand requests with ``STEPWEDGE_REQUESTS=100000 python -m pytest --junitxml`` (which notes the figures) and this file.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ def small(ct_image):
 
 
 @pytest.mark.timeout(2400)
-def test_requests_of_nonsense_are_survived(victim, small, wrong):
+def test_requests_of_nonsense_are_survived(victim, small, wrong, record_property):
     host = victim(ris={}, pacs={})
     at_first = host.sockets()
     attack = Attack(host, small, wrong)
@@ -257,6 +257,7 @@ def test_requests_of_nonsense_are_survived(victim, small, wrong):
                 client.get(place if place.startswith("http") else f"{attack.ris}/{place}").status_code == 200
             ), place
     figures = ", ".join(f"{count} {what}" for what, count in attack.told.most_common())
-    print(
-        f"{REQUESTS} requests: {figures}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter"
-    )  # noqa: T201 - the figures of the long form
+    record_property(
+        "figures",
+        f"{REQUESTS} requests: {figures}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter",
+    )
