@@ -240,7 +240,7 @@ def small(ct_image):
 
 
 @pytest.mark.timeout(2400)
-def test_pdus_and_data_sets_of_nonsense_are_survived(victim, small, wrong, record_property):
+def test_pdus_and_data_sets_of_nonsense_are_survived(victim, small, wrong, record_testsuite_property):
     host = victim(ris={}, pacs={})
     archive, ris = host.address("pacs").dicom, host.address("ris").worklist
     attack = Attack(archive, ris, small, wrong)
@@ -269,7 +269,7 @@ def test_pdus_and_data_sets_of_nonsense_are_survived(victim, small, wrong, recor
     kept = retrieved(host.address("pacs").dicom, image["StudyInstanceUID"])
     assert attack.stored <= kept
     figures = ", ".join(f"{count} {what}" for what, count in attack.told.most_common())
-    record_property(
+    record_testsuite_property(
         "figures",
         f"{INPUTS} inputs: {figures}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter",
     )

@@ -101,7 +101,7 @@ def broken_frame(dice, raw):
 
 
 @pytest.mark.timeout(1800)
-def test_messages_of_nonsense_are_survived(victim, writer, wrong, record_property):
+def test_messages_of_nonsense_are_survived(victim, writer, wrong, record_testsuite_property):
     host = victim(ris={})
     door, fhir = host.address("ris").hl7, host.address("ris").fhir
     dice = random.Random(2)  # noqa: S311 - the same nonsense in every run
@@ -135,7 +135,8 @@ def test_messages_of_nonsense_are_survived(victim, writer, wrong, record_propert
     host.unharmed()
     peak = host.peak()
     grown = peak - floor
-    assert grown < 32 * MIB + 2048 * told[b"AA"], f"{grown / MIB:.1f} MiB more"
+    # an accepted order stays, with its steps, its messages and four FHIR resources and their versions
+    assert grown < 32 * MIB + 8192 * told[b"AA"], f"{grown / MIB:.1f} MiB more"
     assert min(told.values()) > 0
     host.kill()
     host.start()
@@ -143,7 +144,7 @@ def test_messages_of_nonsense_are_survived(victim, writer, wrong, record_propert
         for patient in promised:
             assert client.get(f"{fhir}/Patient/{patient}").status_code == 200, patient
     told = ", ".join(f"{count} {code.decode()}" for code, count in told.items())
-    record_property(
+    record_testsuite_property(
         "figures",
         f"{MESSAGES} messages: {told}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter",
     )

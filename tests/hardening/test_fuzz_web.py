@@ -218,7 +218,7 @@ def small(ct_image):
 
 
 @pytest.mark.timeout(2400)
-def test_requests_of_nonsense_are_survived(victim, small, wrong, record_property):
+def test_requests_of_nonsense_are_survived(victim, small, wrong, record_testsuite_property):
     host = victim(ris={}, pacs={})
     at_first = host.sockets()
     attack = Attack(host, small, wrong)
@@ -257,7 +257,7 @@ def test_requests_of_nonsense_are_survived(victim, small, wrong, record_property
                 client.get(place if place.startswith("http") else f"{attack.ris}/{place}").status_code == 200
             ), place
     figures = ", ".join(f"{count} {what}" for what, count in attack.told.most_common())
-    record_property(
+    record_testsuite_property(
         "figures",
         f"{REQUESTS} requests: {figures}; {peak / MIB:.0f} MiB at most, {grown / MIB:.1f} after the first quarter",
     )
