@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import RemoteProtocolError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PIXEL_DATA, ORIGINAL_ATTRIBUTES = 0x7FE00010, 0x04000561
+_UID = re.compile(r"[0-9.]{1,64}")
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
 
@@ -27,6 +29,8 @@ def read(sop_class: str, sop: str, transfer_syntax: str, data: bytes) -> Instanc
     for key in REQUIRED:
         if not elements.get(key):
             raise RemoteProtocolError(f"the data set has no {key}")
+        if not _UID.fullmatch(elements[key]):  # a leading zero is wrong, too, but harms nobody, and is met
+            raise RemoteProtocolError(f"{key} is no UID (PS3.5 section 9.1)")
     if (elements["SOPClassUID"], elements["SOPInstanceUID"]) != (sop_class, sop):
         raise RemoteProtocolError("the data set is another instance than the command says")
     return Instance(

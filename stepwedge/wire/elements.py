@@ -299,6 +299,10 @@ def _raw(value: Any, vr: str, key: str, explicit: bool, charset: str) -> bytes:
         return value if len(value) % 2 == 0 else value + b"\0"
     if vr in PLAIN or vr in CHARACTERS:
         text = "\\".join(map(str, value)) if isinstance(value, list) else str(value)
+        if (
+            vr in PLAIN
+        ):  # a peer's byte that was no character is none in the answers either, and stops none of them
+            text = text.replace("\N{REPLACEMENT CHARACTER}", "?")
         raw = text_codec.write(text, charset if vr in CHARACTERS else "", key)
         return raw if len(raw) % 2 == 0 else raw + (b"\0" if vr == "UI" else b" ")
     values = value if isinstance(value, list) else [value]

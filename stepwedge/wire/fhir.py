@@ -128,6 +128,18 @@ def _bounded(value: Any, depth: int) -> None:
         raise refused(400, "value", "a text holds a control character or half a surrogate pair")
 
 
+def tellable(value: Any) -> Any:
+    """Return a value with U+FFFD for every character that a FHIR string may not hold; HL7 and DICOM texts may hold them."""
+    match value:
+        case str():
+            return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
+        case dict():
+            return {key: tellable(item) for key, item in value.items()}
+        case list():
+            return [tellable(item) for item in value]
+    return value
+
+
 def write(resource: Resource) -> bytes:
     """Write a resource, decimals exactly as they were read."""
     return "".join(_written(resource)).encode()

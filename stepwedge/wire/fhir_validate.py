@@ -102,6 +102,7 @@ def _resource(resource: Any, path: str, *, top: bool = False) -> Iterator[Issue]
         return
     where = path or kind
     yield from _object(resource, kind, where, _RESOURCE | definitions()[kind], {"resourceType"})
+    yield from _modified(resource, where)
     if "implicitRules" in resource:
         yield Issue("not-supported", "implicit rules are not followed here", f"{where}.implicitRules")
     inside = resource.get("contained")
@@ -109,6 +110,19 @@ def _resource(resource: Any, path: str, *, top: bool = False) -> Iterator[Issue]
         yield Issue("structure", "contained resources contain none (dom-2)", f"{where}.contained")
     if top:
         yield from _fragments(resource, where)
+
+
+def _modified(value: Any, path: str) -> Iterator[Issue]:
+    """Refuse what changes the meaning of an element in a way not known here (R4 extensibility.html#modifierExtension)."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _modified(item, f"{path}[{number}]")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key == "modifierExtension":
+                yield Issue("extension", "no modifier extension is understood here", f"{path}.{key}")
+            elif key != "contained":  # judged as resources of their own
+                yield from _modified(item, f"{path}.{key}")
 
 
 def _fragments(resource: Resource, where: str) -> Iterator[Issue]:

@@ -68,8 +68,14 @@ def _same_number(wanted: str, found: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _text(vr: str, wanted: str) -> re.Pattern[str]:
-    """Single value (C.2.2.2.1) and wild card (C.2.2.2.4) matching; PN may ignore case, and ours does."""
-    pattern = re.escape(wanted.strip()).replace(r"\*", ".*").replace(r"\?", ".")
+    """Single value (C.2.2.2.1) and wild card (C.2.2.2.4) matching; PN may ignore case, and ours does.
+
+    What stands between two stars is taken where it is met first, for good: another place can never match more, and trying
+    them all would let a key of many stars keep the archive busy for years.
+    """
+    first, *rest = re.escape(wanted.strip()).replace(r"\?", ".").split(r"\*")
+    between = "".join(f"(?>.*?{part})" for part in rest[:-1] if part)
+    pattern = first + between + (f".*{rest[-1]}" if rest else "")
     return re.compile(pattern, re.DOTALL | (re.IGNORECASE if vr == "PN" else 0))
 
 

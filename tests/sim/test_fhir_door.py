@@ -189,3 +189,19 @@ def test_what_was_acknowledged_is_there_after_a_restart(tmp_path):
             assert (await client.get(f"{host.directory['ris'].fhir}/Subscription")).json()["total"] == 1
 
     asyncio.run(talk())
+
+
+def test_a_name_that_fhir_cannot_hold_does_not_stop_its_record(tmp_path, admission, ask):
+    """HL7 text may hold ESC (ISO 2022) and escaped control characters; what is shown must be readable by us, too."""
+
+    async def talk():
+        async with hospital(tmp_path) as (host, client):
+            odd, good = admission("1", name="Do\x1be"), admission("2", name="Doe")
+            replies = await ask(host, "ris", odd, good)
+            answer = await client.get(f"{host.directory['ris'].fhir}/Patient/SW1/_history")
+            return replies, answer.json()
+
+    replies, history = asyncio.run(talk())
+    assert all(b"MSA|AA" in reply for reply in replies)
+    families = [entry["resource"]["name"][0]["family"] for entry in history["entry"]]
+    assert families == ["Doe", "Do\N{REPLACEMENT CHARACTER}e"]

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -134,6 +136,15 @@ def test_bytes_outside_the_declared_set_are_shown_not_lost_silently():
 def test_writing_outside_the_declared_set_is_our_fault():
     with pytest.raises(LocalProtocolError, match=r"PatientName.*ISO_IR 6"):
         encode({"PatientName": "Müller"}, explicit=True)
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_a_byte_that_is_no_character_can_be_told_on(explicit):
+    """An archive answers with what it was sent; one odd byte in a date must not stop all of its answers."""
+    raw = encode({"StudyDate": "20261124"}, explicit=explicit).replace(b"6112", b"6\xe912")
+    found = decode(raw, explicit=explicit)
+    assert found["StudyDate"] == "2026\N{REPLACEMENT CHARACTER}124"
+    assert encode(found, explicit=explicit) == raw.replace(b"\xe9", b"?")
 
 
 def test_an_unknown_keyword_names_the_closest():
@@ -342,3 +353,18 @@ def test_matching_of_times(wanted, found, expected):
 def test_matching_of_moments(wanted, found, expected):
     key = "ScheduledProcedureStepStartDateTime"
     assert match({key: wanted}, {key: found}) is expected
+
+
+@given(st.text("ab*?", max_size=12), st.text("abAB", max_size=12))
+def test_wild_cards_mean_what_they_always_meant(wanted, found):
+    """Against the plain expression; PS3.4 C.2.2.2.4: * any run of characters, ? any one."""
+    plain = re.compile(wanted.replace("*", ".*").replace("?", "."), re.DOTALL)
+    expected = not wanted or plain.fullmatch(found) is not None
+    assert match({"SeriesDescription": wanted}, {"SeriesDescription": found}) is expected
+
+
+def test_a_key_of_many_stars_is_answered_at_once():
+    began = time.monotonic()
+    assert not match({"PatientName": "*a" * 60 + "b"}, {"PatientName": "a" * 64})
+    assert match({"PatientName": "*a" * 60}, {"PatientName": "a" * 64})
+    assert time.monotonic() - began < 1

@@ -77,11 +77,19 @@ def _keys(body: bytes) -> dict[str, list[str]]:
         return {}
 
 
+def _too_large() -> FhirError:
+    return refused(413, "too-costly", f"at most {fhir.LARGEST} bytes are taken")
+
+
 async def _asked(scope: Scope, receive: Receive) -> Request:
     """Read one request, its body no further than a resource may be long."""
     path = scope["path"].removeprefix(ROOT)
     if not scope["path"].startswith(ROOT) or path[:1] not in {"", "/"}:
         raise refused(404, "not-found", f"the FHIR base is {ROOT}")
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    said = headers.get("content-length", "")
+    if said.isdigit() and int(said) > fhir.LARGEST:  # no need to wait for what will not be taken
+        raise _too_large()
     pieces, size, more = [], 0, True
     while more:
         message = await receive()
@@ -89,10 +97,9 @@ async def _asked(scope: Scope, receive: Receive) -> Request:
             raise refused(400, "incomplete", "the client went away")
         size += len(message.get("body", b""))
         if size > fhir.LARGEST:
-            raise refused(413, "too-costly", f"at most {fhir.LARGEST} bytes are taken")
+            raise _too_large()
         pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     query = scope["query_string"].decode("latin-1")
     return Request(scope["method"], path.strip("/") if path != "/" else "", query, headers, b"".join(pieces))
 

@@ -158,6 +158,7 @@ class Shelf:
 
         A version that a client made in the same change becomes what the books made of it.
         """
+        resource = fhir.tellable(resource)  # it is read again, and must not be what no reader takes
         kind, id_ = resource["resourceType"], resource["id"]
         old = self.latest(kind, id_)
         shown = old.resource if old is not None and old.text else {}
