@@ -173,7 +173,9 @@ def _services(door: DimseDoor) -> Iterator[str]:
     rows: list[tuple[str, str, str]] = []
     for uid, syntaxes in acceptor.accepts.items():
         if uid not in stored:
-            rows.append((f"{_name(uid)} {uid}", _syntaxes(syntaxes), _extended(acceptor.options.get(uid, b""))))
+            rows.append(
+                (f"{_name(uid)} {uid}", _syntaxes(syntaxes), _extended(acceptor.options.get(uid, b"")))
+            )
     kept = [uid for uid in acceptor.accepts if uid in stored]
     if kept:
         rows.append((f"{len(kept)} storage SOP classes", _syntaxes(acceptor.accepts[kept[0]]), ""))
@@ -182,7 +184,12 @@ def _services(door: DimseDoor) -> Iterator[str]:
     limits = [
         ("DIMSE services answered", ", ".join(served)),
         ("taken where the peer names it first", first),
-        ("called AE title", "any" if acceptor.any_called else f"{acceptor.ae_title}, or `ae_title`; another is rejected 1/1/7"),
+        (
+            "called AE title",
+            "any"
+            if acceptor.any_called
+            else f"{acceptor.ae_title}, or `ae_title`; another is rejected 1/1/7",
+        ),
         ("associations at once", f"{acceptor.max_associations}, then rejected 2/3/2"),
         ("maximum length received", str(acceptor.max_pdu)),
         ("largest data set", _size(acceptor.max_data)),
@@ -214,7 +221,11 @@ def _extended(options: bytes) -> str:
 
 def _resources(door: FhirDoor) -> str:
     rows = [
-        (offer.kind, ", ".join(offer.interactions), " ".join(f"`{name}`" for name in fhir_search.parameters(offer.kind)))
+        (
+            offer.kind,
+            ", ".join(offer.interactions),
+            " ".join(f"`{name}`" for name in fhir_search.parameters(offer.kind)),
+        )
         for offer in door.offers
     ]
     return _table(("FHIR R4 resource", "interactions", "search parameters"), rows)
