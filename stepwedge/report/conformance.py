@@ -206,7 +206,7 @@ def _name(uid: str) -> str:
     """Return what PS3.6 calls a UID."""
     from pydicom.uid import UID
 
-    return UID(uid).name
+    return str(UID(uid).name)
 
 
 def _syntaxes(uids: Sequence[str]) -> str:

@@ -434,3 +434,54 @@ def test_a_stay_is_told_by_them(tmp_path, name):
     if name == "ris":
         assert kept["status"] == "discharged"
     assert not sound(told)
+
+
+def test_the_ward_asks_and_hears_an_index(tmp_path):
+    """An index that is python-hl7 answers who somebody is (ITI-9, ITI-21), and tells that a cross reference changed (ITI-10)."""
+    asked = []
+    known = "PID|||SW900001^^^STEPWEDGE^PI~SWC77^^^SWCLINIC^PI||%s"
+
+    def answered(message):
+        kind = str(message["MSH.F9.R1.C2"])
+        answer = "K23" if kind == "Q23" else "K22"
+        structure = answer if kind == "Q23" else "K21"
+        person = known % ("~^^^^^^S" if kind == "Q23" else "Doe^Jane||19600102|F")
+        return python_hl7.parse(
+            "\r".join(
+                (
+                    f"MSH|^~\\&|INDEX|STEPWEDGE|WARD|STEPWEDGE|20261124093000||RSP^{answer}^RSP_{structure}|R{len(asked)}|P|2.5.1",
+                    f"MSA|AA|{message['MSH.F10']}",
+                    f"QAK|{message['QPD.F2']}|OK",
+                    str(message.segment("QPD")),
+                    person,
+                )
+            )
+        )
+
+    async def connected(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while not reader.at_eof():
+                asked.append(await reader.readmessage())
+                writer.writemessage(answered(asked[-1]))
+                await writer.drain()
+        writer.close()
+
+    async def script():
+        server = await start_hl7_server(connected, "127.0.0.1", 0, encoding="latin-1")
+        index = Address(hl7=Endpoint("127.0.0.1", server.sockets[0].getsockname()[1]))
+        async with server, playing(tmp_path, {"mpi": index}, ehr={}) as host:
+            ward = host.simulators["ehr"]
+            crossed = await ward.act("cross_reference", {"patient": "SW900001"}, CASE)
+            found = await ward.act("find_patient", {"family": "DOE"}, CASE)
+            head = "MSH|^~\\&|INDEX|STEPWEDGE|WARD|STEPWEDGE|20261124093000||ADT^A31^ADT_A05|N1|P|2.5.1"
+            told = await tell(host, "ehr", head, "EVN|A31|20261124093000", known % "~^^^^^^S", "PV1|1|N")
+            return crossed, found, told, await ward.ask("known_as", {"id": "SW900001"})
+
+    crossed, found, told, kept = asyncio.run(script())
+    assert kinds(asked) == ["QBP^Q23", "QBP^Q22"]
+    assert crossed["status"] == "OK"
+    assert any("SWC77" in one for one in crossed["identifiers"])
+    assert (found["count"], found["answers"]) == (1, 1)
+    assert str(told["MSA.F1"]) == "AA"
+    assert any("SWC77" in one for one in kept["identifiers"])
+    assert not sound([*asked, told])

@@ -1,6 +1,7 @@
 """Marks and notices between our systems and others': an archive and an archive's messenger that are pynetdicom, a sender that is DCMTK."""
 
 import asyncio
+import contextlib
 import queue
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import pytest
 
 from stepwedge.model.identifiers import uid
 from stepwedge.sim import keyobjects, presentations
-from stepwedge.sim.address import Address
+from stepwedge.sim.address import Address, Endpoint
 from stepwedge.sim.host import Host, Part, Plan
 from stepwedge.sim.simulator import Case
 from stepwedge.wire import part10
 from stepwedge.wire.elements import EXPLICIT_LE, encode
 from stepwedge.wire.results import Instance
+from stepwedge.wire.structure import complaints
 
 pytestmark = pytest.mark.peer
 AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -191,3 +193,42 @@ def test_pynetdicom_tells_our_department_what_is_available(tmp_path, ct_image):
     assert statuses == [0x0000, 0x0106]
     assert image["SOPInstanceUID"] in str(known)
     assert "ONLINE" in str(known)
+
+
+def test_a_report_goes_from_their_archive_to_their_department(foreign_archive, tmp_path):
+    """The reader finds a study at pynetdicom and tells python-hl7 what it saw (RAD-128)."""
+    from hl7.mllp import start_hl7_server
+
+    image, port, _ = foreign_archive
+    heard = []
+
+    async def connected(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while not reader.at_eof():
+                heard.append(await reader.readmessage())
+                writer.writemessage(heard[-1].create_ack())
+                await writer.drain()
+        writer.close()
+
+    async def report():
+        server = await start_hl7_server(connected, "127.0.0.1", 0, encoding="latin-1")
+        others = {
+            "pacs": Address.parse({"dicom": f"dicom://THEIRS@127.0.0.1:{port}"}),
+            "ris": Address(hl7=Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])),
+        }
+        host = Host(Plan({"reader": Part("reader")}, others), tmp_path / "state", 7)
+        await host.start()
+        try:
+            async with server:
+                told = {"accession": image["AccessionNumber"], "text": "No finding."}
+                return await host.simulators["reader"].act("sign_report", told, CASE)
+        finally:
+            await host.stop()
+
+    done = asyncio.run(report())
+    (message,) = heard
+    assert done["status"] == "F"
+    assert (str(message["MSH.F9.R1.C1"]), str(message["MSH.F9.R1.C2"])) == ("ORU", "R01")
+    assert str(message["PID.F3.R1.C1"]) == image["PatientID"]
+    assert {"No finding.", image["StudyInstanceUID"]} <= {str(one[5]) for one in message.segments("OBX")}
+    assert not complaints(str(message).encode())
