@@ -1,6 +1,7 @@
 """Everything our systems send while all scenarios run: HL7 as hl7apy's tables have it, FHIR as fhir.resources has it, nothing unsaid.
 
-Two labs run once each, the default one and the whole hospital, and beside them a case that does what no shipped scenario does.
+The default lab runs every scenario, the whole hospital those in which its further systems take part; a case beside them does what no
+shipped scenario does.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ PATIENCE = 900
 pytestmark = pytest.mark.timeout(3 * PATIENCE)
 REPEATED = ("RSP^K22", r"RSP_K21 .*(PID|QRI) \(segment \d+\) is not allowed here; allowed: DSC")
 """ITI TF-2 3.21.4.2 takes HL7's structure RSP_K21 and lets its query response repeat; HL7 2.5.1 chapter 3 has one."""
+WITH_OTHERS = [f"scenarios/{folder}" for folder in ("engine", "identity", "images", "resilience")]
+"""Where engine, router and patient index take part; the other scenarios say nothing there that the default lab does not."""
 SENDERS = ("ehr", "mpi", "reader", "ris")
 """Who makes messages; an engine hands on those of others."""
 RARE = """
@@ -197,7 +200,7 @@ def heard(tmp_path_factory):
     found = Heard()
     for name, args in {
         "default": (),
-        "hospital": ("--lab", "fixtures/labs/hospital.yaml"),
+        "hospital": ("--lab", "fixtures/labs/hospital.yaml", *WITH_OTHERS),
         "rare": (str(rare),),
     }.items():
         run(folder / name, *args)
