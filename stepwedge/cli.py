@@ -293,9 +293,18 @@ def matrix(
             help="Show instead every transaction: who speaks it, what judges it, who verified it.",
         ),
     ] = False,
+    conformance: Annotated[
+        str,
+        typer.Option("--conformance", metavar="ROLE", help="Show instead what a simulated system speaks."),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="With --transactions: as JSON.")] = False,
 ) -> int:
     """Show which transactions of the standard a run exercised, and how they came out."""
+    if conformance:
+        from stepwedge.report.conformance import statement
+
+        _console().print(statement(conformance), markup=False, highlight=False, soft_wrap=True)
+        return 0
     from stepwedge.report import closing, run_model
     from stepwedge.report import transactions as known
 

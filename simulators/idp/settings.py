@@ -56,9 +56,15 @@ class Settings:
 
     Attributes:
         users: name to role.
-        failures: sign-ins in a row that fail before an account is locked, for ``locked`` seconds.
+        clients: programs that people use, by name: ``{public, redirects, scopes, grants}``; added to those that are here.
+        failures: sign-ins in a row that fail before an account is locked; written ``lockout: {failures}``.
+        locked: seconds of such a lock; written ``lockout: {seconds}``.
+        access: seconds that an access token lives; written ``lifetimes: {access}``, like the next three.
+        refresh: seconds that a refresh token lives.
+        session: seconds that a sign-in lasts.
+        code: seconds in which an authorization code must be redeemed.
         signs: algorithm of access tokens; ID tokens are RS256 (OpenID Connect Core section 15.1) unless this says otherwise.
-        rights: role to rights.
+        rights: role to rights; written ``tokens: {roles}`` of the lab file.
     """
 
     users: dict[str, str] = field(default_factory=lambda: dict(USERS))

@@ -58,7 +58,10 @@ class Settings:
         modality: which kind of device it is, a key of ``USUAL``.
         acceptance: what becomes of a worklist entry without a value for a key of type 1: ``strict`` refuses it,
             ``lenient`` fills in.
+        worklist: actor whose worklist it shows, and that hears of performed steps.
+        archive: actor that takes images by C-STORE and commits itself to them.
         stow: the archive that takes images by STOW-RS, when it is not ``archive``, which may be a router.
+        protocols: scheduled protocol code to phantom, instead of the protocol book of the department.
         commitment: seconds until a storage commitment result that never came counts as the archive's failure.
     """
 
@@ -67,7 +70,6 @@ class Settings:
     worklist: str = "ris"
     archive: str = "pacs"
     stow: str = ""
-    station_name: str = ""
     commitment: float = 10.0
     protocols: Mapping[str, str] = field(default_factory=lambda: PROTOCOLS)
 

@@ -14,6 +14,8 @@ class Settings:
     """Whom the workstation talks to, by actor name.
 
     Attributes:
+        archive: actor whose studies are read, and that keeps what is marked.
+        reports: actor that takes reports.
         patience: seconds until the report manager's answer is given up.
     """
 

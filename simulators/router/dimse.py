@@ -117,7 +117,9 @@ class Gate(Provider):
         address = directory.get(directory.by_ae(destination))
         if address is None or address.dicom is None or address.dicom.ae != destination:
             raise Failure(MOVE_DESTINATION_UNKNOWN, f"no address is known for {destination}")
-        return Retrieval(address.dicom.host, address.dicom.port, self._requested(identifier))
+        entity = address.dicom
+        context = self._bench.security.context(tls=entity.tls)
+        return Retrieval(entity.host, entity.port, self._requested(identifier), context)
 
     async def on_get(self, peer: PeerInfo, model: str, identifier: Elements) -> list[Held]:
         """Say what is sent back."""

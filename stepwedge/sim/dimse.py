@@ -176,6 +176,11 @@ class DimseDoor:
         )
         self._server: dimse_asyncio.Server | None = None
 
+    @property
+    def acceptor(self) -> dimse_asyncio.Acceptor:
+        """How associations are accepted here."""
+        return self._acceptor
+
     async def start(self) -> Address:
         """Listen on the bench's ``dicom`` port."""
         gate = self._bench.security.gate("dimse")

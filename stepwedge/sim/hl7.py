@@ -94,6 +94,11 @@ class Hl7Door:
         self._salt = int.from_bytes(digest(bench.ae_title.encode())[:7])
         self._server: mllp_asyncio.Server | None = None
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The triggers and message types that have a handler, in order; ``*`` is any."""
+        return tuple(sorted(self._handlers))
+
     async def start(self) -> Address:
         """Listen on the bench's ``hl7`` port."""
         handler = self.handler()

@@ -156,6 +156,11 @@ class WebDoor:
             else None
         )
 
+    @property
+    def application(self) -> ASGIApp:
+        """What answers here."""
+        return self._application
+
     async def start(self) -> Address:
         """Listen on the port of this door."""
         gate = self._bench.security.gate("web")

@@ -61,7 +61,10 @@ def free_port():
 def papers(tmp_path_factory):
     """Return the folder of a PKI with an actor of each role, the probe, and everybody who must be refused."""
     folder = tmp_path_factory.mktemp("papers") / "pki"
-    pki.make(folder, ["ehr", "ris", "pacs", "modality", "reader", "engine", "auditor", "probe"])
+    pki.make(
+        folder,
+        ["ehr", "ris", "pacs", "modality", "reader", "engine", "mpi", "router", "idp", "auditor", "probe"],
+    )
     return folder
 
 

@@ -138,7 +138,7 @@ def test_rsyslog_takes_the_trail_of_a_system(rsyslog, papers, tmp_path, transpor
 
 def test_every_system_tells_rsyslog_of_its_start(rsyslog, tmp_path):
     port, folder = rsyslog()
-    roles = ("ehr", "ris", "pacs", "modality", "reader", "engine")
+    roles = ("ehr", "ris", "pacs", "modality", "reader", "engine", "mpi", "router", "idp")
     there = {"them": Address.parse({"syslog": f"tcp://127.0.0.1:{port}"}, "test")}
 
     async def main():

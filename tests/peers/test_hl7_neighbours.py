@@ -346,3 +346,142 @@ def test_reports_and_appointments_pass_through(tmp_path):
     answers, said = asyncio.run(listens())
     assert [(str(one["MSA.F1"]), str(one["MSA.F2"])) for one in answers] == [("AA", "R8"), ("AA", "R9")]
     assert (said["status"], said["text"]) == ("final", "No finding.")
+
+
+def test_the_department_tells_the_archive_what_changed(tmp_path):
+    """Cancelled by python-hl7 at the ward, told on to python-hl7 at the archive (RAD-13)."""
+    ward, archive = [], []
+
+    async def script():
+        async with (
+            neighbour(ward) as ehr,
+            neighbour(archive) as pacs,
+            playing(tmp_path, {"ehr": ehr, "pacs": pacs}, ris={}) as host,
+        ):
+            await tell(host, "ris", *admitted("2.5.1"))
+            placed = await tell(host, "ris", *ORDERED["2.5.1"])
+            again = {"W2": "W3", "ORC|NW": "ORC|CA"}
+            cancel = ["\r".join(ORDERED["2.5.1"])]
+            for old, new in again.items():
+                cancel.append(cancel[-1].replace(old, new))
+            answer = await tell(host, "ris", *cancel[-1].split("\r"))
+            await arrived(archive, 2)
+            return placed, answer
+
+    placed, answer = asyncio.run(script())
+    assert (str(answer["MSA.F1"]), str(answer["ORC.F1"])) == ("AA", "CR")
+    assert kinds(archive) == ["OMI^O23", "OMI^O23"]
+    scheduled, cancelled = archive
+    assert (str(cancelled["ORC.F1"]), str(cancelled["ORC.F5"])) == ("CA", "CA")
+    filler = str(placed["ORC.F3.R1.C1"])
+    assert {str(one["ORC.F3.R1.C1"]) for one in (scheduled, cancelled)} == {filler}
+    assert str(scheduled["IPC.F1.R1.C1"]) == str(cancelled["IPC.F1.R1.C1"])
+    assert not sound([answer, *archive])
+
+
+def test_the_ward_tells_of_a_stay_and_of_identities(tmp_path):
+    """Admitted, moved, discharged (ITI-31); added, corrected, given another number (ITI-30): all read by python-hl7."""
+    heard = []
+
+    async def script():
+        async with neighbour(heard) as ris, playing(tmp_path, {"ris": ris}, ehr={}) as host:
+            ward = host.simulators["ehr"]
+            patient = await ward.act("add_person", {"name": "Doe^Jane", "version": "2.5.1"}, CASE)
+            stay = await ward.act(
+                "admit", {"patient": patient, "class": "inpatient", "location": "4N^1^A"}, CASE
+            )
+            await ward.act("transfer", {"visit": stay, "location": "5S^2^B"}, CASE)
+            await ward.act("discharge", {"visit": stay}, CASE)
+            patient = await ward.act("update_person", {"patient": patient, "name": "Roe^Jane"}, CASE)
+            await ward.act("change_identifier", {"patient": patient}, CASE)
+            await arrived(heard, 6)
+            return stay
+
+    stay = asyncio.run(script())
+    assert kinds(heard) == ["ADT^A28", "ADT^A01", "ADT^A02", "ADT^A03", "ADT^A31", "ADT^A47"]
+    moved = heard[2]
+    assert {str(one["PV1.F19.R1.C1"]) for one in heard[1:4]} == {stay["visit"]}
+    assert (str(moved["PV1.F3.R1.C1"]), str(moved["PV1.F6.R1.C1"])) == ("5S", "4N")
+    assert str(heard[5]["MRG.F1.R1.C1"]) == str(heard[0]["PID.F3.R1.C1"])
+    assert not sound(heard)
+
+
+@pytest.mark.parametrize("name", ["ris", "pacs", "mpi"])
+def test_a_stay_is_told_by_them(tmp_path, name):
+    """Admitted, moved, discharged by python-hl7 (ITI-31); discharged twice is refused by who keeps encounters."""
+
+    def event(number, trigger, location, former=""):
+        structure = {"A01": "ADT_A01", "A02": "ADT_A02", "A03": "ADT_A03"}[trigger]
+        head = admitted("2.5.1", f"V{number}", trigger)
+        visit = f"PV1|1|I|{location}|||{former}" + "|" * 13 + "V900001^^^STEPWEDGE"
+        return (head[0].replace(f"ADT^{trigger}", f"ADT^{trigger}^{structure}"), head[1], PID, visit)
+
+    async def script():
+        async with playing(tmp_path, {}, **{name: {}}) as host:
+            told = [
+                await tell(host, name, *event(1, "A01", "4N^1^A")),
+                await tell(host, name, *event(2, "A02", "5S^2^B", "4N^1^A")),
+                await tell(host, name, *event(3, "A03", "5S^2^B")),
+                await tell(host, name, *event(4, "A03", "5S^2^B")),
+            ]
+            ask = host.simulators[name].ask
+            kept = await ask("encounter", {"visit": "V900001"}) if name == "ris" else None
+            return told, kept
+
+    told, kept = asyncio.run(script())
+    assert [str(one["MSA.F1"]) for one in told[:3]] == ["AA"] * 3
+    assert str(told[3]["MSA.F1"]) == ("AE" if name == "ris" else "AA")
+    if name == "ris":
+        assert kept["status"] == "discharged"
+    assert not sound(told)
+
+
+def test_the_ward_asks_and_hears_an_index(tmp_path):
+    """An index that is python-hl7 answers who somebody is (ITI-9, ITI-21), and tells that a cross reference changed (ITI-10)."""
+    asked = []
+    known = "PID|||SW900001^^^STEPWEDGE^PI~SWC77^^^SWCLINIC^PI||%s"
+
+    def answered(message):
+        kind = str(message["MSH.F9.R1.C2"])
+        answer = "K23" if kind == "Q23" else "K22"
+        structure = answer if kind == "Q23" else "K21"
+        person = known % ("~^^^^^^S" if kind == "Q23" else "Doe^Jane||19600102|F")
+        return python_hl7.parse(
+            "\r".join(
+                (
+                    f"MSH|^~\\&|INDEX|STEPWEDGE|WARD|STEPWEDGE|20261124093000||RSP^{answer}^RSP_{structure}|R{len(asked)}|P|2.5.1",
+                    f"MSA|AA|{message['MSH.F10']}",
+                    f"QAK|{message['QPD.F2']}|OK",
+                    str(message.segment("QPD")),
+                    person,
+                )
+            )
+        )
+
+    async def connected(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while not reader.at_eof():
+                asked.append(await reader.readmessage())
+                writer.writemessage(answered(asked[-1]))
+                await writer.drain()
+        writer.close()
+
+    async def script():
+        server = await start_hl7_server(connected, "127.0.0.1", 0, encoding="latin-1")
+        index = Address(hl7=Endpoint("127.0.0.1", server.sockets[0].getsockname()[1]))
+        async with server, playing(tmp_path, {"mpi": index}, ehr={}) as host:
+            ward = host.simulators["ehr"]
+            crossed = await ward.act("cross_reference", {"patient": "SW900001"}, CASE)
+            found = await ward.act("find_patient", {"family": "DOE"}, CASE)
+            head = "MSH|^~\\&|INDEX|STEPWEDGE|WARD|STEPWEDGE|20261124093000||ADT^A31^ADT_A05|N1|P|2.5.1"
+            told = await tell(host, "ehr", head, "EVN|A31|20261124093000", known % "~^^^^^^S", "PV1|1|N")
+            return crossed, found, told, await ward.ask("known_as", {"id": "SW900001"})
+
+    crossed, found, told, kept = asyncio.run(script())
+    assert kinds(asked) == ["QBP^Q23", "QBP^Q22"]
+    assert crossed["status"] == "OK"
+    assert any("SWC77" in one for one in crossed["identifiers"])
+    assert (found["count"], found["answers"]) == (1, 1)
+    assert str(told["MSA.F1"]) == "AA"
+    assert any("SWC77" in one for one in kept["identifiers"])
+    assert not sound([*asked, told])

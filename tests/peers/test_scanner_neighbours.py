@@ -16,6 +16,7 @@ from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, MPPS, VERIF
 
 CASE = Case("scanner-neighbours", 3)
 CT = "1.2.840.10008.5.1.4.1.1.2"
+KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
 STUDY = "2.25.329800735698586629295641978511506172918"
 
 
@@ -63,7 +64,7 @@ class Department:
     def __init__(self):
         self.seen = {"created": [], "set": [], "stored": {}, "asked": []}
         entity = AE("THEIRS")
-        for sop_class in (VERIFICATION, WORKLIST, MPPS, CT, COMMITMENT):
+        for sop_class in (VERIFICATION, WORKLIST, MPPS, CT, KEY_OBJECTS, COMMITMENT):
             entity.add_supported_context(sop_class, [EXPLICIT_LE, IMPLICIT_LE])
         handlers = [
             (evt.EVT_C_FIND, self.find),
@@ -137,14 +138,17 @@ def test_a_pynetdicom_department_takes_a_whole_exam(tmp_path, department):
         await scanner.act("store_images", {"images": acquired}, CASE)
         committed = await scanner.act("commit", {"images": acquired}, CASE)
         await scanner.act("complete_exam", {"mpps": started, "images": acquired}, CASE)
-        return started, committed
+        rejected = await scanner.act("reject_images", {"images": acquired, "reason": "113001"}, CASE)
+        return started, committed, rejected
 
     theirs = Address(dicom=department.address, worklist=department.address)
     others = {"ris": theirs, "pacs": theirs}
     scanner = {"ct": ("modality", {"ae_title": "SW_CT1"})}
-    started, committed = asyncio.run(playing(tmp_path, exam, others, **scanner))
+    started, committed, rejected = asyncio.run(playing(tmp_path, exam, others, **scanner))
     seen = department.seen
     (created,), (done,), (asked,) = seen["created"], seen["set"], seen["asked"]
+    note = seen["stored"].pop(rejected["sop"])
+    assert note.ConceptNameCodeSequence[0].CodeValue == "113001"
     assert created.PerformedProcedureStepStatus == "IN PROGRESS"
     assert str(created.PatientName) == "DOE^ZOË"
     (scheduled,) = created.ScheduledStepAttributesSequence

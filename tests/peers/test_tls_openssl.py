@@ -76,7 +76,7 @@ def test_every_bad_certificate_is_refused_and_the_door_goes_on(archive, papers, 
     assert all(one.facts["security"] for one in refused)
 
 
-ROLES = ("ehr", "ris", "pacs", "modality", "reader", "engine", "auditor")
+ROLES = ("ehr", "ris", "pacs", "modality", "reader", "engine", "mpi", "router", "idp", "auditor")
 
 
 def test_every_door_of_a_hospital_wants_a_certificate(program, call, papers, dial, tmp_path):

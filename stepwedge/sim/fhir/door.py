@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from stepwedge.sim.address import Address
     from stepwedge.sim.bench import Bench
+    from stepwedge.sim.fhir.offer import Offer
     from stepwedge.sim.fhir.service import Service
     from stepwedge.sim.store import Send
     from stepwedge.sim.web import Web
@@ -37,6 +38,11 @@ class FhirDoor(WebDoor):
         """Serve one FHIR server."""
         super().__init__(bench, self._serve, ROOT, door="fhir")
         self._service = service
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """What ``/metadata`` tells of, type by type."""
+        return tuple(self._service.offers.values())
 
     async def start(self) -> Address:
         """Listen, and let the server know what it is called."""

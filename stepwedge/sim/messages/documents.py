@@ -33,6 +33,9 @@ OBSOLETE: Final = "OB"
 DELETED: Final = "CA"
 """HL7 table 0273, document availability status (TXA-19)."""
 
+WITH_ORDERS: Final = "2.5"
+"""The version that gave MDM its common order group (HL7 2.5 section 9.5); 2.3.1 has ORC and OBR nowhere in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -64,23 +67,13 @@ def document_message(
     envelope: Envelope,
     encounter: Encounter | None = None,
 ) -> bytes:
-    """Write MDM of a ``trigger``; it names its order in ORC, OBR, TXA-14 and TXA-15."""
+    """Write MDM of a ``trigger``; it names its order in TXA-14 and TXA-15, and from 2.5 on in ORC and OBR too."""
     author = ["", *PersonName.from_dicom(document.author).hl7()] if document.author else ""
     segments: list[Written] = [
         ("EVN", {1: trigger, 2: timestamp(envelope.now)}),
         pid(patient, envelope.version),
         visit(encounter),
-        ("ORC", {1: "RE", 2: order.placer, 3: order.filler}),
-        (
-            "OBR",
-            {
-                1: "1",
-                2: order.placer,
-                3: order.filler,
-                4: [order.procedure, order.text, CODING_SCHEME],
-                18: order.accession,
-            },
-        ),
+        *([] if envelope.version < WITH_ORDERS else _order(order)),
         (
             "TXA",
             {
@@ -101,6 +94,15 @@ def document_message(
         ("OBX", {1: "1", 2: "TX", 3: NARRATIVE, 5: Rep(document.text.split("\n")), 11: "F"}),
     ]
     return envelope.seal(f"MDM^{trigger}", segments)
+
+
+def _order(order: Order) -> list[Written]:
+    """Return the common order group, which alone can hold the accession number."""
+    code = [order.procedure, order.text, CODING_SCHEME]
+    return [
+        ("ORC", {1: "RE", 2: order.placer, 3: order.filler}),
+        ("OBR", {1: "1", 2: order.placer, 3: order.filler, 4: code, 18: order.accession}),
+    ]
 
 
 def read_document(message: Message) -> Document:
