@@ -9,8 +9,8 @@ from stepwedge.model.identifiers import uid
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.elements import IMPLICIT_LE, decode
 
-from . import availability, rejection, steps, tiers
-from .tiers import Place
+from . import availability, rejection, routing, steps, tiers
+from .tiers import Place, Removal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,17 @@ class Life:
                 gone = self._reject(change, instance, note)
         for step in self._archive.performed.by("sop", instance.sop):
             self.ended(change, step)
+        self._pass_on(change, instance)
         return gone
+
+    def _pass_on(self, change: Change, instance: Instance) -> None:
+        """Send a new object to whom the rules name, never back to whom it came from."""
+        origin = self._bench.directory.by_ae(instance.sender)
+        if not self._archive.hidden(instance.sop):
+            for send in routing.route(self._archive, instance, origin):
+                change.send(send)
+        for send in routing.fetch_ahead(self._archive, instance.patient, routing.STORED, instance.study):
+            change.send(send)
 
     def move(self, change: Change, studies: Iterable[str], tier: str) -> None:
         """Move studies to a tier, and tell how available they are now."""
@@ -102,6 +112,14 @@ class Life:
         gone = rejection.doomed(self._archive, note.sop)
         for one in gone:
             del self._archive.instances[one.sop]
+        for study in dict.fromkeys(one.study for one in gone):
+            if not self._archive.remaining(study):
+                row, count = self._archive.studies[study], sum(one.study == study for one in gone)
+                self._archive.removals[study] = Removal(
+                    study, rejection.REASONS[content.code], count, row.accession, row.patient, at
+                )
+        for send in routing.follow(self._archive, note, [sop for *_, sop in content.references]):
+            change.send(send)
         for study in touched:
             self.changed(change, study, [one for one in gone if one.study == study and one.sop != note.sop])
         return self._archive.orphans(gone)

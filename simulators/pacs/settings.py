@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput
 
+from .retention import Term
+from .routing import Plan, Prefetch, Route
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 CHOICES: Final = {
     "quality": ("hide", "show"),
@@ -28,6 +31,9 @@ class Settings:
         quality: what becomes of images rejected for their quality: ``hide``, or ``show`` (RAD-66 leaves it to the site).
         resend: what becomes of a rejected instance that comes again: ``hide`` takes it and shows nothing, ``refuse`` refuses it.
         recall: seconds it takes to bring a nearline study back.
+        routes: where new objects go on to.
+        prefetch: which priors are fetched ahead.
+        retention: how long studies are kept; what no rule is for is kept for ever.
     """
 
     event_pause: float = 0.03
@@ -36,6 +42,14 @@ class Settings:
     quality: str = "hide"
     resend: str = "hide"
     recall: float = 0.0
+    routes: tuple[Route, ...] = ()
+    prefetch: tuple[Prefetch, ...] = ()
+    retention: tuple[Term, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """What goes on to other systems by itself."""
+        return Plan(self.routes, self.prefetch)
 
     @classmethod
     def read(cls, given: Mapping[str, Any], place: str = "pacs") -> Settings:
@@ -50,4 +64,10 @@ class Settings:
         for name in ("notify", "destinations"):
             if name in known:
                 known[name] = tuple(known[name] or ())
+        rules: dict[str, Callable[[Any, str], Any]]
+        rules = {"routes": Route.read, "prefetch": Prefetch.read, "retention": Term.read}
+        for name, read in rules.items():
+            if not isinstance(known.get(name) or [], list):
+                raise BadInput(f"{place}.{name}", "a list of rules", repr(known[name]))
+            known[name] = tuple(read(one, place) for one in known.get(name) or ())
         return cls(**known)

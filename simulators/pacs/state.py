@@ -14,6 +14,7 @@ from stepwedge.sim.tables import State
 from stepwedge.wire.matching import sortable
 
 from .rejection import Rejection, readmitted
+from .routing import Plan, Routed
 from .steps import Performed
 from .tiers import ONLINE, Place, Removal
 
@@ -184,8 +185,11 @@ def dates(instance: Instance) -> list[str]:
 class Archive(State):
     """The tables of the archive, and what changes them."""
 
-    def __init__(self, seed: int, name: str, habits: PacsHabits, *, resend: str = "hide") -> None:
+    def __init__(
+        self, seed: int, name: str, habits: PacsHabits, *, resend: str = "hide", plan: Plan | None = None
+    ) -> None:
         super().__init__(seed, name)
+        self.plan = plan or Plan()
         self.habits = habits
         self.resend = resend
         self.people = self.table("people", Person)
@@ -207,6 +211,8 @@ class Archive(State):
         self.rejections = self.table("rejections", Rejection)
         self.places = self.table("places", Place)
         self.removals = self.table("removals", Removal)
+        self.routed = self.table("routed", Routed)
+        self.routed.index("sop", lambda one: [one.sop])
 
     # --- patients
 
@@ -364,6 +370,16 @@ class Archive(State):
         if not self.rejections:
             return instances
         return [one for one in instances if not self.hidden(one.sop)]
+
+    def remaining(self, study: str) -> list[Instance]:
+        """Return the instances of a study that are no rejection notes."""
+        notes = {one.note for one in self.rejections.values()}
+        return [one for one in self.instances.by("study", study) if one.sop not in notes]
+
+    def held(self, study: str) -> bool:
+        """Tell whether a legal hold keeps a study from being deleted."""
+        place = self.places.get(study)
+        return place is not None and place.hold
 
     def tier(self, study: str) -> str:
         """Return where the instances of a study lie."""
