@@ -25,6 +25,7 @@ from .settings import Settings
 from .state import Archive, patient_key
 from .vault import Vault
 from .web import Web
+from .worklist_web import Worklist
 
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
@@ -45,6 +46,7 @@ def build(bench: Bench) -> Simulator:
     life = Life(bench, archive, settings)
     vault = Vault(bench, archive, life)
     pacs = Pacs(bench, vault, settings, life)
+    worklist = Worklist(bench, archive)
     Deliveries(bench, vault, life, settings)
     return Simulator(
         bench,
@@ -52,7 +54,9 @@ def build(bench: Bench) -> Simulator:
         doors=[
             Hl7Door(bench, archive, HANDLERS),
             DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=COMPACT, options=OPTIONS),
-            WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT, compartment=True),
+            WebDoor(
+                bench, Web(vault, bench.ae_title).application(*worklist.routes()), ROOT, compartment=True
+            ),
             open_door(bench, archive),
         ],
         acts=Operator(bench, vault, life, settings).words(),

@@ -34,6 +34,18 @@ class LifeHabits:
         """Return the availability told of instances that lie in a tier."""
         return tier
 
+    def free_to_claim(self, state: str) -> bool:
+        """Tell whether a workitem may be claimed: nobody did before (PS3.4 table CC.1.1-2)."""
+        return state == "SCHEDULED"
+
+    def has_lock(self, shown: bool) -> bool:
+        """Tell whether who changes a claimed workitem shows its Transaction UID, that of the claim (PS3.4 CC.1.1)."""
+        return shown
+
+    def task_is_over(self, ended: bool) -> bool:
+        """Tell whether nothing of a workitem may be changed any more: completed and canceled are final."""
+        return ended
+
     def expires(self, last: date | None, today: date) -> bool:
         """Tell whether an object may be deleted: the last day it is kept, None for ever, is over."""
         return last is not None and last < today

@@ -9,7 +9,7 @@ from stepwedge.model.identifiers import uid
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.elements import IMPLICIT_LE, decode
 
-from . import availability, rejection, routing, steps, tiers
+from . import availability, rejection, routing, steps, tiers, ups
 from .tiers import Place, Removal
 
 if TYPE_CHECKING:
@@ -76,6 +76,10 @@ class Life:
         instances = [self._archive.instances[sop] for sop in step.sops]
         for study in dict.fromkeys(one.study for one in instances):
             self.tell(change, study, [one for one in instances if one.study == study], step)
+        if self._settings.reading_tasks:
+            task = uid(self._archive.seed, self._archive.name, "task", step.uid)
+            now = self._bench.clock.now()
+            ups.create(self._archive, task, *ups.reading_task(self._archive, step, self._bench.ae_title, now))
 
     def tell(
         self, change: Change, study: str, instances: Iterable[Instance], step: Performed | None = None

@@ -177,3 +177,39 @@ def prefetch_ignores_merge(
 ) -> Sequence[str]:
     """Fetch priors under the number of the order only; seen as a prior that is not there after a merge."""
     return own[:1]
+
+
+@quirk(
+    "ups.two_holders",
+    defect="not listed",
+    severity="S2",
+    overrides=LifeHabits.free_to_claim,
+    notices="two radiologists read the same study, and neither knows",
+)
+def two_holders(_: Callable[[str], bool], _state: str) -> bool:
+    """Let a task be claimed again that somebody holds; seen as 200 where 409 belongs."""
+    return True
+
+
+@quirk(
+    "ups.no_lock",
+    defect="not listed",
+    severity="S2",
+    overrides=LifeHabits.has_lock,
+    notices="a task was completed by somebody who never claimed it",
+)
+def no_lock(_: Callable[[bool], bool], _shown: bool) -> bool:
+    """Change the state of a task without its Transaction UID; seen as 200 where 400 belongs."""
+    return True
+
+
+@quirk(
+    "ups.final_changes",
+    defect="not listed",
+    severity="S3",
+    overrides=LifeHabits.task_is_over,
+    notices="the record of what was read, and when, changed afterwards",
+)
+def final_changes(_: Callable[[bool], bool], _ended: bool) -> bool:
+    """Let completed tasks be changed; seen as 200 where 409 belongs."""
+    return False

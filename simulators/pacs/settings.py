@@ -31,6 +31,7 @@ class Settings:
         quality: what becomes of images rejected for their quality: ``hide``, or ``show`` (RAD-66 leaves it to the site).
         resend: what becomes of a rejected instance that comes again: ``hide`` takes it and shows nothing, ``refuse`` refuses it.
         recall: seconds it takes to bring a nearline study back.
+        reading_tasks: a task to read it is made for each performed step that is over and all here (PS3.18 section 11).
         routes: where new objects go on to.
         prefetch: which priors are fetched ahead.
         retention: how long studies are kept; what no rule is for is kept for ever.
@@ -42,6 +43,7 @@ class Settings:
     quality: str = "hide"
     resend: str = "hide"
     recall: float = 0.0
+    reading_tasks: bool = True
     routes: tuple[Route, ...] = ()
     prefetch: tuple[Prefetch, ...] = ()
     retention: tuple[Term, ...] = ()
@@ -61,6 +63,8 @@ class Settings:
         recall = known.get("recall", 0.0)
         if not isinstance(recall, int | float) or not 0 <= recall <= 600:  # noqa: PLR2004 - ten minutes
             raise BadInput(f"{place}.recall", "seconds, 0 to 600", repr(recall))
+        if not isinstance(known.get("reading_tasks", True), bool):
+            raise BadInput(f"{place}.reading_tasks", "true or false", repr(known["reading_tasks"]))
         for name in ("notify", "destinations"):
             if name in known:
                 known[name] = tuple(known[name] or ())

@@ -17,6 +17,7 @@ from .rejection import Rejection, readmitted
 from .routing import Plan, Routed
 from .steps import Performed
 from .tiers import ONLINE, Place, Removal
+from .ups import Workitem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -211,6 +212,7 @@ class Archive(State):
         self.rejections = self.table("rejections", Rejection)
         self.places = self.table("places", Place)
         self.removals = self.table("removals", Removal)
+        self.workitems = self.table("workitems", Workitem)
         self.routed = self.table("routed", Routed)
         self.routed.index("sop", lambda one: [one.sop])
 

@@ -69,6 +69,10 @@ CLAIMS: Final[dict[str, Claim]] = {
     "retention": Claim(
         ("pacs",), "deletes studies that were kept long enough, unless a legal hold keeps them"
     ),
+    "reading-tasks": Claim(
+        ("pacs",),
+        "makes a reading task for each exam and lets one reader claim it (UPS-RS, PS3.18 section 11)",
+    ),
     "prefetch": Claim(
         ("pacs",), "fetches priors ahead by rule, when an exam is ordered or the patient comes"
     ),
