@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CHOICES: Final = {
     "quality": ("hide", "show"),
     "resend": ("hide", "refuse"),
+    "commitment": ("any", "new", "next"),
 }
 
 
@@ -26,6 +27,8 @@ class Settings:
     Attributes:
         event_pause: seconds between the answer to N-ACTION and the first attempt to report its result, so that a requester
             that hangs up at once is called back on a new association instead of being spoken to while it releases.
+        commitment: where the result of storage commitment goes: ``any`` the requester's own association while it lasts, else a
+            new one; ``new`` always a new one, after ``event_pause``; ``next`` the next one that the requester opens.
         destinations: ``dicom://AE@host:port`` of C-MOVE destinations that are no actors of the lab.
         notify: actors that hear how available studies are (RAD-49).
         quality: what becomes of images rejected for their quality: ``hide``, or ``show`` (RAD-66 leaves it to the site).
@@ -38,6 +41,7 @@ class Settings:
     """
 
     event_pause: float = 0.03
+    commitment: str = "any"
     destinations: tuple[str, ...] = ()
     notify: tuple[str, ...] = ("ris",)
     quality: str = "hide"
@@ -60,9 +64,10 @@ class Settings:
         for name, allowed in CHOICES.items():
             if known.get(name, allowed[0]) not in allowed:
                 raise BadInput(f"{place}.{name}", f"one of {', '.join(allowed)}", repr(known[name]))
-        recall = known.get("recall", 0.0)
-        if not isinstance(recall, int | float) or not 0 <= recall <= 600:  # noqa: PLR2004 - ten minutes
-            raise BadInput(f"{place}.recall", "seconds, 0 to 600", repr(recall))
+        for name in ("recall", "event_pause"):
+            seconds = known.get(name, 0.0)
+            if not isinstance(seconds, int | float) or not 0 <= seconds <= 600:  # noqa: PLR2004 - ten minutes
+                raise BadInput(f"{place}.{name}", "seconds, 0 to 600", repr(seconds))
         if not isinstance(known.get("reading_tasks", True), bool):
             raise BadInput(f"{place}.reading_tasks", "true or false", repr(known["reading_tasks"]))
         for name in ("notify", "destinations"):

@@ -144,7 +144,7 @@ class Commitment:
     Attributes:
         requester: AE title to report to.
         committed: (SOP Class UID, SOP Instance UID) of each instance answered for.
-        reported: ``same`` or ``new``, the association the result went to; empty while it is owed.
+        reported: ``same``, ``new`` or ``next``, the association the result went to; empty while it is owed.
     """
 
     transaction: str
