@@ -34,6 +34,10 @@ class LifeHabits:
         """Return the availability told of instances that lie in a tier."""
         return tier
 
+    def makes_task(self, wanted: bool) -> bool:
+        """Tell whether an exam that is over and all here becomes a reading task: where the site wants that."""
+        return wanted
+
     def free_to_claim(self, state: str) -> bool:
         """Tell whether a workitem may be claimed: nobody did before (PS3.4 table CC.1.1-2)."""
         return state == "SCHEDULED"

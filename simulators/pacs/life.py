@@ -76,7 +76,7 @@ class Life:
         instances = [self._archive.instances[sop] for sop in step.sops]
         for study in dict.fromkeys(one.study for one in instances):
             self.tell(change, study, [one for one in instances if one.study == study], step)
-        if self._settings.reading_tasks:
+        if self._archive.habits.makes_task(self._settings.reading_tasks):
             task = uid(self._archive.seed, self._archive.name, "task", step.uid)
             now = self._bench.clock.now()
             ups.create(self._archive, task, *ups.reading_task(self._archive, step, self._bench.ae_title, now))

@@ -213,3 +213,15 @@ def no_lock(_: Callable[[bool], bool], _shown: bool) -> bool:
 def final_changes(_: Callable[[bool], bool], _ended: bool) -> bool:
     """Let completed tasks be changed; seen as 200 where 409 belongs."""
     return False
+
+
+@quirk(
+    "ups.no_task",
+    defect="not listed",
+    severity="S2",
+    overrides=LifeHabits.makes_task,
+    notices="an exam waits to be read, and stands on nobody's worklist",
+)
+def no_task(_: Callable[[bool], bool], _wanted: bool) -> bool:
+    """Make no reading task; seen as a worklist without the exam."""
+    return False
