@@ -12,6 +12,7 @@ import pytest
 from stepwedge.errors import BadInput
 from stepwedge.model.identifiers import uid
 from stepwedge.model.patient import Patient, PersonName
+from stepwedge.sim import keyobjects
 from stepwedge.sim.address import Address
 from stepwedge.sim.host import Host, Part, Plan
 from stepwedge.sim.messages import Envelope, patient_message
@@ -224,6 +225,24 @@ def test_what_was_kept_long_enough_is_deleted_and_nothing_else(tmp_path, ct_imag
             if gone:
                 assert (removal["reason"], removal["count"]) == ("Data Retention Policy Expired", 1)
                 assert (await act(host, "apply_retention", days=days))["count"] == 0
+
+    asyncio.run(talk())
+
+
+def test_a_legal_hold_outranks_a_note_of_somebody_else(tmp_path, ct_image):
+    async def talk():
+        async with archive(tmp_path) as host:
+            await store(host, ct_image(1))
+            await act(host, "hold_study", study=STUDY)
+            uids = uid("tests", "notes"), uid("tests", "note")
+            note = keyobjects.selection("113039", ct_image(1), [ct_image(1)], uids, AT, maker="tests")
+            kind = note["SOPClassUID"]
+            async with associated(host, (kind, (EXPLICIT_LE,))) as association:
+                done = await association.store(kind, uids[1], EXPLICIT_LE, encode(note, explicit=True))
+            assert done.status == 0
+            told = await host.simulators["pacs"].ask("availability", {"study": STUDY})
+            assert told[ct_image(1)["SOPInstanceUID"]] == "UNAVAILABLE"  # kept, and out of sight
+            assert await host.simulators["pacs"].ask("removal", {"study": STUDY}) is None
 
     asyncio.run(talk())
 
