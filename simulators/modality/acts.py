@@ -15,7 +15,7 @@ from stepwedge.wire import dicomjson, multipart, part10
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode, tag_of
 from stepwedge.wire.pixels import NAMES, convert
 from stepwedge.wire.results import Instance
-from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, WORKLIST
+from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, VERIFICATION, WORKLIST
 
 from .state import STEP, Picture, Shelf, Transaction
 
@@ -259,8 +259,8 @@ class Acts:
     async def commit(self, args: Args, case: Case) -> Args:
         """Ask for storage commitment and wait for the result, on the same association or on a new one (RAD-10)."""
         pictures = self._scanner.chosen(args["images"])
-        if (event := args.get("event") or "same") not in {"same", "new"}:
-            raise BadInput("commit: event", "same or new", repr(event))
+        if (event := args.get("event") or "same") not in {"same", "new", "next"}:
+            raise BadInput("commit: event", "same, new or next", repr(event))
         with self._bench.change(self._scanner):
             mint = self._scanner.mint(case.id, case.seed)
             uid = mint.uid("transaction")
@@ -284,7 +284,9 @@ class Acts:
                     f"the request was refused: N-ACTION {result.status:04X} {result.comment}".strip()
                 )
             if event == "same":
-                await self._hear(association, uid)
+                await self._hear(association, uid, event)
+        if event == "next":
+            await self._call_again(uid, case)
         done = await self._console.wait(uid, self._settings.commitment)
         return {
             "transaction": uid,
@@ -307,13 +309,20 @@ class Acts:
         kept = [one.sop for one in pictures if one not in gone]
         return {"deleted": len(gone), "kept": len(kept), "left": kept}
 
-    async def _hear(self, association: Association, transaction: str) -> None:
+    async def _call_again(self, transaction: str, case: Case) -> None:
+        """Open the next association, on which the archive may bring what it owes (PS3.4 J.3.3)."""
+        contexts = [COMMITMENT, VERIFICATION]
+        async with self._network.calling(self._settings.archive, contexts, case=case.id) as association:
+            await association.echo()
+            await self._hear(association, transaction, "next")
+
+    async def _hear(self, association: Association, transaction: str, where: str) -> None:
         """Keep the association until the result has come, on it or, as an archive may prefer, on a new one (PS3.4 J.3.3)."""
         here = asyncio.ensure_future(association.next_event(self._settings.commitment))
         there = asyncio.ensure_future(self._console.wait(transaction, self._settings.commitment))
         await asyncio.wait({here, there}, return_when=asyncio.FIRST_COMPLETED)
         if here.done() and here.exception() is None:
-            self._console.take(here.result().attributes, "same")
+            self._console.take(here.result().attributes, where)
         for task in (here, there):
             task.cancel()
         await asyncio.gather(here, there, return_exceptions=True)

@@ -68,7 +68,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One request for storage commitment and what came of it; ``arrived`` is empty, ``same`` or ``new``."""
+    """One request for storage commitment and what came of it; ``arrived`` is empty, ``same``, ``new`` or ``next``."""
 
     uid: str
     sops: tuple[str, ...]

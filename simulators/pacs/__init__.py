@@ -20,10 +20,12 @@ from .life import Life
 from .negotiate import OPTIONS
 from .paths import ROOT
 from .quirks import QUIRKS
+from .sending import Deliveries
 from .settings import Settings
 from .state import Archive, patient_key
 from .vault import Vault
 from .web import Web
+from .worklist_web import Worklist
 
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
@@ -38,20 +40,26 @@ def build(bench: Bench) -> Simulator:
     """Return an archive standing on ``bench``."""
     settings = Settings.read(bench.settings, bench.name)
     habits = bench.adopt(PacsHabits())
-    archive = bench.restore(Archive(bench.seed, bench.name, habits, resend=settings.resend))
+    archive = bench.restore(
+        Archive(bench.seed, bench.name, habits, resend=settings.resend, plan=settings.plan)
+    )
     life = Life(bench, archive, settings)
     vault = Vault(bench, archive, life)
     pacs = Pacs(bench, vault, settings, life)
+    worklist = Worklist(bench, archive)
+    Deliveries(bench, vault, life, settings)
     return Simulator(
         bench,
         archive,
         doors=[
             Hl7Door(bench, archive, HANDLERS),
             DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=COMPACT, options=OPTIONS),
-            WebDoor(bench, Web(vault, bench.ae_title).application(), ROOT, compartment=True),
+            WebDoor(
+                bench, Web(vault, bench.ae_title).application(*worklist.routes()), ROOT, compartment=True
+            ),
             open_door(bench, archive),
         ],
-        acts=Operator(bench, vault, life).words(),
+        acts=Operator(bench, vault, life, settings).words(),
         background=[pacs.resume],
         asks={
             "patient": lambda args: pack(archive.survivor(patient_key(args["id"]))),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import BadInput
+from stepwedge.errors import BadInput, Broken
 from stepwedge.sim.rows import pack
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode
 
-from . import tiers
+from . import retention, tiers
 from .availability import availability
+from .tiers import Place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.simulator import Case
 
     from .life import Life
+    from .settings import Settings
     from .state import Archive
     from .vault import Vault
 
@@ -26,17 +31,20 @@ Args = dict[str, Any]
 class Operator:
     """The words of an archive."""
 
-    def __init__(self, bench: Bench, vault: Vault, life: Life) -> None:
+    def __init__(self, bench: Bench, vault: Vault, life: Life, settings: Settings) -> None:
         self._bench = bench
         self._vault = vault
         self._archive = vault.archive
         self._life = life
+        self._terms = settings.retention
 
     def words(self) -> dict[str, Callable[[Args, Case], Awaitable[Args]]]:
         """Return the words by name."""
         return {
             "move_study": self.move_study,
             "delete_study": self.delete_study,
+            "hold_study": self.hold_study,
+            "apply_retention": self.apply_retention,
         }
 
     async def move_study(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the signature of a word
@@ -51,7 +59,50 @@ class Operator:
     async def delete_study(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
         """Delete a study for good."""
         study = self._study(args)
+        if self._archive.habits.held(self._archive.held(study)):
+            raise BadInput("delete_study: study", "a study that no legal hold protects", study)
         return {"study": study, "deleted": self._remove(study, str(args.get("reason") or "deleted"))}
+
+    async def hold_study(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
+        """Put a legal hold on a study, or take it off."""
+        study, hold = self._study(args), bool(args.get("hold", True))
+        with self._bench.change(self._archive):
+            old = self._archive.places.get(study) or Place(study)
+            self._archive.places[study] = replace(old, hold=hold)
+        return {"study": study, "hold": hold}
+
+    async def apply_retention(self, args: Args, case: Case) -> Args:
+        """Delete what was kept long enough, as of a number of days from now."""
+        days = args.get("days", 0)
+        if not isinstance(days, int) or isinstance(days, bool) or not 0 <= days <= retention.LONGEST:
+            raise BadInput("apply_retention: days", f"0 to {retention.LONGEST}", repr(days))
+        today = self._bench.clock.now().date() + timedelta(days=days)
+        wanted = self._study(args) if args.get("study") else ""
+        over = [
+            study for study in retention.expired(self._archive, self._terms, today) if wanted in {"", study}
+        ]
+        counts = {study: self._let_go(study, case) for study in over}
+        listed = [{"study": study, "objects": count} for study, count in counts.items()]
+        return {"studies": listed, "count": len(listed), "today": f"{today:%Y%m%d}"}
+
+    def _let_go(self, study: str, case: Case) -> int:
+        """Store the archive's own rejection note, which deletes the study and tells so, in one transaction (RAD-66)."""
+        instances = self._archive.remaining(study)
+        opened = [
+            decode(
+                self._vault.give(one), explicit=one.transfer_syntax != IMPLICIT_LE, stop_before_pixels=True
+            )
+            for one in instances
+        ]
+        with self._bench.change(self._archive):
+            mint = self._archive.mint(case.id, case.seed)
+            uids = mint.uid("series"), mint.uid("note")
+        note = retention.farewell(opened, uids, self._bench.clock.now(), self._bench.name)
+        data = encode(note, explicit=True)
+        filing = self._vault.take(note["SOPClassUID"], uids[1], EXPLICIT_LE, data, self._bench.ae_title)
+        if filing.status:
+            raise Broken(f"the archive refused its own note: {filing.comment}")
+        return len(instances)
 
     def _remove(self, study: str, reason: str) -> int:
         count = len(self._archive.instances.by("study", study))
@@ -77,6 +128,9 @@ def answers(archive: Archive) -> dict[str, Callable[[Args], Any]]:
         },
         "rejections": lambda args: [
             pack(one) for one in archive.rejections.values() if args.get("study") in {None, one.study}
+        ],
+        "routed": lambda args: [
+            pack(one) for one in archive.routed.values() if args.get("study") in {None, one.study}
         ],
         "removal": lambda args: pack(archive.removals.get(args["study"])),
     }

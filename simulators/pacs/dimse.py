@@ -8,16 +8,14 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.errors import Refused, WireError
+from stepwedge.errors import Refused
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.address import Address
-from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
 from stepwedge.wire.encodings import EVERY
 from stepwedge.wire.pixels import convertible
 from stepwedge.wire.services import (
     COMMITMENT,
-    COMMITMENT_INSTANCE,
     MPPS,
     PATIENT_FIND,
     PATIENT_GET,
@@ -30,6 +28,7 @@ from stepwedge.wire.services import (
 from stepwedge.wire.storage_classes import storage_classes
 
 from . import query, steps
+from .commitment import Commitments
 from .negotiate import Agreement
 from .tiers import NEARLINE, OFFLINE, ONLINE
 from .transcoding import PLAIN
@@ -42,11 +41,10 @@ if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
     from stepwedge.wire.command import Command
     from stepwedge.wire.dimse import DimseExchange, PeerInfo
-    from stepwedge.wire.dimse_asyncio import Speaker
 
     from .life import Life
     from .settings import Settings
-    from .state import Commitment, Instance
+    from .state import Instance
     from .vault import Vault
 
 Elements = dict[str, Any]
@@ -57,11 +55,6 @@ MODELS: Final = {
 }
 MOVE_DESTINATION_UNKNOWN: Final = 0xA801
 IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900
-PROCESSING_FAILURE: Final = 0x0110
-NO_SUCH_ACTION: Final = 0x0123
-INVALID_ARGUMENT: Final = 0x0115
-REQUEST_COMMITMENT: Final = 1
-"""Action type of N-ACTION; event types of its result are 1 (all committed) and 2 (failures exist), PS3.4 J.3.2, J.3.3."""
 
 
 def accepted() -> dict[str, tuple[str, ...]]:
@@ -82,7 +75,7 @@ class Pacs(Provider):
         self._vault = vault
         self._archive = vault.archive
         self._settings = settings
-        self._owed = [one for one in self._archive.commitments.values() if not one.reported]
+        self._commitments = Commitments(bench, vault, settings, self._entity)
 
     async def on_store(
         self, peer: PeerInfo, sop_class: str, sop_instance: str, transfer_syntax: str, data: bytes
@@ -206,6 +199,10 @@ class Pacs(Provider):
 
     # --- storage commitment
 
+    async def on_echo(self, peer: PeerInfo) -> Reply | int:
+        """Answer, and then report what is owed to this requester, where results wait for its next association."""
+        return self._commitments.greeted(peer)
+
     async def on_action(
         self,
         peer: PeerInfo,
@@ -214,85 +211,9 @@ class Pacs(Provider):
         action_type: int,
         information: Elements,
     ) -> Reply | int:
-        """Decide on a request for storage commitment; decision and debt to report it are durable before the answer."""
-        if action_type != REQUEST_COMMITMENT:
-            raise Failure(NO_SUCH_ACTION, f"action type {action_type} (PS3.4 J.3.2.1.1)")
-        transaction = str(information.get("TransactionUID", ""))
-        references = [
-            (str(item.get("ReferencedSOPClassUID", "")), str(item.get("ReferencedSOPInstanceUID", "")))
-            for item in information.get("ReferencedSOPSequence") or []
-        ]
-        if not transaction or not references:
-            raise Failure(INVALID_ARGUMENT, "Transaction UID or references are missing (PS3.4 table J.3-1)")
-        if transaction in self._archive.commitments:
-            raise Failure(INVALID_ARGUMENT, "this Transaction UID was used before (PS3.4 J.3.2.1.2)")
-        if self._entity(peer.calling) is None:
-            raise Failure(PROCESSING_FAILURE, f"no address is known for {peer.calling} to report to")
-        lost = self._vault.lost([sop for _, sop in references])
-        with self._bench.change(self._archive):
-            promise = self._archive.promise(transaction, peer.calling, references, lost)
-        return Reply(then=functools.partial(self._report, promise))
-
-    async def _report(self, promise: Commitment, association: Speaker) -> None:
-        """Report on the requester's own association if it is still there after a moment, else call back."""
-        deadline = self._bench.clock.tick() + self._settings.event_pause
-        while association.lasts and self._bench.clock.tick() < deadline:  # noqa: ASYNC110 - nothing tells of a release
-            await asyncio.sleep(self._settings.event_pause / 10)
-        try:
-            if association.lasts:
-                event_type, information = result(promise, self._bench.ae_title)
-                answer = await association.report_event(
-                    COMMITMENT, COMMITMENT_INSTANCE, event_type, information
-                )
-                if answer.category in {"success", "warning"}:
-                    with self._bench.change(self._archive):
-                        self._archive.reported(promise.transaction, "same")
-                    return
-        except WireError:
-            self._call_back(promise)
-            raise
-        self._call_back(promise)
-
-    def _call_back(self, promise: Commitment) -> None:
-        """Give a result to the outbox, which brings it on a new association (PS3.4 J.3.3.1.2)."""
-        if not self._archive.habits.calls_back():
-            return
-        event_type, information = result(promise, self._bench.ae_title)
-        with self._bench.change(self._archive) as change:
-            self._archive.reported(promise.transaction, "new")
-            change.send(
-                dimse_send(
-                    self._bench.directory.by_ae(promise.requester),
-                    "report_event",
-                    COMMITMENT,
-                    COMMITMENT_INSTANCE,
-                    information,
-                    control=promise.transaction,
-                    number=event_type,
-                )
-            )
+        """Decide on a request for storage commitment."""
+        return self._commitments.asked(peer, action_type, information)
 
     async def resume(self) -> None:
         """Call back for every promise that was made before the process died and never reported."""
-        while self._owed:
-            self._call_back(self._owed.pop())
-
-
-def result(promise: Commitment, retrieve_ae: str) -> tuple[int, Elements]:
-    """Return event type and information of the N-EVENT-REPORT (PS3.4 table J.3-2)."""
-    information: Elements = {"TransactionUID": promise.transaction, "RetrieveAETitle": retrieve_ae}
-    if promise.committed:
-        information["ReferencedSOPSequence"] = [
-            {"ReferencedSOPClassUID": sop_class, "ReferencedSOPInstanceUID": sop}
-            for sop_class, sop in promise.committed
-        ]
-    if promise.failed:
-        information["FailedSOPSequence"] = [
-            {
-                "ReferencedSOPClassUID": one.sop_class,
-                "ReferencedSOPInstanceUID": one.sop,
-                "FailureReason": one.reason,
-            }
-            for one in promise.failed
-        ]
-    return (2 if promise.failed else 1), information
+        self._commitments.resume()

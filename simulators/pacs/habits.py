@@ -28,6 +28,10 @@ class PacsHabits(LifeHabits):
         """Return the failures that are reported."""
         return failed
 
+    def remembers(self, owed: bool) -> bool:
+        """Tell whether a result is brought on the next association of its requester: when it is owed."""
+        return owed
+
     def calls_back(self) -> bool:
         """Tell whether a result that finds its association gone is brought on a new one (PS3.4 J.3.3)."""
         return True

@@ -8,6 +8,7 @@ from .rejection import EXPIRED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
 
 class LifeHabits:
@@ -32,3 +33,39 @@ class LifeHabits:
     def tier(self, tier: str) -> str:
         """Return the availability told of instances that lie in a tier."""
         return tier
+
+    def makes_task(self, wanted: bool) -> bool:
+        """Tell whether an exam that is over and all here becomes a reading task: where the site wants that."""
+        return wanted
+
+    def free_to_claim(self, state: str) -> bool:
+        """Tell whether a workitem may be claimed: nobody did before (PS3.4 table CC.1.1-2)."""
+        return state == "SCHEDULED"
+
+    def has_lock(self, shown: bool) -> bool:
+        """Tell whether who changes a claimed workitem shows its Transaction UID, that of the claim (PS3.4 CC.1.1)."""
+        return shown
+
+    def task_is_over(self, ended: bool) -> bool:
+        """Tell whether nothing of a workitem may be changed any more: completed and canceled are final."""
+        return ended
+
+    def expires(self, last: date | None, today: date) -> bool:
+        """Tell whether an object may be deleted: the last day it is kept, None for ever, is over."""
+        return last is not None and last < today
+
+    def held(self, hold: bool) -> bool:
+        """Tell whether a legal hold keeps a study from being deleted."""
+        return hold
+
+    def routed_to(self, named: Sequence[str]) -> Sequence[str]:
+        """Return where an object goes of what its rule names."""
+        return named
+
+    def fetches(self, wanted: str, moment: str) -> bool:
+        """Tell whether priors are fetched ahead at this moment: when the rule says so."""
+        return wanted == moment
+
+    def whose(self, own: Sequence[str], _everybody: Sequence[str]) -> Sequence[str]:
+        """Return the keys of the patient records whose studies are priors: the patient's, with all that was merged into it."""
+        return own

@@ -18,6 +18,7 @@ from stepwedge.sim.messages import (
 )
 from stepwedge.wire.hl7 import HL7Error
 
+from . import routing
 from .state import Expected, patient_key
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from stepwedge.model.patient import Patient
     from stepwedge.sim.hl7 import Handler
     from stepwedge.sim.messages import Item
+    from stepwedge.sim.store import Send
     from stepwedge.wire.hl7 import Message
 
     from .state import Archive
@@ -38,6 +40,8 @@ EVENTS: Final = {
     "OC": "cancel",
     "DC": "discontinue",
 }
+ARRIVALS: Final = frozenset({"ADT^A01", "ADT^A04"})
+"""A patient is admitted, or has come as an outpatient (HL7 v2 chapter 3)."""
 STATUS_EVENTS: Final = {
     "SC": "schedule",
     "IP": "start",
@@ -49,8 +53,12 @@ STATUS_EVENTS: Final = {
 
 def register(archive: Archive, message: Message, now: datetime) -> Reply:
     """Take ADT^A04 and A08: what the message does not mention stays, the null value removes (ITI TF-2 appendix C)."""
-    _know(archive, message, read_patient(message), now)
-    return Reply()
+    patient = read_patient(message)
+    _know(archive, message, patient, now)
+    if message.type not in ARRIVALS:
+        return Reply()
+    key = patient_key(patient.id, patient.issuer)
+    return Reply(sends=routing.fetch_ahead(archive, key, routing.ARRIVED))
 
 
 def merge(archive: Archive, message: Message, now: datetime) -> Reply:
@@ -108,7 +116,14 @@ def announce(archive: Archive, message: Message, now: datetime) -> Reply:
         if not item.accession:
             raise HL7Error(101, "OBR-18", "a procedure needs an accession number")
         _expect(archive, item, patient_key(patient.id, patient.issuer))
-    return Reply(type=REPLY_KIND.get(message.type), segments=confirmation_segments(message))
+    sends = [send for item in read_items(message) if item.control == "NW" for send in _priors(archive, item)]
+    return Reply(type=REPLY_KIND.get(message.type), segments=confirmation_segments(message), sends=sends)
+
+
+def _priors(archive: Archive, item: Item) -> list[Send]:
+    """Return what is fetched ahead for a procedure that was announced."""
+    expected = archive.expected[item.accession or ""]
+    return routing.fetch_ahead(archive, expected.patient, routing.ORDERED, expected.study)
 
 
 def _expect(archive: Archive, item: Item, patient: str) -> None:

@@ -9,8 +9,8 @@ from stepwedge.model.identifiers import uid
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.elements import IMPLICIT_LE, decode
 
-from . import availability, rejection, steps, tiers
-from .tiers import Place
+from . import availability, rejection, routing, steps, tiers, ups
+from .tiers import Place, Removal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,17 @@ class Life:
                 gone = self._reject(change, instance, note)
         for step in self._archive.performed.by("sop", instance.sop):
             self.ended(change, step)
+        self._pass_on(change, instance)
         return gone
+
+    def _pass_on(self, change: Change, instance: Instance) -> None:
+        """Send a new object to whom the rules name, never back to whom it came from."""
+        origin = self._bench.directory.by_ae(instance.sender)
+        if not self._archive.hidden(instance.sop):
+            for send in routing.route(self._archive, instance, origin):
+                change.send(send)
+        for send in routing.fetch_ahead(self._archive, instance.patient, routing.STORED, instance.study):
+            change.send(send)
 
     def move(self, change: Change, studies: Iterable[str], tier: str) -> None:
         """Move studies to a tier, and tell how available they are now."""
@@ -66,6 +76,10 @@ class Life:
         instances = [self._archive.instances[sop] for sop in step.sops]
         for study in dict.fromkeys(one.study for one in instances):
             self.tell(change, study, [one for one in instances if one.study == study], step)
+        if self._archive.habits.makes_task(self._settings.reading_tasks):
+            task = uid(self._archive.seed, self._archive.name, "task", step.uid)
+            now = self._bench.clock.now()
+            ups.create(self._archive, task, *ups.reading_task(self._archive, step, self._bench.ae_title, now))
 
     def tell(
         self, change: Change, study: str, instances: Iterable[Instance], step: Performed | None = None
@@ -102,6 +116,14 @@ class Life:
         gone = rejection.doomed(self._archive, note.sop)
         for one in gone:
             del self._archive.instances[one.sop]
+        for study in dict.fromkeys(one.study for one in gone):
+            if not self._archive.remaining(study):
+                row, count = self._archive.studies[study], sum(one.study == study for one in gone)
+                self._archive.removals[study] = Removal(
+                    study, rejection.REASONS[content.code], count, row.accession, row.patient, at
+                )
+        for send in routing.follow(self._archive, note, [sop for *_, sop in content.references]):
+            change.send(send)
         for study in touched:
             self.changed(change, study, [one for one in gone if one.study == study and one.sop != note.sop])
         return self._archive.orphans(gone)

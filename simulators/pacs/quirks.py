@@ -80,6 +80,33 @@ def single_failed_item(
 
 
 @quirk(
+    "stgcmt.commits_missing",
+    defect="not listed",
+    severity="S1",
+    overrides=PacsHabits.failures,
+    notices="the scanner deletes an image that the archive never had",
+)
+def commits_missing(
+    _: Callable[..., tuple[Failure, ...]], failed: tuple[Failure, ...]
+) -> tuple[Failure, ...]:
+    """Answer for whatever is asked; seen as a committed instance that was never sent."""
+    return failed[:0]
+
+
+@quirk(
+    "stgcmt.next_forgotten",
+    defect="not listed",
+    severity="S2",
+    overrides=PacsHabits.remembers,
+    notices="the scanner's disk fills up: it asks again and again, and the archive says nothing",
+    needs="commitment",
+)
+def next_forgotten(_: Callable[[bool], bool], _owed: bool) -> bool:
+    """Never bring a result on a later association; seen as no N-EVENT-REPORT at all."""
+    return False
+
+
+@quirk(
     "stgcmt.same_assoc_only",
     defect="DEF-258",
     severity="S2",

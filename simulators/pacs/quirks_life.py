@@ -10,6 +10,7 @@ from .habits_life import LifeHabits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import date
 
 STEPS = "ReferencedPerformedProcedureStepSequence"
 
@@ -94,3 +95,133 @@ def claims_online(_: Callable[..., dict[str, Any]], attributes: dict[str, Any]) 
 def false_online(_: Callable[[str], str], _tier: str) -> str:
     """Say ONLINE of a study that lies nearline or offline; seen as (0008,0056) unlike where the study was moved."""
     return "ONLINE"
+
+
+@quirk(
+    "retention.ignores_hold",
+    defect="not listed",
+    severity="S1",
+    overrides=LifeHabits.held,
+    notices="images that a court asked for were deleted",
+    needs="retention",
+)
+def ignores_hold(_: Callable[[bool], bool], _hold: bool) -> bool:
+    """Delete what a legal hold protects; seen as a held study that is found no more."""
+    return False
+
+
+@quirk(
+    "retention.too_early",
+    defect="not listed",
+    severity="S1",
+    overrides=LifeHabits.expires,
+    notices="images that had to be kept are gone",
+    needs="retention",
+)
+def too_early(_: Callable[..., bool], _last: date | None, _today: date) -> bool:
+    """Delete whatever the operator points at; seen as a study that is gone although its term was not over."""
+    return True
+
+
+@quirk(
+    "route.everywhere_else",
+    defect="not listed",
+    severity="S2",
+    overrides=LifeHabits.routed_to,
+    notices="the other archive does not have the study that belongs there",
+    needs="routes",
+)
+def routed_nowhere(_: Callable[..., Sequence[str]], named: Sequence[str]) -> Sequence[str]:
+    """Forget the destinations of a rule; seen as a study that its destination does not have."""
+    return named[:0]
+
+
+@quirk(
+    "prefetch.too_late",
+    defect="not listed",
+    severity="S3",
+    overrides=LifeHabits.fetches,
+    notices="the priors come while the radiologist is reading already",
+    needs="prefetch",
+)
+def prefetch_too_late(_: Callable[..., bool], _wanted: str, moment: str) -> bool:
+    """Fetch priors when the new images come; seen as priors that are not there after the order."""
+    return moment == "stored"
+
+
+@quirk(
+    "prefetch.wrong_patient",
+    defect="not listed",
+    severity="S1",
+    overrides=LifeHabits.whose,
+    notices="the prior that hangs beside the new study is another patient's",
+    needs="prefetch",
+)
+def prefetch_wrong_patient(
+    _: Callable[..., Sequence[str]], own: Sequence[str], everybody: Sequence[str]
+) -> Sequence[str]:
+    """Fetch the priors of everybody else; seen as a study of another patient at the destination."""
+    return [key for key in everybody if key not in own]
+
+
+@quirk(
+    "prefetch.ignores_merge",
+    defect="not listed",
+    severity="S2",
+    overrides=LifeHabits.whose,
+    notices="the prior under the patient's old number is not there, and nobody misses it",
+    needs="prefetch",
+)
+def prefetch_ignores_merge(
+    _: Callable[..., Sequence[str]], own: Sequence[str], _everybody: Sequence[str]
+) -> Sequence[str]:
+    """Fetch priors under the number of the order only; seen as a prior that is not there after a merge."""
+    return own[:1]
+
+
+@quirk(
+    "ups.two_holders",
+    defect="not listed",
+    severity="S2",
+    overrides=LifeHabits.free_to_claim,
+    notices="two radiologists read the same study, and neither knows",
+)
+def two_holders(_: Callable[[str], bool], _state: str) -> bool:
+    """Let a task be claimed again that somebody holds; seen as 200 where 409 belongs."""
+    return True
+
+
+@quirk(
+    "ups.no_lock",
+    defect="not listed",
+    severity="S2",
+    overrides=LifeHabits.has_lock,
+    notices="a task was completed by somebody who never claimed it",
+)
+def no_lock(_: Callable[[bool], bool], _shown: bool) -> bool:
+    """Change the state of a task without its Transaction UID; seen as 200 where 400 belongs."""
+    return True
+
+
+@quirk(
+    "ups.final_changes",
+    defect="not listed",
+    severity="S3",
+    overrides=LifeHabits.task_is_over,
+    notices="the record of what was read, and when, changed afterwards",
+)
+def final_changes(_: Callable[[bool], bool], _ended: bool) -> bool:
+    """Let completed tasks be changed; seen as 200 where 409 belongs."""
+    return False
+
+
+@quirk(
+    "ups.no_task",
+    defect="not listed",
+    severity="S2",
+    overrides=LifeHabits.makes_task,
+    notices="an exam waits to be read, and stands on nobody's worklist",
+)
+def no_task(_: Callable[[bool], bool], _wanted: bool) -> bool:
+    """Make no reading task; seen as a worklist without the exam."""
+    return False

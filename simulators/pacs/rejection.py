@@ -111,9 +111,12 @@ def readmitted(archive: Archive, sop: str) -> bool:
 
 
 def doomed(archive: Archive, note: str) -> list[Instance]:
-    """Return the instances of a note that expired: they, unlike the others, are deleted for good."""
+    """Return the instances of a note that expired: they, unlike the others, are deleted for good, unless a legal hold keeps them."""
     return [
         archive.instances[one.sop]
         for one in archive.rejections.values()
-        if one.note == note != one.sop and one.code == EXPIRED and one.sop in archive.instances
+        if one.note == note != one.sop
+        and one.code == EXPIRED
+        and one.sop in archive.instances
+        and not archive.habits.held(archive.held(archive.instances[one.sop].study))
     ]

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput
 
+from .retention import Term
+from .routing import Plan, Prefetch, Route
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 CHOICES: Final = {
     "quality": ("hide", "show"),
     "resend": ("hide", "refuse"),
+    "commitment": ("any", "new", "next"),
 }
 
 
@@ -23,19 +27,35 @@ class Settings:
     Attributes:
         event_pause: seconds between the answer to N-ACTION and the first attempt to report its result, so that a requester
             that hangs up at once is called back on a new association instead of being spoken to while it releases.
+        commitment: where the result of storage commitment goes: ``any`` the requester's own association while it lasts, else a
+            new one; ``new`` always a new one, after ``event_pause``; ``next`` the next one that the requester opens.
         destinations: ``dicom://AE@host:port`` of C-MOVE destinations that are no actors of the lab.
         notify: actors that hear how available studies are (RAD-49).
         quality: what becomes of images rejected for their quality: ``hide``, or ``show`` (RAD-66 leaves it to the site).
         resend: what becomes of a rejected instance that comes again: ``hide`` takes it and shows nothing, ``refuse`` refuses it.
         recall: seconds it takes to bring a nearline study back.
+        reading_tasks: a task to read it is made for each performed step that is over and all here (PS3.18 section 11).
+        routes: where new objects go on to.
+        prefetch: which priors are fetched ahead.
+        retention: how long studies are kept; what no rule is for is kept for ever.
     """
 
     event_pause: float = 0.03
+    commitment: str = "any"
     destinations: tuple[str, ...] = ()
     notify: tuple[str, ...] = ("ris",)
     quality: str = "hide"
     resend: str = "hide"
     recall: float = 0.0
+    reading_tasks: bool = True
+    routes: tuple[Route, ...] = ()
+    prefetch: tuple[Prefetch, ...] = ()
+    retention: tuple[Term, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """What goes on to other systems by itself."""
+        return Plan(self.routes, self.prefetch)
 
     @classmethod
     def read(cls, given: Mapping[str, Any], place: str = "pacs") -> Settings:
@@ -44,10 +64,19 @@ class Settings:
         for name, allowed in CHOICES.items():
             if known.get(name, allowed[0]) not in allowed:
                 raise BadInput(f"{place}.{name}", f"one of {', '.join(allowed)}", repr(known[name]))
-        recall = known.get("recall", 0.0)
-        if not isinstance(recall, int | float) or not 0 <= recall <= 600:  # noqa: PLR2004 - ten minutes
-            raise BadInput(f"{place}.recall", "seconds, 0 to 600", repr(recall))
+        for name in ("recall", "event_pause"):
+            seconds = known.get(name, 0.0)
+            if not isinstance(seconds, int | float) or not 0 <= seconds <= 600:  # noqa: PLR2004 - ten minutes
+                raise BadInput(f"{place}.{name}", "seconds, 0 to 600", repr(seconds))
+        if not isinstance(known.get("reading_tasks", True), bool):
+            raise BadInput(f"{place}.reading_tasks", "true or false", repr(known["reading_tasks"]))
         for name in ("notify", "destinations"):
             if name in known:
                 known[name] = tuple(known[name] or ())
+        rules: dict[str, Callable[[Any, str], Any]]
+        rules = {"routes": Route.read, "prefetch": Prefetch.read, "retention": Term.read}
+        for name, read in rules.items():
+            if not isinstance(known.get(name) or [], list):
+                raise BadInput(f"{place}.{name}", "a list of rules", repr(known[name]))
+            known[name] = tuple(read(one, place) for one in known.get(name) or ())
         return cls(**known)

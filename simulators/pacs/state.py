@@ -14,8 +14,10 @@ from stepwedge.sim.tables import State
 from stepwedge.wire.matching import sortable
 
 from .rejection import Rejection, readmitted
+from .routing import Plan, Routed
 from .steps import Performed
 from .tiers import ONLINE, Place, Removal
+from .ups import Workitem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -142,7 +144,7 @@ class Commitment:
     Attributes:
         requester: AE title to report to.
         committed: (SOP Class UID, SOP Instance UID) of each instance answered for.
-        reported: ``same`` or ``new``, the association the result went to; empty while it is owed.
+        reported: ``same``, ``new`` or ``next``, the association the result went to; empty while it is owed.
     """
 
     transaction: str
@@ -184,8 +186,11 @@ def dates(instance: Instance) -> list[str]:
 class Archive(State):
     """The tables of the archive, and what changes them."""
 
-    def __init__(self, seed: int, name: str, habits: PacsHabits, *, resend: str = "hide") -> None:
+    def __init__(
+        self, seed: int, name: str, habits: PacsHabits, *, resend: str = "hide", plan: Plan | None = None
+    ) -> None:
         super().__init__(seed, name)
+        self.plan = plan or Plan()
         self.habits = habits
         self.resend = resend
         self.people = self.table("people", Person)
@@ -207,6 +212,9 @@ class Archive(State):
         self.rejections = self.table("rejections", Rejection)
         self.places = self.table("places", Place)
         self.removals = self.table("removals", Removal)
+        self.workitems = self.table("workitems", Workitem)
+        self.routed = self.table("routed", Routed)
+        self.routed.index("sop", lambda one: [one.sop])
 
     # --- patients
 
@@ -364,6 +372,16 @@ class Archive(State):
         if not self.rejections:
             return instances
         return [one for one in instances if not self.hidden(one.sop)]
+
+    def remaining(self, study: str) -> list[Instance]:
+        """Return the instances of a study that are no rejection notes."""
+        notes = {one.note for one in self.rejections.values()}
+        return [one for one in self.instances.by("study", study) if one.sop not in notes]
+
+    def held(self, study: str) -> bool:
+        """Tell whether a legal hold keeps a study from being deleted."""
+        place = self.places.get(study)
+        return place is not None and place.hold
 
     def tier(self, study: str) -> str:
         """Return where the instances of a study lie."""

@@ -13,11 +13,12 @@ ONLINE, NEARLINE, OFFLINE = TIERS = ("ONLINE", "NEARLINE", "OFFLINE")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a study lies; without such a row it is online."""
+    """Where a study lies, and whether a legal hold keeps it; without such a row it is online and free."""
 
     study: str
     tier: str = ONLINE
     at: str = ""
+    hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,8 +121,8 @@ class Web:
         self._ae = retrieve_ae
         self._wado = Wado(vault)
 
-    def application(self) -> Starlette:
-        """Return the ASGI application."""
+    def application(self, *others: Route) -> Starlette:
+        """Return the ASGI application, with the routes of other services of this root."""
         study, series = "/studies/{study}", "/series/{series}"
         routes = [
             Route(ROOT + path, self._search, methods=["GET"])
@@ -131,7 +131,7 @@ class Web:
         retrieves = self._wado.routes()
         stores = [Route(ROOT + path, self._store, methods=["POST"]) for path in ("/studies", study)]
         return Starlette(
-            routes=[*stores, *retrieves, *routes],
+            routes=[*others, *stores, *retrieves, *routes],
             exception_handlers={
                 kind: lambda _, error: PlainTextResponse(str(error), 400)
                 for kind in (BadQuery, RemoteProtocolError)

@@ -16,6 +16,7 @@ from .reading import Reading
 from .retrieval import Screen, accepted
 from .settings import Settings
 from .state import Desk
+from .tasks import Tasks
 
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
@@ -30,6 +31,7 @@ def build(bench: Bench) -> Simulator:
     habits = bench.adopt(ReaderHabits())
     screen = Screen()
     acts = Acts(bench, desk, screen, settings, habits)
+    tasks = Tasks(bench, desk, settings)
     return Simulator(
         bench,
         desk,
@@ -38,6 +40,8 @@ def build(bench: Bench) -> Simulator:
             **acts.words(),
             **Reading(bench, desk, acts, habits).words(),
             **Marks(bench, desk, settings).words(),
+            **tasks.words(),
         },
+        closes=[tasks],
         asks={"report": lambda args: pack(desk.reports.get(args["report"]))},
     )

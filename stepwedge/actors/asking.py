@@ -385,6 +385,17 @@ def _qido(
     return Asked(answers, (witness.number,))
 
 
+def tasks(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:
+    """Search the worklist service for workitems (UPS-RS, PS3.18 section 11.9)."""
+    matching = {key: str(value) for key, value in keys.items() if value}
+    facts: dict[str, Any] = {"path": "/workitems", "query": matching}
+    witness = Witness(cast, actor, "web", "GET /workitems", facts, keys_of.of_values(matching))
+    with witness.watching(), _web(cast, actor, witness) as client:
+        answers = client.workitems(matching)
+        facts["answers"] = answers
+    return Asked(answers, (witness.number,))
+
+
 def _wado(cast: Cast, actor: str, study: str, transfer_syntax: str = "") -> list[bytes]:
     path = f"/studies/{study}"
     witness = Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})

@@ -1,4 +1,4 @@
-"""What the operator of an archive can be told to do: move studies between tiers, and delete them."""
+"""What the operator of an archive can be told to do: move studies between tiers, delete them, hold them, and let them expire."""
 
 from __future__ import annotations
 
@@ -25,5 +25,29 @@ define(
         (STUDY, Parameter("reason", says="why, for the trace that is left")),
         {"study": "Study Instance UID", "deleted": "how many objects"},
         requires=("deletion",),
+    ),
+    Word(
+        "pacs",
+        "hold_study",
+        "put the study under a legal hold, so that nothing deletes it",
+        (STUDY, Parameter("hold", "flag", says="no takes the hold off", default=True)),
+        {"study": "Study Instance UID", "hold": "whether it is held now"},
+        requires=("retention",),
+    ),
+    Word(
+        "pacs",
+        "apply_retention",
+        "delete what the archive has kept long enough",
+        (
+            Parameter("study", says="only this Study Instance UID"),
+            Parameter("days", "number", says="as of so many days from now", default=0),
+        ),
+        {
+            "studies": "one {study, objects} for each study that was deleted",
+            "count": "how many studies",
+            "today": "the day it was done for",
+        },
+        ihe="RAD-66",
+        requires=("retention",),
     ),
 )

@@ -306,6 +306,7 @@ _FAMILIES = (
     "performed",
     "reports",
     "commitment",
+    "tasks",
     "exams",
     "reading",
     "documents",

@@ -66,6 +66,17 @@ CLAIMS: Final[dict[str, Claim]] = {
     "rejection-notes": Claim(("pacs",), "takes images out of sight that a rejection note names (RAD-66)"),
     "storage-tiers": Claim(("pacs",), "moves studies nearline and offline, and recalls them ((0008,0056))"),
     "deletion": Claim(("pacs",), "deletes studies for good, on demand"),
+    "retention": Claim(
+        ("pacs",), "deletes studies that were kept long enough, unless a legal hold keeps them"
+    ),
+    "reading-tasks": Claim(
+        ("pacs",),
+        "makes a reading task for each exam and lets one reader claim it (UPS-RS, PS3.18 section 11)",
+    ),
+    "prefetch": Claim(
+        ("pacs",), "fetches priors ahead by rule, when an exam is ordered or the patient comes"
+    ),
+    "archive-routing": Claim(("pacs",), "sends new images on to other systems by rule"),
     "patient-update": Claim(("ris", "pacs"), "follows corrected demographics (RAD-12, ADT^A08)"),
     "patient-merge": Claim(("ris", "pacs"), "follows merged patients (RAD-12, ADT^A40)"),
     "patient-identifier": Claim(("ris", "pacs"), "follows a changed patient ID (ITI-30, ADT^A47)"),

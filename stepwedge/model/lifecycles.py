@@ -46,6 +46,14 @@ MPPS: Final[Table] = {
     "DISCONTINUED": {},
 }
 
+UPS: Final[Table] = {
+    # PS3.4 table CC.1.1-2, UPS states; "claim" makes the Transaction UID, which "complete" and, once claimed, "cancel" must show.
+    "SCHEDULED": {"update": "SCHEDULED", "claim": "IN PROGRESS", "cancel": "CANCELED"},
+    "IN PROGRESS": {"update": "IN PROGRESS", "complete": "COMPLETED", "cancel": "CANCELED"},
+    "COMPLETED": {},
+    "CANCELED": {},
+}
+
 COMMITMENT: Final[Table] = {
     # PS3.4 J.3: one N-ACTION, one N-EVENT-REPORT; the Transaction UID is dead afterwards.
     "requested": {"all committed": "committed", "some failed": "failed"},

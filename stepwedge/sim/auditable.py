@@ -72,6 +72,9 @@ def _of_act(exchange: Exchange, role: str) -> Deed | None:
         return Deed(ACCESSED, "R")
     if exchange.kind == "delete_study":
         return Deed(DELETED, "D")
+    if exchange.kind == "apply_retention":
+        deleted = (exchange.facts.get("result") or {}).get("count")
+        return Deed(DELETED, "D") if deleted or exchange.outcome != "passed" else None
     if exchange.kind == "delete_images":
         result = exchange.facts.get("result") or {}
         if exchange.outcome == "passed" and not result.get("deleted"):

@@ -143,6 +143,10 @@ class DicomWeb:
             return self._page(f"{above}/{level}", [*query, ("limit", str(limit)), ("offset", str(offset))])[0]
         return self._pages(f"{above}/{level}", query, LEVELS[level], offset)
 
+    def workitems(self, keys: Mapping[str, str]) -> list[Elements]:
+        """Search the worklist service by DICOM keywords (UPS-RS, PS3.18 section 11.9), every page of it."""
+        return self._pages("/workitems", list(keys.items()), "SOPInstanceUID", 0)
+
     def _pages(self, path: str, query: list[tuple[str, str]], unique: str, offset: int) -> list[Elements]:
         found: list[Elements] = []
         for _ in range(PAGES):

@@ -129,6 +129,8 @@ def need_at(root: str, method: str, path: str) -> Need | None:
         return Need(STUDY, "c")
     if method == "DELETE":
         return Need(STUDY, "d")
+    if method == "PUT":
+        return Need(STUDY, "u")
     return Need(STUDY, "s" if not parts or parts[-1] in _SEARCHES else "r")
 
 

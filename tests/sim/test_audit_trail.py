@@ -70,6 +70,11 @@ DEEDS = {
     ),
     "a server we refused": (exchange("web", "GET /studies", "refused", direction="out"), "110113", "E"),
     "a study deleted": (exchange("act", "delete_study", "passed"), "110105", "D"),
+    "studies that were kept long enough": (
+        exchange("act", "apply_retention", "passed", facts={"result": {"count": 1}}),
+        "110105",
+        "D",
+    ),
     "all images of a scanner deleted": (
         exchange("act", "delete_images", "passed", facts={"result": {"deleted": 3, "kept": 0}}),
         "110105",

@@ -75,6 +75,7 @@ def test_every_check_says_what_it_shows():
         "message.received",
         "worklist.entry",
         "worklist.no_entry",
+        "task.found",
         "order.status",
         "appointment.status",
         "access.granted",
@@ -184,6 +185,7 @@ WIRE = [
     ("studies", "study.absent", "pacs"),
     ("patients", "patient.found", "pacs"),
     ("patients", "patient.absent", "pacs"),
+    ("tasks", "task.found", "pacs"),
 ]
 
 
@@ -264,6 +266,19 @@ def test_doors_that_disagree_are_a_difference(monkeypatch, second):
     found = look("study.found", from_="pacs", through=("c-find", "qido-rs"), where={"AccessionNumber": "A1"})
     assert not found.holds
     assert any("the same answers" in str(each) for each in found.differences)
+
+
+def test_a_task_must_be_there_as_expected_and_as_often(monkeypatch):
+    task = {"SOPInstanceUID": "1.2", "StudyInstanceUID": "1.3", "ProcedureStepState": "IN PROGRESS"}
+    answering(monkeypatch, "tasks", [task])
+    question = {"from_": "pacs", "where": {"StudyInstanceUID": "1.3"}}
+    assert look("task.found", **question, is_={"ProcedureStepState": "IN PROGRESS"}, count=1).holds
+    assert not look("task.found", **question, is_={"ProcedureStepState": "SCHEDULED"}).holds
+    assert not look("task.found", **question, count=2).holds
+    answering(monkeypatch, "tasks", [task, {**task, "StudyInstanceUID": "1.4"}])  # answered what nobody asked
+    assert not look("task.found", **question).holds
+    answering(monkeypatch, "tasks", [])
+    assert not look("task.found", **question).holds
 
 
 def test_study_absent_asks_every_door(monkeypatch):

@@ -93,6 +93,9 @@ class _Books:
             self._answered_for(result)
         elif word == "delete_study":
             self._removed(str(result.get("study") or ""))
+        elif word == "apply_retention":
+            for one in result.get("studies") or []:
+                self._removed(str(one.get("study") or ""))
 
     def _answered_for(self, result: dict[str, Any]) -> None:
         for sop in result.get("committed") or []:
