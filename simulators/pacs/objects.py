@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import RemoteProtocolError
+from stepwedge.sim import datasets
 from stepwedge.wire.elements import IMPLICIT_LE, decode, encode, tag_of
 from stepwedge.wire.spans import spans as spans_of
 from stepwedge.wire.spans import value_at as value_of
@@ -25,7 +26,8 @@ REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstance
 
 def read(sop_class: str, sop: str, transfer_syntax: str, data: bytes) -> Instance:
     """Make the index row of a received data set; raises RemoteProtocolError when it is not what the command said."""
-    elements = decode(data, explicit=transfer_syntax != IMPLICIT_LE)
+    reading = datasets.read(data, transfer_syntax)
+    elements = reading.header
     for key in REQUIRED:
         if not elements.get(key):
             raise RemoteProtocolError(f"the data set has no {key}")
@@ -40,14 +42,17 @@ def read(sop_class: str, sop: str, transfer_syntax: str, data: bytes) -> Instanc
         study=elements["StudyInstanceUID"],
         patient=patient_key(elements.get("PatientID", ""), elements.get("IssuerOfPatientID", "")),
         transfer_syntax=transfer_syntax,
-        file="",
-        content=content(elements),
+        file=reading.sha256,
+        content=content(reading),
         header={key: value for key, value in elements.items() if key in KEPT},
     )
 
 
-def content(elements: dict[str, Any]) -> str:
+def content(reading: datasets.Reading) -> str:
     """Return a hash over all attributes and their values, the same in implicit and explicit encoding."""
+    elements = reading.header
+    if reading.pixels is not None:
+        elements = {**elements, datasets.PIXELS: reading.pixels}
     text = json.dumps(elements, sort_keys=True, default=lambda value: hashlib.sha256(value).hexdigest())
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.evidence.redact import refusal
-from stepwedge.sim.files import Files, name_of
+from stepwedge.sim.files import Files
 from stepwedge.wire.encodings import EVERY
 
 from . import objects, transcoding
@@ -37,7 +37,7 @@ class Vault:
         self.archive = archive
         self._life = life
         self._bench = bench
-        self._files = Files(bench.folder / "objects")
+        self._files = bench.objects = Files(bench.folder / "objects")
 
     def take(
         self, sop_class: str, sop: str, transfer_syntax: str, data: bytes, sender: str, *, study: str = ""
@@ -56,7 +56,7 @@ class Vault:
         if study and instance.study != study:
             return _refused(PROCESSING_FAILURE, "the object belongs to another study than the request")
         at = self._bench.clock.now().isoformat()
-        instance = replace(instance, file=name_of(data), sender=sender, at=at)
+        instance = replace(instance, sender=sender, at=at)
         gone: list[str] = []
         with self._bench.change(self.archive) as change:
             patient, uids = (

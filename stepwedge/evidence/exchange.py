@@ -18,12 +18,19 @@ INLINE_LIMIT = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """Raw bytes as they were on the wire: either here, or in a file (an absolute path) with hash and size."""
+    """Raw bytes as they were on the wire: either here, or in a file (an absolute path) with hash and size.
+
+    Attributes:
+        sha256: hash of the file, or of ``data`` when it is known already.
+        size: bytes that :meth:`read` returns.
+        head: what stands before them to make a file that others read, such as DICOM file meta information; not in the hash.
+    """
 
     data: bytes = b""
     file: str = ""
     sha256: str = ""
     size: int = 0
+    head: bytes = b""
 
     @classmethod
     def of(cls, data: bytes) -> Payload:
@@ -31,37 +38,40 @@ class Payload:
         return cls(data, size=len(data))
 
     @classmethod
-    def in_file(cls, path: Path, sha256: str, size: int) -> Payload:
-        """Refer to a file that holds exactly these bytes already."""
-        return cls(file=str(path.absolute()), sha256=sha256, size=size)
+    def in_file(cls, path: Path, sha256: str, size: int, head: bytes = b"") -> Payload:
+        """Refer to a file that holds exactly these bytes already, behind the head."""
+        return cls(file=str(path.absolute()), sha256=sha256, size=size, head=head)
 
     def read(self) -> bytes:
         """Return the bytes, wherever they are; a file that no longer has the hash is not returned."""
         if not self.file:
-            return self.data
+            return self.head + self.data
         data = Path(self.file).read_bytes()
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise ValueError(f"{self.file} does not hold the bytes that were recorded")
-        return data
+        return self.head + data
 
     def to_json(self) -> dict[str, Any]:
-        """Write as ``{"text"}``, ``{"base64"}`` or ``{"file", "sha256", "size"}``."""
+        """Write as ``{"text"}``, ``{"base64"}`` or ``{"file", "sha256", "size"}``, that one with ``head`` in base64 if there is one."""
         if self.file:
-            return {"file": self.file, "sha256": self.sha256, "size": self.size}
-        if not self.data:
+            head = {"head": base64.b64encode(self.head).decode("ascii")} if self.head else {}
+            return {"file": self.file, "sha256": self.sha256, "size": self.size, **head}
+        data = self.head + self.data
+        if not data:
             return {}
-        if b"\0" not in self.data:
+        if b"\0" not in data:
             try:
-                return {"text": self.data.decode()}
+                return {"text": data.decode()}
             except UnicodeDecodeError:
                 pass
-        return {"base64": base64.b64encode(self.data).decode("ascii")}
+        return {"base64": base64.b64encode(data).decode("ascii")}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Payload:
         """Read what :meth:`to_json` wrote."""
         if "file" in value:
-            return cls(file=value["file"], sha256=value["sha256"], size=value["size"])
+            head = base64.b64decode(value.get("head", ""))
+            return cls(file=value["file"], sha256=value["sha256"], size=value["size"], head=head)
         if "text" in value:
             return cls.of(value["text"].encode())
         return cls.of(base64.b64decode(value.get("base64", "")))

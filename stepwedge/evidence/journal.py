@@ -102,17 +102,34 @@ class Journal:
 
     def _fit(self, payload: Payload) -> Payload:
         """Return the payload as a line may hold it."""
-        return self._filed(payload.data) if payload.size > INLINE_LIMIT and not payload.file else payload
+        return self._filed(payload) if payload.size > INLINE_LIMIT and not payload.file else payload
 
-    def _filed(self, data: bytes) -> Payload:
+    def _filed(self, payload: Payload) -> Payload:
         """Put a large payload into a file named by its hash."""
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = payload.sha256 or hashlib.sha256(payload.data).hexdigest()
         path = self._blobs / sha256
         if not path.exists():
             draft = path.with_suffix(".part")
-            draft.write_bytes(data)
+            draft.write_bytes(payload.data)
             draft.replace(path)
-        return Payload.in_file(path, sha256, len(data))
+        return Payload.in_file(path, sha256, payload.size, payload.head)
+
+    def adopt(self, file: Path, payload: Payload) -> Payload:
+        """Return a large payload whose bytes a file holds that is never written again, by a second link to it.
+
+        What becomes of the first link, this evidence stays. Where the file system has no links, or there is no such file, the
+        payload comes back as it was.
+        """
+        if payload.size <= INLINE_LIMIT:
+            return payload
+        path = self._blobs / payload.sha256
+        try:
+            os.link(file, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            return payload
+        return Payload.in_file(path, payload.sha256, payload.size, payload.head)
 
     def _index(self) -> None:
         """Find the lines already there, and cut off a torn one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import secrets
@@ -83,7 +84,13 @@ class Recorder:
 
     def _payload(self, folder: Path, name: str, payload: Payload) -> dict[str, Any]:
         if payload.file:
-            path = folder / (name if name.endswith(".hl7") else f"{name}{_ending_of(Path(payload.file))}")
+            path = folder / (
+                name
+                if name.endswith(".hl7")
+                else f"{name}{_ending(payload.head) if payload.head else _ending_of(Path(payload.file))}"
+            )
+            if payload.head:
+                return _whole(payload, path, str(path.relative_to(self.folder)))
             _keep(Path(payload.file), path)
             return {
                 "file": str(path.relative_to(self.folder)),
@@ -107,6 +114,16 @@ def _from_here(path: Path) -> str:
     with suppress(ValueError):
         return path.relative_to(Path.cwd()).as_posix()
     return str(path)
+
+
+def _whole(payload: Payload, path: Path, name: str) -> dict[str, Any]:
+    """Write a file that a simulated system holds in two parts, its own head and what came over the wire, as one."""
+    try:
+        data = payload.read()
+    except OSError:
+        return {"file": name, "size": payload.size}
+    path.write_bytes(data)
+    return {"file": name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
 
 
 def _keep(source: Path, path: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stepwedge.evidence.journal import Journal
     from stepwedge.sim.address import Directory
     from stepwedge.sim.audit import Trail
+    from stepwedge.sim.files import Files
     from stepwedge.sim.ports import Ports
     from stepwedge.sim.simulator import Case
     from stepwedge.sim.tables import State
@@ -108,6 +109,9 @@ class Bench:
         self.identity = Identity.of(self.settings.get("identity") or {})
         self.log = self.adopt(LogHabits())
         self.trail: Trail | None = None
+        self.objects: Files | None = (
+            None  # where the data sets lie that it took, for a simulator that keeps them
+        )
 
     @cached_property
     def security(self) -> Security:

@@ -10,7 +10,6 @@ is durable before they answer. What must arrive although a link fails goes throu
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from contextlib import asynccontextmanager
@@ -19,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.errors import RemoteProtocolError, WireError
 from stepwedge.evidence.exchange import NOTHING, Payload
 from stepwedge.evidence.redact import refusal
+from stepwedge.sim import datasets as stored
 from stepwedge.sim import keys
 from stepwedge.sim.address import Address, Entity
 from stepwedge.sim.outbox import Delivery, trouble_word
 from stepwedge.sim.store import Send
 from stepwedge.wire import dimse_asyncio, part10
-from stepwedge.wire.results import Instance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -68,6 +67,8 @@ def record(bench: Bench, exchange: DimseExchange, *, peer: str = "", case: str =
     if any(refusal(bench.identity, patients=[patient]) for patient in found.get("patient", ())):
         found, payload, response_data = {}, NOTHING, NOTHING
         facts = {"refused": "identifiers that are not synthetic", "sop_class": sop_class}
+    elif payload.head and bench.objects is not None:
+        payload = bench.journal.adopt(bench.objects.path(payload.sha256), payload)
     inward = exchange.direction == "in"
     status = exchange.status
     return bench.record(
@@ -92,9 +93,7 @@ def _read(
     request, response = Payload.of(exchange.data), Payload.of(exchange.response_data)
     try:
         if exchange.kind == "C-STORE":
-            datasets = [_stored(exchange, facts)]
-            instance = Instance(sop_class, sop, exchange.context.transfer, exchange.data)
-            request = Payload.of(part10.write(instance))
+            datasets, request = _stored(exchange, sop_class, sop, facts)
         else:
             datasets = _decoded(exchange, facts)
     except RemoteProtocolError as error:
@@ -103,17 +102,23 @@ def _read(
     return datasets, request, response
 
 
-def _stored(exchange: DimseExchange, facts: dict[str, Any]) -> Elements:
-    """Describe a stored instance: its data set without pixels, and hashes of both."""
-    dataset = exchange.elements(exchange.data, stop_before_pixels=False)
-    pixels = dataset.pop("PixelData", b"")
+def _stored(
+    exchange: DimseExchange, sop_class: str, sop: str, facts: dict[str, Any]
+) -> tuple[list[Elements], Payload]:
+    """Describe a stored instance: its data set without pixels, and hashes of both; as evidence it is a DICOM file."""
+    data, syntax = exchange.data, exchange.context.transfer
+    try:
+        reading = stored.read(data, syntax)
+    finally:
+        stored.forget()  # whoever else looks at it did so before the exchange was over
     facts["dataset"] = {
-        "sha256": hashlib.sha256(exchange.data).hexdigest(),
-        "size": len(exchange.data),
-        "header": dataset,
-        "pixels": hashlib.sha256(pixels).hexdigest() if pixels else "",
+        "sha256": reading.sha256,
+        "size": len(data),
+        "header": reading.header,
+        "pixels": reading.pixels or "",
     }
-    return dataset
+    head = part10.head(sop_class, sop, syntax)
+    return [reading.header], Payload(data, sha256=reading.sha256, size=len(head) + len(data), head=head)
 
 
 def _decoded(exchange: DimseExchange, facts: dict[str, Any]) -> list[Elements]:

@@ -38,9 +38,12 @@ class Files:
         """Write the file that :func:`name_of` gave a name to, unless it is there."""
         path = self.path(name)
         if not path.exists():
-            path.parent.mkdir(exist_ok=True)
             draft = path.parent / f"{os.getpid()}-{next(self._draft)}.part"
-            draft.write_bytes(data)
+            try:
+                draft.write_bytes(data)
+            except FileNotFoundError:  # the first one of its folder
+                path.parent.mkdir(exist_ok=True)
+                draft.write_bytes(data)
             draft.replace(path)
 
     def read(self, name: str) -> bytes:

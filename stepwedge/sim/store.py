@@ -8,10 +8,11 @@ That is the promise a simulator makes for what it acknowledged.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sqlite3
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stepwedge.errors import BadInput, Broken
 from stepwedge.sim.rows import pack, unpack
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from stepwedge.sim.tables import State, Table
+    from stepwedge.sim.tables import State
 
 FORMAT = 1
 _SCHEMA = f"""
@@ -38,8 +39,12 @@ _PRAGMAS = (
     "locking_mode = EXCLUSIVE",  # one process owns a state folder; saves the locks of every transaction
     "wal_autocheckpoint = 32000",  # a checkpoint is the only moment that waits for the disk
 )
-_REPLY = "INSERT INTO replies (sender, control, digest, reply) VALUES (?, ?, ?, ?)"
+_REPLY = "INSERT INTO replies (place, sender, control, digest, reply) VALUES (?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO rows (place, tab, key, row) VALUES (?, ?, ?, ?)"
+_UPDATE = "UPDATE rows SET row = ? WHERE place = ?"
+_DELETE = "DELETE FROM rows WHERE place = ?"
 _Places = dict[tuple[str, str], int]
+_New = tuple[int, str, str, str]
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -119,6 +124,8 @@ class Store:
             )
         for place, sender, control in self._db.execute("SELECT place, sender, control FROM replies"):
             self._replies[sender, control] = place
+        # places are given here, because many rows in one statement would not tell theirs
+        self._place, self._reply_place = self._count("rows"), self._count("replies")
 
     def _pragma(self, pragma: str) -> None:
         try:
@@ -127,6 +134,11 @@ class Store:
             raise Broken(
                 f"{self._path}: {trouble}; another process may be using this state folder"
             ) from trouble
+
+    def _count(self, table: str) -> Iterator[int]:
+        """Return the places after the last row of a table."""
+        (last,) = self._db.execute(f"SELECT max(place) FROM {table}").fetchone()  # noqa: S608 - one of our own names
+        return itertools.count((last or 0) + 1)
 
     def load(self, state: State) -> None:
         """Fill the tables of a fresh state, each in the order its rows were first put."""
@@ -147,18 +159,22 @@ class Store:
 
     def _commit(self, state: State, change: Change) -> _Places:
         """Write everything in one transaction and return the places of the replies."""
-        places: dict[tuple[str, str], int | None] = {}
+        new, known, gone = self._sorted(state)
         with self._db as db:  # commits, or rolls back when something is raised
             db.execute("BEGIN IMMEDIATE")
-            for table, key in state.changed():
-                places[table.name, key] = self._write(table, key)
+            for statement, rows in (
+                (_DELETE, [(place,) for place in gone.values()]),
+                (_UPDATE, known),
+                (_INSERT, new),
+            ):
+                if rows:
+                    db.executemany(statement, rows)
             change.sends[:] = [self.enqueue(send) for send in change.sends]
             answered = self._remember(change.replies)
-        for row, place in places.items():
-            if place is None:
-                self._rows.pop(row, None)
-            else:
-                self._rows[row] = place
+        for place, name, key, _ in new:
+            self._rows[name, key] = place
+        for row in gone:
+            del self._rows[row]
         return answered
 
     def replied(self, sender: str, control: str) -> StoredReply | None:
@@ -201,26 +217,35 @@ class Store:
         for *values, parked in self._db.execute(query):
             yield Send(*values), parked
 
-    def _write(self, table: Table[Any], key: str) -> int | None:
-        """Write one row as it is now and return its place, None when it is gone."""
-        place = self._rows.get((table.name, key))
-        if key not in table:
-            self._db.execute("DELETE FROM rows WHERE place = ?", (place,))
-            return None
-        row = _json(pack(table[key]))
-        if place is not None:
-            self._db.execute("UPDATE rows SET row = ? WHERE place = ?", (row, place))
-            return place
-        return self._db.execute(
-            "INSERT INTO rows (tab, key, row) VALUES (?, ?, ?)", (table.name, key, row)
-        ).lastrowid
+    def _sorted(self, state: State) -> tuple[list[_New], list[tuple[str, int]], dict[tuple[str, str], int]]:
+        """Return the rows to insert and to update, as the statements take them, and where rows stood that are gone."""
+        new: list[_New] = []
+        known: list[tuple[str, int]] = []
+        gone: dict[tuple[str, str], int] = {}
+        for table, key in state.changed():
+            place = self._rows.get((table.name, key))
+            if key not in table:
+                if place is not None:
+                    gone[table.name, key] = place
+                continue
+            row = _json(pack(table[key]))
+            if place is None:
+                new.append((next(self._place), table.name, key, row))
+            else:
+                known.append((row, place))
+        return new, known, gone
 
     def _remember(self, replies: Mapping[tuple[str, str], StoredReply]) -> _Places:
-        answered: _Places = {}
-        for key, reply in replies.items():
-            values = (reply.sender, reply.control, reply.digest, reply.reply)
-            if place := self._db.execute(_REPLY, values).lastrowid:
-                answered[key] = place
+        """Write replies in one statement and return their places."""
+        answered = dict(zip(replies, self._reply_place, strict=False))
+        rows = [
+            (place, one.sender, one.control, one.digest, one.reply)
+            for place, one in zip(answered.values(), replies.values(), strict=True)
+        ]
+        if len(rows) == 1:
+            self._db.execute(_REPLY, rows[0])
+        else:
+            self._db.executemany(_REPLY, rows)
         return answered
 
     def enqueue(self, send: Send) -> Send:

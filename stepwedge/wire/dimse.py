@@ -128,7 +128,7 @@ class Channel:
         self._values: deque[Value] = deque()
         self._command: Command | None = None
         self._context_id = 0
-        self._parts: list[bytes] = []
+        self._parts: list[memoryview] = []
         self._size = 0
 
     def send(self, primitive: Primitive) -> bytes:
@@ -180,7 +180,9 @@ class Channel:
             self.contexts[answer.id] = Agreed(answer.id, context.abstract, answer.transfer)
         self.roles = {role.abstract: (role.scu, role.scp) for role in acceptance.roles}
 
-    def _value(self, context_id: int, is_command: bool, is_last: bool, fragment: bytes) -> Message | None:
+    def _value(
+        self, context_id: int, is_command: bool, is_last: bool, fragment: memoryview
+    ) -> Message | None:
         """Take one presentation data value; return the message it completes."""
         if context_id not in self.contexts:
             raise self.upper.invalid(
@@ -198,7 +200,7 @@ class Channel:
         return self._complete() if is_last else None
 
     def _complete(self) -> Message | None:
-        raw = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        raw = b"".join(self._parts)
         self._parts, self._size = [], 0
         if self._command is None:
             try:

@@ -142,34 +142,28 @@ def tellable(value: Any) -> Any:
 
 def write(resource: Resource) -> bytes:
     """Write a resource, decimals exactly as they were read."""
-    return "".join(_written(resource)).encode()
+    return _written(resource).encode()
 
 
-def _written(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield encode_basestring(value)
-        case bool() | None:
-            yield json.dumps(value)
-        case int():
-            yield str(value)
-        case Decimal():
-            yield str(value)
-        case dict():
-            yield "{"
-            for place, (key, item) in enumerate(value.items()):
-                yield f"{',' if place else ''}{encode_basestring(key)}:"
-                yield from _written(item)
-            yield "}"
-        case list() | tuple():
-            yield "["
-            for place, item in enumerate(value):
-                if place:
-                    yield ","
-                yield from _written(item)
-            yield "]"
-        case _:
-            raise TypeError(f"a resource cannot hold a {type(value).__name__}")
+def _written(value: Any) -> str:
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(value)
+    if kind is dict:
+        members = [
+            f"{encode_basestring(key)}:{encode_basestring(item) if type(item) is str else _written(item)}"
+            for key, item in value.items()
+        ]
+        return f"{{{','.join(members)}}}"
+    if kind is list or kind is tuple:
+        return f"[{','.join([_written(item) for item in value])}]"
+    if value is None or kind is bool:
+        return json.dumps(value)
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, int | Decimal):
+        return str(value)
+    raise TypeError(f"a resource cannot hold a {type(value).__name__}")
 
 
 def outcome(issues: Iterable[Issue]) -> Resource:

@@ -28,19 +28,24 @@ class File(NamedTuple):
 
 def write(instance: Instance) -> bytes:
     """Write a file around an instance's data set."""
+    return head(instance.sop_class, instance.sop_instance, instance.transfer_syntax) + instance.data
+
+
+def head(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
+    """Write what stands before the data set: preamble, prefix and file meta information."""
     meta = encode(
         {
             "FileMetaInformationVersion": b"\0\1",
-            "MediaStorageSOPClassUID": instance.sop_class,
-            "MediaStorageSOPInstanceUID": instance.sop_instance,
-            "TransferSyntaxUID": instance.transfer_syntax,
+            "MediaStorageSOPClassUID": sop_class,
+            "MediaStorageSOPInstanceUID": sop_instance,
+            "TransferSyntaxUID": transfer_syntax,
             "ImplementationClassUID": IMPLEMENTATION_UID,
             "ImplementationVersionName": IMPLEMENTATION_VERSION,
         },
         explicit=True,
     )
     length = struct.pack("<HH2sHI", _META, 0, b"UL", 4, len(meta))
-    return b"".join((_PREAMBLE, length, meta, instance.data))
+    return b"".join((_PREAMBLE, length, meta))
 
 
 def read(raw: bytes) -> File:

@@ -58,7 +58,7 @@ class Value(NamedTuple):
     context_id: int
     is_command: bool
     is_last: bool
-    fragment: bytes
+    fragment: memoryview
 
 
 class Reader:
@@ -109,9 +109,9 @@ class Reader:
 
 
 def values(body: bytes) -> list[Value]:
-    """Read the presentation data values of a P-DATA-TF."""
+    """Read the presentation data values of a P-DATA-TF; fragments are views, nothing is copied."""
     found: list[Value] = []
-    at, end = 0, len(body)
+    at, end, view = 0, len(body), memoryview(body)
     while at < end:
         if end - at < OVERHEAD:
             raise InvalidPdu("a presentation data value ends inside its header", INVALID_PARAMETER)
@@ -119,7 +119,7 @@ def values(body: bytes) -> list[Value]:
         if length < 2 or length > end - at - 4:  # noqa: PLR2004  context ID and control header
             raise InvalidPdu(f"a presentation data value announces {length} bytes", INVALID_PARAMETER)
         stop = at + 4 + length
-        found.append(Value(context_id, bool(control & 1), bool(control & 2), body[at + OVERHEAD : stop]))
+        found.append(Value(context_id, bool(control & 1), bool(control & 2), view[at + OVERHEAD : stop]))
         at = stop
     if not found:
         raise InvalidPdu(

@@ -1,7 +1,9 @@
 """The journal: numbered, flushed, torn lines, long poll, large payloads."""
 
 import asyncio
+import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +58,30 @@ def test_large_payloads_become_files_by_hash_once(journal, tmp_path):
     assert first.request.file == second.response.file
     assert first.request.read() == data
     assert len(list((tmp_path / "blobs").iterdir())) == 1
+
+
+def test_a_file_that_somebody_keeps_becomes_evidence_that_outlives_it(journal, tmp_path):
+    data, head = bytes(INLINE_LIMIT + 1), b"head"
+    kept = tmp_path / "kept"
+    kept.write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    payload = Payload(data, sha256=sha256, size=len(head) + len(data), head=head)
+    for _ in range(2):
+        adopted = journal.adopt(kept, payload)
+        journal.append(replace(exchange(), request=adopted))
+    assert kept.stat().st_nlink == 2
+    kept.unlink()
+    for line in journal.after(0):
+        assert (line.request.sha256, line.request.size) == (sha256, len(head) + len(data))
+        assert line.request.read() == head + data
+
+
+def test_a_payload_with_a_head_is_written_when_nobody_keeps_it(journal, tmp_path):
+    for data in (b"short\0", bytes(INLINE_LIMIT + 1)):
+        payload = Payload(data, sha256=hashlib.sha256(data).hexdigest(), size=4 + len(data), head=b"head")
+        assert journal.adopt(tmp_path / "nowhere", payload) == payload
+        journal.append(replace(exchange(), request=payload))
+        assert journal.after(journal.last - 1)[0].request.read() == b"head" + data
 
 
 def test_a_changed_payload_file_is_noticed(journal):

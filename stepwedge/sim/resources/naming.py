@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.sim import keys
@@ -80,6 +81,7 @@ def refer(kind: str, number: str, named: Resource | None = None, display: str = 
     return found | ({"display": display} if display else {})
 
 
+@lru_cache(maxsize=4096)  # most times of a message stand in it more than once, and in the next one too
 def date_time(stamp: str) -> str | None:
     """Return ``YYYYMMDDHHMMSS`` of local time as dateTime with its offset, a shorter one as the partial date it is."""
     try:
