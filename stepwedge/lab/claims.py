@@ -69,6 +69,7 @@ CLAIMS: Final[dict[str, Claim]] = {
     "retention": Claim(
         ("pacs",), "deletes studies that were kept long enough, unless a legal hold keeps them"
     ),
+    "mpps-forwarding": Claim(("ris",), "tells the archive of performed steps (RAD-6, RAD-7)"),
     "reading-tasks": Claim(
         ("pacs",),
         "makes a reading task for each exam and lets one reader claim it (UPS-RS, PS3.18 section 11)",
