@@ -22,10 +22,10 @@ from stepwedge.wire import multipart, part10
 from stepwedge.wire.elements import EXPLICIT_LE, encode
 from stepwedge.wire.results import Instance
 
+MIB = 1 << 20
 ROOM = 96 * MIB
 """What libraries that are loaded when first needed (codecs, numpy) and the allocator may take, however many requests come."""
 REQUESTS = int(os.environ.get("STEPWEDGE_REQUESTS", "800"))
-MIB = 1 << 20
 TYPED = {"Content-Type": "application/fhir+json"}
 BODY_WORDS = (
     b"\r\n--",
