@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -264,7 +266,10 @@ def test_the_note_by_which_a_study_goes_is_a_valid_object(tmp_path, ct_image):
     file.write_bytes(
         part10.write(Instance(header["SOPClassUID"], header["SOPInstanceUID"], EXPLICIT_LE, data))
     )
-    said = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, check=False).stderr
+    validator = Path(sys.executable).parent / "dciodvfy"
+    if not validator.exists():
+        pytest.skip("dciodvfy is not installed (extra 'conformance')")
+    said = subprocess.run([str(validator), str(file)], capture_output=True, text=True, check=False).stderr
     assert "Error" not in said, said
     assert header["ConceptNameCodeSequence"][0]["CodeValue"] == "113039"
 
