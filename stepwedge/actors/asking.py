@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwedge.actors.lending import lent
 from stepwedge.errors import Broken, LinkLost, NoAnswer, Refused, RemoteProtocolError, StepwedgeError
 from stepwedge.evidence.exchange import NOTHING, Exchange, Payload
 from stepwedge.sim import keys as keys_of
@@ -20,14 +20,13 @@ from stepwedge.sim.charsets import Charsets, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from stepwedge.actors.cast import Cast
-    from stepwedge.actors.wallet import Wallet
     from stepwedge.sim.address import Entity
-    from stepwedge.wire.dicomweb import DicomWeb, WebExchange
+    from stepwedge.wire.dicomweb import DicomWeb
     from stepwedge.wire.dimse_blocking import Association
     from stepwedge.wire.elements import Elements
-    from stepwedge.wire.tls import Credentials
 
 ASK_SECONDS: Final = 10.0
 """How long one answer may take, before patience scales it."""
@@ -424,35 +423,10 @@ def frames(cast: Cast, actor: str, place: tuple[str, str, str], numbers: Sequenc
         return client.frames(*place, numbers)
 
 
-@contextmanager
-def _web(cast: Cast, actor: str, witness: Witness) -> Iterator[DicomWeb]:
-    """Lend the connection to the actor's DICOMweb service, and keep what was said on it as evidence."""
-    url = cast[actor].address.web
-    if url is None:
-        raise Broken(f"{actor} has no web address in the lab file, so it cannot be asked over DICOMweb")
-    security = cast.tls if url.startswith("https:") else None
-    client, heard = _connection(url, RETRIEVE_SECONDS * cast.patience, security, cast.tokens)
-    heard.clear()
-    try:
-        yield client
-    finally:
-        if heard:
-            last = heard[-1]
-            witness.outcome = str(last.status or "")
-            witness.response = Payload.of(last.response)
-            witness.request = Payload.of(f"{last.method} {last.path}?{last.query}".encode())
-
-
-@cache
-def _connection(
-    url: str, seconds: float, security: Credentials | None, wallet: Wallet | None
-) -> tuple[DicomWeb, list[WebExchange]]:
+def _web(cast: Cast, actor: str, witness: Witness) -> AbstractContextManager[DicomWeb]:
     from stepwedge.wire.dicomweb import DicomWeb
 
-    heard: list[WebExchange] = []
-    context = security.client() if security else None
-    bearer = None if wallet is None else lambda: wallet.bearer(url)
-    return DicomWeb(url, timeout=seconds, observe=heard.append, context=context, bearer=bearer), heard
+    return lent(DicomWeb, cast, actor, "web", "DICOMweb", RETRIEVE_SECONDS, witness)
 
 
 def _opened(data: bytes) -> Retrieved:

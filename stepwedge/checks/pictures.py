@@ -12,8 +12,8 @@ from stepwedge.checks.check import KEYWORDS, Candidate, Look, Question, check, o
 from stepwedge.checks.difference import Difference
 from stepwedge.errors import Broken
 from stepwedge.wire import pixels, png
-from stepwedge.wire.dicomweb import HttpRefused
 from stepwedge.wire.elements import EXPLICIT_LE
+from stepwedge.wire.http_blocking import HttpRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

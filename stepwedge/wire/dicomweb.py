@@ -6,21 +6,19 @@ is an error, never fewer results.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
-from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError, WireError
-from stepwedge.wire import dicomjson, multipart, part10, tls
+from stepwedge.errors import RemoteProtocolError
+from stepwedge.wire import dicomjson, multipart, part10
+from stepwedge.wire.http_blocking import Http, HttpRefused, Response, WebExchange
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
-
-    import httpx
 
     from stepwedge.wire.elements import Elements
 
@@ -38,35 +36,6 @@ _STOWED: Final = frozenset({200, 202, 400, 409})
 """
 
 LEVELS: Final = {"studies": "StudyInstanceUID", "series": "SeriesInstanceUID", "instances": "SOPInstanceUID"}
-
-
-class HttpRefused(Refused):
-    """The server answered with a status that is a no.
-
-    Attributes:
-        status: HTTP status code.
-        retry_after: what the server asked for, as written.
-    """
-
-    def __init__(self, text: str, status: int, retry_after: str = "") -> None:
-        """Keep what a caller may have to act upon."""
-        super().__init__(text)
-        self.status, self.retry_after = status, retry_after
-
-
-@dataclass(frozen=True, slots=True)
-class WebExchange:
-    """One request and its answer, as evidence; ``status`` is 0 and ``error`` says why when there was no answer."""
-
-    method: str
-    path: str
-    query: str
-    request: bytes
-    status: int
-    content_type: str
-    response: bytes
-    took: float
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +75,14 @@ class DicomWeb:
 
         ``context`` says whom to trust behind ``https``, else the system's authorities; ``bearer`` gives tokens (RFC 6750).
         """
-        import httpx
-
         self.root = root.rstrip("/")
-        self._observe, self._bearer = observe, bearer
-        self._body_limit, self._timeout = body_limit, timeout
-        self._client = httpx.Client(
+        self._http = Http(
             timeout=timeout,
-            follow_redirects=False,
-            trust_env=False,
-            verify=context or True,
-            headers={"Accept-Encoding": "identity", **(headers or {})},
+            body_limit=body_limit,
+            headers=headers or {},
+            observe=observe,
+            context=context,
+            bearer=bearer,
         )
 
     def qido(
@@ -172,7 +138,7 @@ class DicomWeb:
         more = any("299" in warning for warning in response.headers.get_list("warning"))
         return self._results(response), more
 
-    def _results(self, response: _Response) -> list[Elements]:
+    def _results(self, response: Response) -> list[Elements]:
         if response.status == _NO_CONTENT:
             return []
         if not _is_json(response):
@@ -229,7 +195,7 @@ class DicomWeb:
             )
         return response.body
 
-    def _complete(self, response: _Response) -> _Response:
+    def _complete(self, response: Response) -> Response:
         if response.status in {_NO_CONTENT, _PARTIAL}:
             raise RemoteProtocolError(
                 f"{response.place}: HTTP {response.status} instead of the whole content"
@@ -262,78 +228,17 @@ class DicomWeb:
         body: bytes = b"",
         content_type: str = "",
         allowed: frozenset[int] = frozenset(),
-    ) -> _Response:
-        import httpx
-
+    ) -> Response:
         headers = {"Accept": accept, **({"Content-Type": content_type} if content_type else {})}
-        headers |= {"Authorization": f"Bearer {self._bearer()}"} if self._bearer else {}
         asked = "&".join(f"{name}={quote(value, safe='*')}" for name, value in query)
         url = f"{self.root}{path}{'?' if asked else ''}{asked}"
-        request = self._client.build_request(method, url, headers=headers, content=body or None)
-        place, began = f"{method} {request.url}", time.monotonic()
-        response: _Response | None = None
-        error: WireError | None = None
-        try:
-            response = self._read(self._client.send(request, stream=True), place, began)
-        except httpx.TimeoutException as cause:
-            error = _timed_out(cause, place, self._timeout)
-        except httpx.NetworkError as cause:
-            error = tls.refusal(cause, place) or LinkLost(f"{place}: {cause or type(cause).__name__}")
-        except httpx.RemoteProtocolError as cause:
-            error = LinkLost(f"{place}: the answer is cut or no HTTP: {cause}")
-        except httpx.HTTPError as cause:
-            error = RemoteProtocolError(f"{place}: {cause}")
-        except WireError as cause:
-            error = cause
-        if self._observe is not None:
-            self._observe(
-                WebExchange(
-                    method,
-                    request.url.path,
-                    request.url.query.decode("ascii", "replace"),
-                    body,
-                    response.status if response else 0,
-                    response.content_type if response else "",
-                    response.body if response else b"",
-                    time.monotonic() - began,
-                    str(error or ""),
-                )
-            )
-        if response is None:
-            raise error or LinkLost(place)
+        response = self._http.send(method, url, headers, body)
         _check(response, allowed)
         return response
 
-    def _read(self, answer: httpx.Response, place: str, began: float) -> _Response:
-        """Read a body up to the limit; an encoded one is refused, since it was not asked for and may be a bomb."""
-        try:
-            if answer.headers.get("content-encoding", "identity") != "identity":
-                raise RemoteProtocolError(
-                    f"{place}: Content-Encoding {answer.headers['content-encoding']} unasked"
-                )
-            pieces, size = [], 0
-            for piece in answer.iter_raw():
-                pieces.append(piece)
-                size += len(piece)
-                if size > self._body_limit:
-                    raise RemoteProtocolError(f"{place}: more than {self._body_limit} bytes")
-                if time.monotonic() - began > self._timeout * _PATIENCE:
-                    raise NoAnswer(
-                        f"{place}: {size} bytes after {self._timeout * _PATIENCE:g} s, and not done"
-                    )
-            return _Response(
-                place,
-                answer.status_code,
-                answer.headers,
-                answer.headers.get("content-type", ""),
-                b"".join(pieces),
-            )
-        finally:
-            answer.close()
-
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        self._http.close()
 
     def __enter__(self) -> Self:
         return self
@@ -344,34 +249,13 @@ class DicomWeb:
         self.close()
 
 
-_PATIENCE: Final = 30
-"""A body may take this many times the timeout that each of its pieces has."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Response:
-    place: str
-    status: int
-    headers: httpx.Headers
-    content_type: str
-    body: bytes
-
-
 def _place(study: str, series: str, instance: str) -> str:
     path = f"/studies/{study}"
     path += f"/series/{series}" if series else ""
     return path + (f"/instances/{instance}" if instance else "")
 
 
-def _timed_out(cause: httpx.TimeoutException, place: str, allowed: float) -> WireError:
-    import httpx
-
-    if isinstance(cause, httpx.ConnectTimeout):
-        return LinkLost(f"{place}: no connection within {allowed:g} s")
-    return NoAnswer(f"{place}: no answer within {allowed:g} s")
-
-
-def _check(response: _Response, allowed: frozenset[int]) -> None:
+def _check(response: Response, allowed: frozenset[int]) -> None:
     status = response.status
     if 200 <= status < 300 or (status in allowed and _is_json(response)):  # noqa: PLR2004 - RFC 9110: 2xx is success
         return
@@ -386,14 +270,14 @@ def _check(response: _Response, allowed: frozenset[int]) -> None:
     )
 
 
-def _is_json(response: _Response) -> bool:
+def _is_json(response: Response) -> bool:
     """Tell whether the body says to be JSON; Orthanc sends the outcomes of a STOW with HTTP 400 and no type at all."""
     if not response.content_type:
         return response.status in _STOWED and response.status >= 400 and response.body[:1] in {b"{", b"["}  # noqa: PLR2004 - RFC 9110: 4xx is the client's error
     return multipart.parameters(response.content_type)[0] in {JSON, "application/json"}
 
 
-def _stowed(response: _Response, results: list[Elements]) -> StowResult:
+def _stowed(response: Response, results: list[Elements]) -> StowResult:
     if len(results) != 1:
         raise RemoteProtocolError(f"{response.place}: expected one response data set, found {len(results)}")
     stored = _outcomes(results[0], "ReferencedSOPSequence", "WarningReason")

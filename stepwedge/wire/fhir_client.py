@@ -6,29 +6,25 @@ errors, never fewer results. It follows no redirect and no link that leaves the 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlencode, urlsplit
 
-from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError, WireError
+from stepwedge.errors import RemoteProtocolError
 from stepwedge.wire import fhir
-from stepwedge.wire.dicomweb import HttpRefused, WebExchange
 from stepwedge.wire.fhir import MEDIA_TYPE, FhirError
+from stepwedge.wire.http_blocking import Http, HttpRefused
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-    import httpx
-
     from stepwedge.wire.fhir import Resource
+    from stepwedge.wire.http_blocking import WebExchange
 
 PAGES: Final = 200
 BODY_LIMIT: Final = 64 << 20
-_PATIENCE: Final = 30
-"""A body may take this many times the timeout that each of its pieces has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +53,14 @@ class Fhir:
 
         ``context`` says whom to trust behind ``https``, else the system's authorities; ``bearer`` gives tokens (RFC 6750).
         """
-        import httpx
-
         self.base = base.rstrip("/")
-        self._observe, self._bearer, self._timeout = observe, bearer, timeout
-        self._client = httpx.Client(
+        self._http = Http(
             timeout=timeout,
-            follow_redirects=False,
-            trust_env=False,
-            verify=context or True,
-            headers={"Accept-Encoding": "identity", "Accept": MEDIA_TYPE, **(headers or {})},
+            body_limit=BODY_LIMIT,
+            headers={"Accept": MEDIA_TYPE, **(headers or {})},
+            observe=observe,
+            context=context,
+            bearer=bearer,
         )
 
     def read(self, kind: str, id_: str, version: str = "") -> Resource:
@@ -162,63 +156,14 @@ class Fhir:
         return f"/{path.lstrip('/')}" + (f"?{there.query}" if there.query else "")
 
     def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        import httpx
-
         given = {**({"Content-Type": MEDIA_TYPE} if body else {}), **headers}
-        given |= {"Authorization": f"Bearer {self._bearer()}"} if self._bearer else {}
-        place, began = f"{method} {self.base}{path}", time.monotonic()
-        request = self._client.build_request(method, self.base + path, headers=given, content=body or None)
-        status, raw, kind = 0, b"", ""
-        error: WireError | None = None
-        reply: Reply | None = None
-        try:
-            answer = self._client.send(request, stream=True)
-            status, kind = answer.status_code, answer.headers.get("content-type", "")
-            raw = self._body(answer, place, began)
-            heads = {name.lower(): value for name, value in answer.headers.items()}
-            reply = Reply(status, heads, _resource(raw, place, status))
-        except httpx.ConnectTimeout:
-            error = LinkLost(f"{place}: no connection within {self._timeout:g} s")
-        except httpx.TimeoutException:
-            error = NoAnswer(f"{place}: no answer within {self._timeout:g} s")
-        except (httpx.NetworkError, httpx.RemoteProtocolError) as cause:
-            error = LinkLost(f"{place}: {cause or type(cause).__name__}")
-        except httpx.HTTPError as cause:
-            error = RemoteProtocolError(f"{place}: {cause}")
-        except WireError as cause:
-            error = cause
-        if self._observe is not None:
-            took = time.monotonic() - began
-            url = request.url
-            query = url.query.decode("ascii", "replace")
-            told = WebExchange(method, url.path, query, body, status, kind, raw, took, str(error or ""))
-            self._observe(told)
-        if reply is None:
-            raise error or LinkLost(place)
-        return reply
-
-    def _body(self, answer: httpx.Response, place: str, began: float) -> bytes:
-        """Read a body up to the limit; an encoded one was not asked for and may be a bomb."""
-        try:
-            if answer.headers.get("content-encoding", "identity") != "identity":
-                raise RemoteProtocolError(f"{place}: an encoded body, unasked")
-            pieces, size = [], 0
-            for piece in answer.iter_raw():
-                pieces.append(piece)
-                size += len(piece)
-                if size > BODY_LIMIT:
-                    raise RemoteProtocolError(f"{place}: more than {BODY_LIMIT} bytes")
-                if time.monotonic() - began > self._timeout * _PATIENCE:
-                    raise NoAnswer(
-                        f"{place}: {size} bytes after {self._timeout * _PATIENCE:g} s, and not done"
-                    )
-            return b"".join(pieces)
-        finally:
-            answer.close()
+        answer = self._http.send(method, self.base + path, given, body)
+        heads = {name.lower(): value for name, value in answer.headers.items()}
+        return Reply(answer.status, heads, _resource(answer.body, answer.place, answer.status))
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        self._http.close()
 
     def __enter__(self) -> Self:
         return self

@@ -12,8 +12,9 @@ import pytest
 
 from stepwedge.errors import LinkLost
 from stepwedge.wire import part10
-from stepwedge.wire.dicomweb import DicomWeb, HttpRefused
+from stepwedge.wire.dicomweb import DicomWeb
 from stepwedge.wire.elements import EXPLICIT_LE, decode, encode
+from stepwedge.wire.http_blocking import HttpRefused
 from stepwedge.wire.results import Instance
 
 pytestmark = pytest.mark.peer

@@ -9,7 +9,8 @@ import pytest
 
 from stepwedge.errors import LinkLost, NoAnswer, RemoteProtocolError
 from stepwedge.wire import dicomjson, multipart
-from stepwedge.wire.dicomweb import DicomWeb, HttpRefused, Outcome
+from stepwedge.wire.dicomweb import DicomWeb, Outcome
+from stepwedge.wire.http_blocking import HttpRefused
 from stepwedge.wire.part10 import write
 from stepwedge.wire.results import Instance
 
