@@ -7,6 +7,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import WireError
+from stepwedge.sim.commitment import requested, result
 from stepwedge.sim.dimse import dimse_send
 from stepwedge.wire.dimse_asyncio import Failure, Reply
 from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 Elements = dict[str, Any]
 
 PROCESSING_FAILURE: Final = 0x0110
-NO_SUCH_ACTION: Final = 0x0123
-INVALID_ARGUMENT: Final = 0x0115
-REQUEST_COMMITMENT: Final = 1
-"""Action type of N-ACTION; event types of its result are 1 (all committed) and 2 (failures exist), PS3.4 J.3.2, J.3.3."""
 NEW, NEXT = "new", "next"
 
 
@@ -48,17 +45,7 @@ class Commitments:
 
     def asked(self, peer: PeerInfo, action_type: int, information: Elements) -> Reply:
         """Decide on a request; decision and debt to report it are durable before the answer."""
-        if action_type != REQUEST_COMMITMENT:
-            raise Failure(NO_SUCH_ACTION, f"action type {action_type} (PS3.4 J.3.2.1.1)")
-        transaction = str(information.get("TransactionUID", ""))
-        references = [
-            (str(item.get("ReferencedSOPClassUID", "")), str(item.get("ReferencedSOPInstanceUID", "")))
-            for item in information.get("ReferencedSOPSequence") or []
-        ]
-        if not transaction or not references:
-            raise Failure(INVALID_ARGUMENT, "Transaction UID or references are missing (PS3.4 table J.3-1)")
-        if transaction in self._archive.commitments:
-            raise Failure(INVALID_ARGUMENT, "this Transaction UID was used before (PS3.4 J.3.2.1.2)")
+        transaction, references = requested(action_type, information, self._archive.commitments)
         if self._entity(peer.calling) is None:
             raise Failure(PROCESSING_FAILURE, f"no address is known for {peer.calling} to report to")
         lost = self._vault.lost([sop for _, sop in references])
@@ -101,7 +88,7 @@ class Commitments:
                 await self._told(promise, association, NEXT)
 
     async def _told(self, promise: Commitment, association: Speaker, where: str) -> bool:
-        event_type, information = result(promise, self._bench.ae_title)
+        event_type, information = _result(promise, self._bench.ae_title)
         answer = await association.report_event(COMMITMENT, COMMITMENT_INSTANCE, event_type, information)
         if answer.category not in {"success", "warning"}:
             return False
@@ -113,7 +100,7 @@ class Commitments:
         """Give a result to the outbox, which brings it on a new association (PS3.4 J.3.3.1.2)."""
         if not self._archive.habits.calls_back():
             return
-        event_type, information = result(promise, self._bench.ae_title)
+        event_type, information = _result(promise, self._bench.ae_title)
         with self._bench.change(self._archive) as change:
             self._archive.reported(promise.transaction, NEW)
             change.send(
@@ -134,21 +121,6 @@ class Commitments:
             self._call_back(self._owed.pop())
 
 
-def result(promise: Commitment, retrieve_ae: str) -> tuple[int, Elements]:
-    """Return event type and information of the N-EVENT-REPORT (PS3.4 table J.3-2)."""
-    information: Elements = {"TransactionUID": promise.transaction, "RetrieveAETitle": retrieve_ae}
-    if promise.committed:
-        information["ReferencedSOPSequence"] = [
-            {"ReferencedSOPClassUID": sop_class, "ReferencedSOPInstanceUID": sop}
-            for sop_class, sop in promise.committed
-        ]
-    if promise.failed:
-        information["FailedSOPSequence"] = [
-            {
-                "ReferencedSOPClassUID": one.sop_class,
-                "ReferencedSOPInstanceUID": one.sop,
-                "FailureReason": one.reason,
-            }
-            for one in promise.failed
-        ]
-    return (2 if promise.failed else 1), information
+def _result(promise: Commitment, retrieve_ae: str) -> tuple[int, Elements]:
+    failed = [(one.sop_class, one.sop, one.reason) for one in promise.failed]
+    return result(promise.transaction, retrieve_ae, promise.committed, failed)

@@ -12,17 +12,12 @@ from stepwedge.errors import Refused
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.address import Address
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
-from stepwedge.wire.encodings import EVERY
+from stepwedge.wire.encodings import EVERY, PLAIN
 from stepwedge.wire.pixels import convertible
 from stepwedge.wire.services import (
     COMMITMENT,
+    MODELS,
     MPPS,
-    PATIENT_FIND,
-    PATIENT_GET,
-    PATIENT_MOVE,
-    STUDY_FIND,
-    STUDY_GET,
-    STUDY_MOVE,
     VERIFICATION,
 )
 from stepwedge.wire.storage_classes import storage_classes
@@ -31,7 +26,6 @@ from . import query, steps
 from .commitment import Commitments
 from .negotiate import Agreement
 from .tiers import NEARLINE, OFFLINE, ONLINE
-from .transcoding import PLAIN
 from .vault import NOT_AUTHORIZED
 
 if TYPE_CHECKING:
@@ -49,10 +43,6 @@ if TYPE_CHECKING:
 
 Elements = dict[str, Any]
 
-MODELS: Final = {
-    **dict.fromkeys((PATIENT_FIND, PATIENT_MOVE, PATIENT_GET), "PATIENT"),
-    **dict.fromkeys((STUDY_FIND, STUDY_MOVE, STUDY_GET), "STUDY"),
-}
 MOVE_DESTINATION_UNKNOWN: Final = 0xA801
 IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900
 

@@ -11,10 +11,10 @@ from stepwedge.errors import Refused
 from stepwedge.sim.dimse import calling
 from stepwedge.sim.outbox import FIRST_PAUSE, LONGEST_PAUSE, Delivery, Policy
 from stepwedge.wire.elements import EXPLICIT_LE
+from stepwedge.wire.encodings import PLAIN
 
 from .routing import OBJECT, RECALL
 from .tiers import NEARLINE, OFFLINE, ONLINE
-from .transcoding import PLAIN
 
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench

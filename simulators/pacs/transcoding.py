@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.wire import pixels
 from stepwedge.wire.codec_process import CannotConvert
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
-from stepwedge.wire.encodings import plain
+from stepwedge.wire.elements import EXPLICIT_LE
+from stepwedge.wire.encodings import PLAIN, plain
 
 from . import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
 
 
 def kept(data: bytes, transfer_syntax: str) -> tuple[bytes, str]:

@@ -10,7 +10,8 @@ from stepwedge.errors import Refused
 from stepwedge.sim.dimse import calling
 from stepwedge.wire import multipart, part10, pixels
 from stepwedge.wire.dimse_asyncio import Provider
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode
+from stepwedge.wire.elements import IMPLICIT_LE, decode
+from stepwedge.wire.encodings import PLAIN
 from stepwedge.wire.results import Instance
 from stepwedge.wire.services import STUDY_GET, STUDY_MOVE, VERIFICATION
 from stepwedge.wire.storage_classes import COMPRESSED, storage_classes
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from stepwedge.sim.web import Web
     from stepwedge.wire.dimse import PeerInfo
 
-PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
 GET_CLASSES: Final = 120
 """Storage classes proposed for C-GET: an association has 128 presentation contexts at most (PS3.8 section 9.3.2.2)."""
 

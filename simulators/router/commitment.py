@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import WireError
+from stepwedge.sim.commitment import INVALID_ARGUMENT, REQUEST_COMMITMENT, requested, result
 from stepwedge.sim.dimse import calling, dimse_send
 from stepwedge.wire.dimse_asyncio import Failure, Reply
 from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE
@@ -29,9 +30,6 @@ Elements = dict[str, Any]
 
 NO_SUCH_INSTANCE: Final = 0x0112
 CLASS_INSTANCE_CONFLICT: Final = 0x0119
-NO_SUCH_ACTION: Final = 0x0123
-INVALID_ARGUMENT: Final = 0x0115
-REQUEST_COMMITMENT: Final = 1
 LOOK: Final = 0.005
 """Seconds between two looks whether the requester has hung up."""
 GRACE: Final = 0.03
@@ -52,17 +50,7 @@ class Commitments:
 
     def asked(self, requester: str, action_type: int, information: Elements) -> Reply:
         """Take an N-ACTION; what it asks for is worked out after the answer, and after a restart."""
-        if action_type != REQUEST_COMMITMENT:
-            raise Failure(NO_SUCH_ACTION, f"action type {action_type} (PS3.4 J.3.2.1.1)")
-        transaction = str(information.get("TransactionUID", ""))
-        references = tuple(
-            (str(item.get("ReferencedSOPClassUID", "")), str(item.get("ReferencedSOPInstanceUID", "")))
-            for item in information.get("ReferencedSOPSequence") or []
-        )
-        if not transaction or not references:
-            raise Failure(INVALID_ARGUMENT, "Transaction UID or references are missing (PS3.4 table J.3-1)")
-        if transaction in self._router.promises:
-            raise Failure(INVALID_ARGUMENT, "this Transaction UID was used before (PS3.4 J.3.2.1.2)")
+        transaction, references = requested(action_type, information, self._router.promises)
         directory = self._bench.directory
         if directory.get(directory.by_ae(requester)) is None:
             raise Failure(PROCESSING_FAILURE, f"no address is known for {requester} to report to")
@@ -89,7 +77,9 @@ class Commitments:
     async def _answer(self, promise: Promise, association: Speaker | None) -> None:
         """Work out a promise and report it, on the requester's own association if it is still there."""
         promise = await self._worked_out(promise)
-        event_type, information = _result(promise, self._bench.ae_title)
+        event_type, information = result(
+            promise.transaction, self._bench.ae_title, promise.committed, promise.failed
+        )
         deadline = self._bench.clock.tick() + GRACE
         while association and association.lasts and self._bench.clock.tick() < deadline:  # noqa: ASYNC110 - nothing tells of a release
             await asyncio.sleep(LOOK)
@@ -156,8 +146,8 @@ class Commitments:
                 elif job.fate != "replayed":
                     failed[one[1]] = PROCESSING_FAILURE
         results = await asyncio.gather(*(self._ask(to, several, within) for to, several in asked.items()))
-        for result in results:
-            failed = result | failed
+        for told in results:
+            failed = told | failed
         return failed
 
     async def _ask(self, to: str, references: list[tuple[str, str]], within: float) -> dict[str, int]:
@@ -196,19 +186,3 @@ def _outcome(information: Elements, nothing: dict[str, int]) -> dict[str, int]:
         for item in information.get("FailedSOPSequence") or []
     }
     return failed | {sop: reason for sop, reason in nothing.items() if sop not in good and sop not in failed}
-
-
-def _result(promise: Promise, retrieve_ae: str) -> tuple[int, Elements]:
-    """Return event type and information of the N-EVENT-REPORT (PS3.4 table J.3-2)."""
-    information: Elements = {"TransactionUID": promise.transaction, "RetrieveAETitle": retrieve_ae}
-    if promise.committed:
-        information["ReferencedSOPSequence"] = [
-            {"ReferencedSOPClassUID": sop_class, "ReferencedSOPInstanceUID": sop}
-            for sop_class, sop in promise.committed
-        ]
-    if promise.failed:
-        information["FailedSOPSequence"] = [
-            {"ReferencedSOPClassUID": sop_class, "ReferencedSOPInstanceUID": sop, "FailureReason": reason}
-            for sop_class, sop, reason in promise.failed
-        ]
-    return (2 if promise.failed else 1), information

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from stepwedge.errors import Broken, LinkLost, LocalProtocolError, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.sim.dimse import calling
 from stepwedge.sim.outbox import trouble_word
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.encodings import PLAIN
 
 from . import rules
 from .state import DELIVERED, PARKED, WAITING
@@ -28,7 +28,6 @@ LINGER: Final = 0.05
 """Seconds an association is kept for the next object when the queue is empty."""
 CONTEXTS: Final = 60
 """Kinds of objects for which one association is proposed; 128 contexts fit into one (PS3.8 section 9.3.2.2)."""
-PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
 Kind = tuple[str, str]
 
 

@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.evidence.redact import refusal
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
-from stepwedge.wire.encodings import EVERY
+from stepwedge.wire.encodings import EVERY, PLAIN
 from stepwedge.wire.services import (
     COMMITMENT,
-    PATIENT_FIND,
-    PATIENT_GET,
-    PATIENT_MOVE,
-    STUDY_FIND,
-    STUDY_GET,
-    STUDY_MOVE,
+    MODELS,
     VERIFICATION,
 )
 from stepwedge.wire.storage_classes import storage_classes
@@ -44,11 +38,6 @@ if TYPE_CHECKING:
 
 Elements = dict[str, Any]
 
-PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
-MODELS: Final = {
-    **dict.fromkeys((PATIENT_FIND, PATIENT_MOVE, PATIENT_GET), "PATIENT"),
-    **dict.fromkeys((STUDY_FIND, STUDY_MOVE, STUDY_GET), "STUDY"),
-}
 NOT_AUTHORIZED: Final = 0x0124
 MOVE_DESTINATION_UNKNOWN: Final = 0xA801
 IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900

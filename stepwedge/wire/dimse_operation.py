@@ -10,13 +10,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import Refused, RemoteProtocolError, WireError
-from stepwedge.wire import dimse_client, negotiation
+from stepwedge.wire import dimse_client
 from stepwedge.wire import status as codes
 from stepwedge.wire.codec_process import CannotConvert
 from stepwedge.wire.command import NO_DATA_SET, RESPONSE, Command, Field, name
 from stepwedge.wire.dimse import Agreed, DimseExchange, Message
 from stepwedge.wire.elements import Elements, decode, encode, recode
-from stepwedge.wire.encodings import BIG_ENDIAN
+from stepwedge.wire.encodings import BIG_ENDIAN, PLAIN
 from stepwedge.wire.provider import (
     PROCESSING_FAILURE,
     SOP_CLASS_NOT_SUPPORTED,
@@ -363,9 +363,9 @@ def _proposals(instances: Sequence[Held]) -> list[tuple[str, list[str]]]:
     wanted: dict[tuple[str, tuple[str, ...]], None] = {}
     for held in instances:
         syntax = held.transfer_syntax
-        plain = tuple(each for each in negotiation.PLAIN if each != syntax)
+        plain = tuple(each for each in PLAIN if each != syntax)
         others = tuple(each for each in held.others if each != BIG_ENDIAN)
-        if syntax in negotiation.PLAIN:
+        if syntax in PLAIN:
             wanted[held.sop_class, (syntax, *(others or plain))] = None
         else:
             wanted[held.sop_class, (syntax,)] = None

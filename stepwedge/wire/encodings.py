@@ -17,7 +17,9 @@ from stepwedge.wire.storage_classes import COMPRESSED
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 WRAPPED: Final = frozenset({DEFLATED, BIG_ENDIAN})
-EVERY: Final = (EXPLICIT_LE, IMPLICIT_LE, *COMPRESSED, DEFLATED, BIG_ENDIAN)
+PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
+"""Little endian, not compressed: what every service but storage is spoken in."""
+EVERY: Final = (*PLAIN, *COMPRESSED, DEFLATED, BIG_ENDIAN)
 """The transfer syntaxes of storage, the preferred first."""
 COMPACT: Final = frozenset((*COMPRESSED, DEFLATED))
 """What a sender gets that proposes it first: it wants its images compressed."""

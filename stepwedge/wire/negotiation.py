@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.elements import IMPLICIT_LE
+from stepwedge.wire.encodings import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,8 +28,6 @@ OPTIONS: Final = 128
 """Extended negotiation items that are read; there cannot be more presentation contexts either."""
 FIXED: Final = 68
 """Bytes of an A-ASSOCIATE-RQ or -AC before its items (PS3.8 table 9-11)."""
-PLAIN: Final = (EXPLICIT_LE, IMPLICIT_LE)
-"""The transfer syntaxes proposed when none are named."""
 
 ACCEPTED, USER_REJECTED, NO_REASON, ABSTRACT_UNKNOWN, TRANSFERS_UNKNOWN = 0, 1, 2, 3, 4
 """Result of one presentation context (PS3.8 table 9-18)."""

@@ -44,6 +44,11 @@ STUDY_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 PATIENT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
 PATIENT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.1.2"
 PATIENT_GET: Final = "1.2.840.10008.5.1.4.1.2.1.3"
+MODELS: Final = {
+    **dict.fromkeys((PATIENT_FIND, PATIENT_MOVE, PATIENT_GET), "PATIENT"),
+    **dict.fromkeys((STUDY_FIND, STUDY_MOVE, STUDY_GET), "STUDY"),
+}
+"""The information model in which each SOP class queries and retrieves (PS3.4 section C.6)."""
 
 MAX_ANSWERS: Final = 1 << 18
 """Matches of one C-FIND that are taken before the peer is held to be endless."""
