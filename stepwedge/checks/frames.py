@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.checks.check import Candidate, Look, Question, check, only
 from stepwedge.checks.difference import Difference
-from stepwedge.checks.stored import DOORS, chosen, made, retrieved, study_of
+from stepwedge.checks.stored import DOORS, chosen, made, object_by_object, retrieved, study_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from stepwedge.actors.asking import Retrieved
     from stepwedge.wire.elements import Elements
 
 VECTORS: Final = (
@@ -46,26 +47,12 @@ def frames(question: Question) -> Look:
     study = study_of(images)
     if not study or not made(images):
         return Look(unsure="no image was acquired, so no frame can be missing")
-    differences: list[Difference] = []
-    seen, complete = 0, True
-    for door, objects in retrieved(question, study):
-        there = chosen(objects, images)
-        for one in made(images):
-            if (held := there.get(one["sop"])) is None:
-                differences.append(Difference(f"{door}: image {one['sop']}", "comes back", "did not"))
-                complete = False
-                continue
-            seen += 1
-            wanted = int(one.get("frames") or 1)
-            differences += (found.below(door) for found in whole(held.header, wanted))
-    label = f"{seen} objects, frame by frame"
-    return Look(
-        [] if differences else [Candidate(label, {"count": seen})],
-        differences,
-        label,
-        seen,
-        final=complete and bool(differences),
-    )
+
+    def judged(door: str, said: Mapping[str, Any], held: Retrieved) -> Iterator[Difference]:
+        for found in whole(held.header, int(said.get("frames") or 1)):
+            yield found.below(door)
+
+    return object_by_object(question, study, "objects, frame by frame", judged)
 
 
 def whole(header: Elements, wanted: int) -> Iterator[Difference]:

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.checks import matchers
-from stepwedge.checks.check import Candidate, Look, Question, check, only
+from stepwedge.checks.check import Look, Question, check, only
 from stepwedge.checks.difference import Difference
-from stepwedge.checks.stored import DOORS, chosen, made, retrieved, study_of
+from stepwedge.checks.stored import DOORS, made, object_by_object, study_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from stepwedge.actors.asking import Retrieved
     from stepwedge.wire.elements import Elements
 
 UPTAKE: Final = timedelta(0), timedelta(hours=6)
@@ -38,28 +39,15 @@ def quantified(question: Question) -> Look:
     study = study_of(images)
     if not study or not made(images):
         return Look(unsure="no PET image was acquired, so none can be quantified")
-    differences: list[Difference] = []
-    seen, complete = 0, True
-    for door, objects in retrieved(question, study):
-        there = chosen(objects, images)
-        for one in made(images):
-            if (held := there.get(one["sop"])) is None:
-                differences.append(Difference(f"{door}: image {one['sop']}", "comes back", "did not"))
-                complete = False
-                continue
-            seen += 1
-            found = [*consistent(held.header)]
-            if question.is_ is not None:
-                found += matchers.compare("", question.is_, held.header)
-            differences += (each.below(f"{door}: image {one['sop']}") for each in found)
-    label = f"{seen} PET images"
-    return Look(
-        [] if differences else [Candidate(label, {"count": seen})],
-        differences,
-        label,
-        seen,
-        final=complete and bool(differences),
-    )
+
+    def judged(door: str, said: Mapping[str, Any], held: Retrieved) -> Iterator[Difference]:
+        found = [*consistent(held.header)]
+        if question.is_ is not None:
+            found += matchers.compare("", question.is_, held.header)
+        for each in found:
+            yield each.below(f"{door}: image {said['sop']}")
+
+    return object_by_object(question, study, "PET images", judged)
 
 
 def consistent(header: Elements) -> Iterator[Difference]:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.actors import asking
 from stepwedge.checks.acquired import acquired, study_of
+from stepwedge.checks.check import Candidate, Look
+from stepwedge.checks.difference import Difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from stepwedge.actors.asking import Retrieved
     from stepwedge.checks.check import Question
@@ -35,4 +37,31 @@ def made(images: Any) -> list[Mapping[str, Any]]:
     return [one for each in several for one in each.get("instances") or ()]
 
 
-__all__ = ["DOORS", "chosen", "made", "retrieved", "study_of"]
+def object_by_object(
+    question: Question,
+    study: str,
+    kind: str,
+    judged: Callable[[str, Mapping[str, Any], Retrieved], Iterable[Difference]],
+) -> Look:
+    """Judge every object that was acquired, as it comes back of each door; one that does not is a difference.
+
+    ``judged`` is given the door, what acquire said of the object, and the object; ``kind`` names them in the report.
+    """
+    images = question.where["images"]
+    differences: list[Difference] = []
+    seen, complete = 0, True
+    for door, objects in retrieved(question, study):
+        there = chosen(objects, images)
+        for one in made(images):
+            if (held := there.get(one["sop"])) is None:
+                differences.append(Difference(f"{door}: image {one['sop']}", "comes back", "did not"))
+                complete = False
+                continue
+            seen += 1
+            differences += judged(door, one, held)
+    label = f"{seen} {kind}"
+    found = [] if differences else [Candidate(label, {"count": seen})]
+    return Look(found, differences, label, seen, final=complete and bool(differences))
+
+
+__all__ = ["DOORS", "chosen", "made", "object_by_object", "retrieved", "study_of"]
