@@ -90,14 +90,7 @@ def _by_instance(archive: Archive, text: str) -> _Way | None:
 def _by_accession(archive: Archive, text: str) -> _Way | None:
     if not _narrows(text):
         return None
-    values = _values(archive.studies, "accession", text)
-
-    def walk() -> Iterator[str]:
-        for value in values:
-            for study in archive.studies.by("accession", value):
-                yield study.uid
-
-    return _Way(len(values), walk)
+    return _over_instances(archive, "accession", _values(archive.instances, "accession", text))
 
 
 def _by_person(index: str) -> Callable[[Archive, str], _Way | None]:
@@ -121,17 +114,21 @@ def _by_person(index: str) -> Callable[[Archive, str], _Way | None]:
     return find
 
 
-def _by_date(archive: Archive, text: str) -> _Way | None:
-    if not text or text == "*":
-        return None
-    values = archive.instances.between("date", *bounds("DA", text))
+def _over_instances(archive: Archive, index: str, values: list[str]) -> _Way:
+    """Go through the instances that say one of these values; those of one study need not agree."""
 
     def walk() -> Iterator[str]:
         for value in values:
-            for one in archive.instances.by("date", value):
+            for one in archive.instances.by(index, value):
                 yield one.study
 
-    return _Way(sum(archive.instances.count("date", value) for value in values), walk)
+    return _Way(sum(archive.instances.count(index, value) for value in values), walk)
+
+
+def _by_date(archive: Archive, text: str) -> _Way | None:
+    if not text or text == "*":
+        return None
+    return _over_instances(archive, "date", archive.instances.between("date", *bounds("DA", text)))
 
 
 def _by_modality(archive: Archive, text: str) -> _Way | None:

@@ -203,6 +203,9 @@ class Archive(State):
         self.instances = self.table("instances", Instance)
         self.instances.index("study", lambda one: [one.study])
         self.instances.index("date", dates, ordered=True)
+        self.instances.index(
+            "accession", lambda one: parts(str(one.header.get("AccessionNumber", ""))), ordered=True
+        )
         self.instances.index("modality", lambda one: [str(one.header.get("Modality", ""))])
         self.expected = self.table("expected", Expected)
         self.notes = self.table("notes", Note)

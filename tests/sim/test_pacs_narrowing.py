@@ -5,7 +5,7 @@ from __future__ import annotations
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stepwedge import kit
@@ -67,6 +67,11 @@ def found(archive, level, keys):
 
 
 @settings(max_examples=300, deadline=None)
+@example(
+    rows=[(0, "SW1", "", "SW1", "20260101", "CT"), (0, "SW1", "", "SW12", "20260101", "CT")],
+    keys={"AccessionNumber": "SW12"},
+    level="IMAGE",
+)
 @given(rows=ROWS, keys=KEYS, level=st.sampled_from(["PATIENT", "STUDY", "SERIES", "IMAGE"]))
 def test_narrowing_loses_nothing(rows, keys, level):
     archive = filled(rows)
