@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FIRST, LAST = 20000, 32000
 _TRIES = 200
-_PATIENCE, _PAUSE = 12, 0.25
-"""How often a port that is in use is tried again, and after how many seconds each."""
+_TRIES_SAME, _PAUSE = 13, 0.25
+"""How often a remembered port is tried while somebody passing by has it, and the seconds between."""
 
 
 class Ports:
@@ -41,7 +41,8 @@ class Ports:
         if wish is not None and not 0 < wish <= 65535:  # noqa: PLR2004 - RFC 9293
             raise BadInput(f"{name}.{door}_port", "a port from 1 to 65535", str(wish))
         if port := wish or self._known.get(f"{name}.{door}"):
-            return await self._same(port, serve, f"{name}: port {port} for {door}"), port
+            tries = 1 if wish else _TRIES_SAME
+            return await self._same(port, tries, serve, f"{name}: port {port} for {door}"), port
         for _ in range(_TRIES):
             port = self._random.randrange(FIRST, LAST)
             try:
@@ -55,13 +56,13 @@ class Ports:
             return server, port
         raise Broken(f"{name}: no free port for {door} between {FIRST} and {LAST} on {self.host}")
 
-    async def _same(self, port: int, serve: Callable[[int], Awaitable[T]], what: str) -> T:
-        """Call ``serve`` with the one port that will do, again for a while when somebody passing by has it."""
-        for left in range(_PATIENCE, -1, -1):
+    async def _same(self, port: int, tries: int, serve: Callable[[int], Awaitable[T]], what: str) -> T:
+        """Call ``serve`` with the one port that will do."""
+        while True:
+            tries -= 1
             try:
                 return await serve(port)
             except OSError as trouble:
-                if not left or trouble.errno != errno.EADDRINUSE:
+                if not tries or trouble.errno != errno.EADDRINUSE:
                     raise Broken(f"{what} cannot be had ({trouble.strerror}); end what uses it") from trouble
             await asyncio.sleep(_PAUSE)
-        raise Broken(what)
