@@ -128,7 +128,9 @@ def test_a_handshake_cut_at_every_flight_ends_alone(folder, version):
                         writer.write(hand.out.read())
                         hand.into.write(await asyncio.wait_for(reader.read(1 << 16), 10))
                     hand.step()
-                    writer.write(hand.out.read()[:length])
+                    # signatures differ in length: what is cut is this flight, not the one of the first handshake
+                    sent = hand.out.read()
+                    writer.write(sent[: min(length, len(sent) - 1)])
                     writer.write_eof()
                     await asyncio.wait_for(reader.read(), 10)
                     writer.close()
