@@ -106,8 +106,8 @@ def _by_person(index: str) -> Callable[[Archive, str], _Way | None]:
             for value in values:
                 for person in archive.people.by(index, value):
                     for key in archive.aliases(person.key):
-                        for study in archive.studies.by("patient", key):
-                            yield study.uid
+                        for one in archive.instances.by("patient", key):
+                            yield one.study
 
         return _Way(len(values), walk)
 

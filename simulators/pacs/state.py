@@ -202,6 +202,7 @@ class Archive(State):
         self.studies.index("accession", lambda study: parts(study.accession), ordered=True)
         self.instances = self.table("instances", Instance)
         self.instances.index("study", lambda one: [one.study])
+        self.instances.index("patient", lambda one: [one.patient])
         self.instances.index("date", dates, ordered=True)
         self.instances.index(
             "accession", lambda one: parts(str(one.header.get("AccessionNumber", ""))), ordered=True

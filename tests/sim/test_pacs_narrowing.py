@@ -72,6 +72,11 @@ def found(archive, level, keys):
     keys={"AccessionNumber": "SW12"},
     level="IMAGE",
 )
+@example(
+    rows=[(0, "SW1", "", "SW1", "20260101", "CT"), (0, "SW12", "", "SW1", "20260101", "CT")],
+    keys={"PatientID": "SW12"},
+    level="IMAGE",
+)
 @given(rows=ROWS, keys=KEYS, level=st.sampled_from(["PATIENT", "STUDY", "SERIES", "IMAGE"]))
 def test_narrowing_loses_nothing(rows, keys, level):
     archive = filled(rows)
