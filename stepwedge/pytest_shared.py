@@ -115,6 +115,7 @@ class Shared:
     @cached_property
     def setting(self) -> Setting:
         """What cases run in; starts the hospital, and tries so only once."""
+        from stepwedge.scenario.alone import Room
         from stepwedge.scenario.case import Feed
         from stepwedge.scenario.run import Setting
 
@@ -127,7 +128,8 @@ class Shared:
             raise
         cast = running.cast()
         cast.patience *= self.option("patience")
-        return Setting(cast, self.recorder, Feed(cast.host), self.seed, self.replay)
+        room = Room(self.folder if self.told else None)
+        return Setting(cast, self.recorder, Feed(cast.host), self.seed, self.replay, room)
 
     @property
     def replay(self) -> tuple[str, ...]:
@@ -217,8 +219,11 @@ class Shared:
             self.recorder.write("end", finished=finished, counts=counts, exit=_exit(self.counts, code))
         self.recorder.close()
         if not self.told:
+            from stepwedge.scenario.alone import Room
+
             for sign in (_WANTED, _STANDS, _TROUBLE):
                 (self.folder / sign).unlink(missing_ok=True)
+            Room.forget(self.folder)
             from stepwedge import report
 
             report.write(self.folder)

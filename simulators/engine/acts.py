@@ -79,9 +79,10 @@ class Operator:
             remedy = did_you_mean(name, self.engine.given).strip(" ;")
             raise BadInput("engine.reload_table: table", f"one of {known}", name, remedy)
         rows = translation.rows(args.get("rows"), "engine.reload_table: rows")
+        held = self.engine.current(name)
         with self.bench.change(self.engine):
             table = self.engine.reload(name, rows)
-        return {"table": name, "version": table.version}
+        return {"table": name, "version": table.version, "before": dict(held.rows) if held else {}}
 
     async def pause(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Keep back what is for a destination; it is taken and stored all the same."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +39,24 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """How what a word did is taken back.
+
+    Attributes:
+        name: the word of the same role that does it.
+        takes: its parameters, each with the key of the first word's result, or else of its arguments, that it takes.
+    """
+
+    name: str
+    takes: Mapping[str, str] = field(default_factory=dict)
+
+    def arguments(self, given: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that take back what was done with ``given`` and gave ``result``."""
+        known = {**given, **result}
+        return {name: known[key] for name, key in self.takes.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """Something a role can be told to do, such as ``ehr.place_order``.
 
@@ -48,6 +66,8 @@ class Word:
         ihe: the transaction it performs, such as ``RAD-2``.
         requires: claims the system under test must make before the word means anything.
         also: what further argument names are accepted (``DICOM keyword``); empty means none.
+        undo: how it is taken back; it is, at the end of the case at the latest.
+        alone: whether it disturbs a system that other cases use, so that none may run meanwhile.
     """
 
     role: str
@@ -58,6 +78,13 @@ class Word:
     ihe: str = ""
     requires: tuple[str, ...] = ()
     also: str = ""
+    undo: Undo | None = None
+    alone: bool = False
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether other cases would feel it: it lasts until it is taken back, or it is felt at once."""
+        return self.alone or self.undo is not None
 
     @property
     def full(self) -> str:

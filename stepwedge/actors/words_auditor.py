@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from stepwedge.actors.words import Parameter, Word, define
+from stepwedge.actors.words import Parameter, Undo, Word, define
 
 _KEPT = {"records": "how many records it keeps"}
 
 define(
-    Word("auditor", "pause", "take the audit record repository out of service", gives=_KEPT),
+    Word(
+        "auditor",
+        "pause",
+        "take the audit record repository out of service",
+        gives=_KEPT,
+        undo=Undo("resume"),
+    ),
     Word("auditor", "resume", "bring the audit record repository back", gives=_KEPT),
     Word(
         "auditor",
@@ -15,6 +21,7 @@ define(
         "change who it was in the newest audit record of a patient, behind the repository's back",
         (Parameter("patient", required=True, says="patient ID"),),
         {"record": "number of the record", "was": "the user IDs it had"},
+        undo=Undo("restore", {"record": "record", "users": "was"}),
     ),
     Word(
         "auditor",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepwedge.actors.words import Parameter, Word, define
+from stepwedge.actors.words import Parameter, Undo, Word, define
 
 _DESTINATION = (Parameter("destination", required=True, says="the actor at the end of the queue"),)
 
@@ -34,7 +34,12 @@ define(
             Parameter("table", required=True, says="name of the table in the lab file"),
             Parameter("rows", "mapping", required=True, says="their code to the receiver's, all rows"),
         ),
-        {"table": "its name", "version": "number of the version that holds from now on"},
+        {
+            "table": "its name",
+            "version": "number of the version that holds from now on",
+            "before": "the rows that held until now",
+        },
+        undo=Undo("reload_table", {"table": "table", "rows": "before"}),
     ),
     Word(
         "engine",
@@ -42,6 +47,7 @@ define(
         "keep back what is for one destination, and go on taking messages for it",
         _DESTINATION,
         {"destination": "the actor"},
+        undo=Undo("resume", {"destination": "destination"}),
     ),
     Word(
         "engine",

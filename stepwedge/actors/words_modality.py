@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepwedge.actors.words import Parameter, Word, define
+from stepwedge.actors.words import Parameter, Undo, Word, define
 from stepwedge.wire.pixels import NAMES
 
 REJECTIONS = ("113001", "113037", "113038", "113039")
@@ -65,6 +65,7 @@ define(
         "take the scanner off the network",
         (),
         {"waiting": "how many messages to the RIS wait"},
+        undo=Undo("plug_in"),
     ),
     Word(
         "modality",

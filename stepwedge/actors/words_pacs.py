@@ -49,5 +49,6 @@ define(
         },
         ihe="RAD-66",
         requires=("retention",),
+        alone=True,
     ),
 )

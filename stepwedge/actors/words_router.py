@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepwedge.actors.words import Parameter, Word, define
+from stepwedge.actors.words import Parameter, Undo, Word, define
 
 _DESTINATION = (Parameter("destination", required=True, says="the actor at the end of the queue"),)
 
@@ -13,6 +13,7 @@ define(
         "keep back what is for one destination, and go on taking images for it",
         _DESTINATION,
         {"destination": "the actor"},
+        undo=Undo("resume", {"destination": "destination"}),
     ),
     Word(
         "router",
@@ -34,5 +35,6 @@ define(
         "restart the router as after a power cut: what is not on its disk is gone",
         (),
         {"objects": "how many images are on its disk"},
+        alone=True,
     ),
 )

@@ -38,13 +38,13 @@ def unmet(case: Case, cast: Cast) -> str:
     for claim in case.file.model.requires:
         if not cast.claimed(claim):
             return f"not claimed: {claim}"
-    for planned in _all(case.steps(), case, case.names):
+    for planned in every(case.steps(), case, case.names):
         if reason := _unplayable(planned, cast, case.names):
             return reason
     return ""
 
 
-def _all(steps: Iterable[Planned], case: Case, names: Mapping[str, Any]) -> Iterator[Planned]:
+def every(steps: Iterable[Planned], case: Case, names: Mapping[str, Any]) -> Iterator[Planned]:
     """Yield every step that would be taken, flows opened."""
     for planned in steps:
         try:
@@ -54,7 +54,7 @@ def _all(steps: Iterable[Planned], case: Case, names: Mapping[str, Any]) -> Iter
         if not wanted:
             continue
         if planned.flow:
-            yield from _all(case.file.flow(planned.flow).steps(), case, {})
+            yield from every(case.file.flow(planned.flow).steps(), case, {})
         else:
             yield planned
 

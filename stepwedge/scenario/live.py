@@ -109,6 +109,12 @@ class Live:
         run, self._run, self._case = self._run, None, None
         if run is None:
             return None
+        try:
+            return self._ended(run, trouble)
+        finally:
+            run.setting.room.leave()
+
+    def _ended(self, run: Run, trouble: BaseException | None) -> Ending:
         if trouble is not None and not isinstance(trouble, StepwedgeError):
             failed = isinstance(trouble, AssertionError)
             run.note(Verdict.FAILED if failed else blame(trouble), str(trouble))
@@ -146,7 +152,9 @@ class Live:
         if self._run is None:
             if self._case is None:
                 raise Broken("the lab is spoken to outside a test")
-            self._run = Run(self._case, self.setting())
+            setting = self.setting()
+            setting.room.enter(alone=False)
+            self._run = Run(self._case, setting)
             self._run.begin()
         return self._run
 

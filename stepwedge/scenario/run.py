@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.checks.rules import CaseFacts, rules
 from stepwedge.errors import Skipped, StepwedgeError
 from stepwedge.scenario import leaving, wording
+from stepwedge.scenario.alone import Debts, Room, disturbing, disturbs
 from stepwedge.scenario.bindings import Reference, Unbound, resolve
 from stepwedge.scenario.case import CaseView, Feed, Stopwatch
 from stepwedge.scenario.fence import Fence
@@ -43,6 +44,7 @@ class Setting:
 
     Attributes:
         options: what the replay line says besides file, variant and seed: lab and quirks.
+        room: where cases of other processes may be at work too.
     """
 
     cast: Cast
@@ -50,6 +52,7 @@ class Setting:
     feed: Feed
     seed: int
     options: tuple[str, ...] = ()
+    room: Room = field(default_factory=Room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,11 @@ class Ending:
 
 def run_case(case: Case, setting: Setting) -> Ending:
     """Run a case, recording every step, and return what it came to; raises nothing a case can cause."""
+    with setting.room.entered(alone=disturbs(case, setting.cast)):
+        return _run_case(case, setting)
+
+
+def _run_case(case: Case, setting: Setting) -> Ending:
     run = Run(case, setting)
     scope = Scope(dict(case.names))
     try:
@@ -122,6 +130,7 @@ class Run:
     messages: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     fences: dict[str, int] = field(default_factory=lambda: {"proven": 0, "waited": 0})
+    debts: Debts = field(default_factory=Debts)
     judged: int = 0
     index: int = 0
 
@@ -142,6 +151,7 @@ class Run:
 
     def finish(self, scope: Scope, *, whole: bool, blind: bool = False) -> Ending:
         """Apply the standing rules and record the verdict; ``whole`` tells that no step went wrong, ``blind`` that nothing can be seen."""
+        self._take_back()
         if Verdict.SKIPPED not in self.verdicts and not blind:
             self._seen(whole=whole)
         if not self.judged and _BAD.isdisjoint(self.verdicts) and Verdict.SKIPPED not in self.verdicts:
@@ -164,6 +174,19 @@ class Run:
             fences=self.fences,
         )
         return ending
+
+    def _take_back(self) -> None:
+        """Take back what the case did to systems that others use; what stays makes it broken, for the next would suffer."""
+        for debt in self.debts.take():
+            planned, start = debt.step(), time.monotonic()
+            place = Place(f"{planned.source.name}:{planned.line}", self.replay, arranging=True)
+            try:
+                outcome = self.taker.act(planned, {}, place)
+            except Exception as trouble:  # noqa: BLE001 - whatever it is, the others must be taken back
+                outcome = broken(planned, place, f"{planned.step.title}: {trouble!r}")
+            self._record_step(planned, outcome, time.monotonic() - start, (), None)
+            if outcome.verdict is not Verdict.PASSED:
+                self.note(outcome.verdict, outcome.message)
 
     def _seen(self, *, whole: bool) -> None:
         try:
@@ -254,7 +277,12 @@ class Run:
 
     def _step(self, planned: Planned, scope: Scope, place: Place, around: tuple[Planned, ...]) -> Outcome:
         if planned.acts:
+            if disturbing(planned, self.setting.cast):
+                self.setting.room.enter(alone=True)
             outcome = self.taker.act(planned, scope.values, place)
+            if outcome.result is not None:  # it was done, whether its answer is as it should be or not
+                given = arguments(planned.step.with_, scope.values)
+                self.debts.took(planned, self.setting.cast, given, outcome.result)
         else:
             doors = leaving.doors(planned, scope, self.setting.cast)
             self.left_out += leaving.unasked(planned, scope, doors)

@@ -18,7 +18,7 @@ from stepwedge.scenario.run import Setting, run_case
 from stepwedge.scenario.variants import cases
 from stepwedge.sim.address import Address
 
-ROLES = {"ehr": "ehr", "ris": "ris", "pacs": "pacs", "ct": "modality", "reader": "reader"}
+ROLES = {"engine": "engine", "ehr": "ehr", "ris": "ris", "pacs": "pacs", "ct": "modality", "reader": "reader"}
 
 
 def hl7(kind, patient="", placer="", accession="", control="", status=""):

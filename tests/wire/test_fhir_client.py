@@ -54,7 +54,7 @@ def test_every_page_is_read_and_every_exchange_is_heard():
     [
         (always(404, b"<html>", Content_Type="text/html"), HttpRefused, "HTTP 404"),
         (always(302, Location="http://127.0.0.1:1/"), HttpRefused, "HTTP 302"),
-        (always(200, b"no json", **JSON), RemoteProtocolError, ""),
+        (always(200, b"no json", **JSON), RemoteProtocolError, "no JSON that can be taken"),
         (always(200, b"", **JSON), RemoteProtocolError, "an empty answer"),
         (always(200, bundle("a"), Content_Encoding="gzip", **JSON), RemoteProtocolError, "gzip unasked"),
         (always(200, bundle("a"), Content_Length="9999", **JSON), LinkLost, "cut"),
