@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stepwedge.errors import BadInput
-from stepwedge.sim.web import AGENT
+from stepwedge.sim.web_client import AGENT
 
 from .search import NAMES, bundle, resource, search
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Simulator
-from stepwedge.sim.web import Web
+from stepwedge.sim.web_client import Web
 
 from .acts import Ward
 from .changes import Changes

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stepwedge.model.report import Report
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.fhir.offer import Given
-    from stepwedge.sim.web import Web
+    from stepwedge.sim.web_client import Web
     from stepwedge.wire.fhir import Resource
 
     from .state import Ehr

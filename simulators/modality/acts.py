@@ -10,7 +10,7 @@ from stepwedge.errors import BadInput, LinkLost, LocalProtocolError, Refused, Wi
 from stepwedge.sim import phantoms
 from stepwedge.sim.charsets import texts
 from stepwedge.sim.files import Files
-from stepwedge.sim.web import Web
+from stepwedge.sim.web_client import Web
 from stepwedge.wire import dicomjson, multipart, part10
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode, tag_of
 from stepwedge.wire.pixels import NAMES, convert

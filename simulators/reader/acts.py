@@ -11,7 +11,7 @@ from stepwedge.model.pdf import pdf
 from stepwedge.sim.dimse import calling
 from stepwedge.sim.messages import Envelope, report_message
 from stepwedge.sim.store import Send
-from stepwedge.sim.web import Web
+from stepwedge.sim.web_client import Web
 from stepwedge.wire import dicomjson
 from stepwedge.wire.elements import tag_of
 from stepwedge.wire.services import STUDY_FIND

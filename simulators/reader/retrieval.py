@@ -19,7 +19,7 @@ from stepwedge.wire.storage_classes import COMPRESSED, storage_classes
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
-    from stepwedge.sim.web import Web
+    from stepwedge.sim.web_client import Web
     from stepwedge.wire.dimse import PeerInfo
 
 GET_CLASSES: Final = 120

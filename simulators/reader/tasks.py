@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import BadInput, Failed, Refused
-from stepwedge.sim.web import Web
+from stepwedge.sim.web_client import Web
 from stepwedge.wire import dicomjson, ups
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
-    from stepwedge.sim.web import Answer
+    from stepwedge.sim.web_client import Answer
 
     from .settings import Settings
     from .state import Desk

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Door, Simulator
-from stepwedge.sim.web import Web
+from stepwedge.sim.web_client import Web
 
 from .acts import Desk
 from .dimse import ACCEPTS, Scanners

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.fhir.offer import Given
     from stepwedge.sim.fhir.shelf import Shelf
     from stepwedge.sim.resources.orders import Asked
-    from stepwedge.sim.web import Web
+    from stepwedge.sim.web_client import Web
     from stepwedge.wire.fhir import Resource
 
     from .hl7 import Correspondence

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope, Send
 
     from stepwedge.sim.bench import Bench
-    from stepwedge.sim.web import Web
+    from stepwedge.sim.web_client import Web
     from stepwedge.wire.tokens import Claims
 
 SCOPE: Final = "system/*.cruds"

@@ -1,38 +1,32 @@
-"""The web door of a simulated system, and its way out, both journaled."""
+"""The web door of a simulated system, journaled."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import logging
 import socket
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
 
 import uvicorn
 
-from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.sim import bearer, keys
 from stepwedge.sim.address import Address
-from stepwedge.wire import tls, tls_asyncio
+from stepwedge.sim.web_client import AGENT, Web, keys_of, kind_of
+from stepwedge.wire import tls_asyncio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    import httpx
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from stepwedge.evidence.exchange import Keys
     from stepwedge.sim.bench import Bench
     from stepwedge.wire.tls_asyncio import Gate
 
-AGENT = "Stepwedge/"
-"""Product name in User-Agent, followed by the application name of the sender."""
 BACKLOG = 128
-UNAUTHORIZED, FORBIDDEN, SERVER_ERROR = 401, 403, 500
+FORBIDDEN, SERVER_ERROR = 403, 500
 GRACE = 1
 """Seconds that open requests get when a server stops."""
 
@@ -182,7 +176,7 @@ class WebDoor:
             return
         security = self._bench.security
         if not security.open and (why := security.stranger("{}:{}".format(*scope["client"]))):
-            security.note("web", f"{scope['method']} {_kind(scope['path'])}", str(scope["client"][0]), why)
+            security.note("web", f"{scope['method']} {kind_of(scope['path'])}", str(scope["client"][0]), why)
             await _forbid(send, why)
             return
         scope["stepwedge.note"] = Note()
@@ -232,11 +226,11 @@ class WebDoor:
         if note_.withheld:
             note_.facts["withheld"] = [len(seen.request), len(seen.response)]
             seen.request, seen.response = bytearray(), bytearray()
-        found = _keys(path, query, (headers, seen.request), (seen.headers, seen.response))
+        found = keys_of(path, query, (headers, seen.request), (seen.headers, seen.response))
         self._bench.record(
             "web",
             "in",
-            f"{scope['method']} {_kind(path)}",
+            f"{scope['method']} {kind_of(path)}",
             began=seen.began,
             peer=peer or str((scope.get("client") or ["?"])[0]),
             outcome=str(seen.status),
@@ -279,163 +273,3 @@ class _Seen:
             return False
         self.response += message.get("body", b"")
         return not message.get("more_body", False)
-
-
-def _kind(path: str) -> str:
-    """Return the path without the identifiers in it: ``/studies/1.2.3/series`` is ``/studies/{}/series``."""
-    return "/".join("{}" if part[:1].isdigit() else part for part in path.split("/"))
-
-
-def _keys(path: str, query: str, *bodies: tuple[Mapping[bytes, bytes], bytearray | bytes]) -> Keys:
-    found = keys.of_url(path, query)
-    for headers, body in bodies:
-        if body and headers.get(b"content-type", b"").startswith(b"application/dicom+json"):
-            with contextlib.suppress(ValueError):
-                found = keys.merge(found, keys.of_json_model(json.loads(body)))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer, whatever its status; header names are lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-class Web:
-    """The web client of one simulated system: one connection pool, every exchange journaled."""
-
-    def __init__(self, bench: Bench, *, tokens: bool = True) -> None:
-        """Use ``web_timeout`` of the settings (seconds, 30 when absent); without ``tokens`` none is shown anywhere."""
-        self._bench = bench
-        wish = bearer.Wish.read(bench.settings.get("tokens"), bench.name) if tokens else None
-        self._issuer = bearer.Issuer(bench, wish.issuer, Web(bench, tokens=False)) if wish else None
-        self._timeout = float(bench.settings.get("web_timeout", 30.0))
-        self._client: httpx.AsyncClient | None = None
-
-    async def ask(
-        self,
-        to: str,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        case: str = "",
-        found: Keys | None = None,
-        facts: dict[str, Any] | None = None,
-        door: str = "web",
-        root: str = "",
-        withheld: bool = False,
-    ) -> Answer:
-        """Send one request to an actor's DICOMweb root, or another ``door`` of it, or to ``root``; return the answer.
-
-        Where the lab has ``tokens``, one is shown; a door that refuses it gets a new one, once.
-
-        ``found`` and ``facts`` are added to the journal's line: what the caller knows and the URL does not say. What is
-        ``withheld`` holds secrets, and its text stays out of the journal.
-        """
-        where = root or self._bench.directory.door(to, door)
-
-        async def send(given: Mapping[str, str]) -> Answer:
-            return await self._send(
-                to,
-                where,
-                method,
-                path,
-                query or {},
-                given,
-                body,
-                case,
-                found or {},
-                facts or {},
-                withheld=withheld,
-            )
-
-        if self._issuer is None:
-            return await send(headers or {})
-        answer = await send({**(headers or {}), **await self._issuer.shown(f"{where}{path}")})
-        if answer.status == UNAUTHORIZED:
-            answer = await send({**(headers or {}), **await self._issuer.shown(f"{where}{path}", renew=True)})
-        return answer
-
-    async def _send(
-        self,
-        to: str,
-        root: str,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes,
-        case: str,
-        found: Keys,
-        facts: dict[str, Any],
-        *,
-        withheld: bool,
-    ) -> Answer:
-        import httpx
-
-        if self._client is None:
-            logging.getLogger("httpx").setLevel(logging.WARNING)
-            credentials = self._bench.security.credentials
-            self._client = httpx.AsyncClient(
-                timeout=self._timeout,
-                follow_redirects=False,
-                trust_env=False,
-                verify=credentials.client() if credentials else True,
-            )
-        asked = urlencode(query)
-        url = f"{root}{path}" + (f"?{asked}" if asked else "")
-        sent = {"User-Agent": AGENT + self._bench.application, **headers}
-        began = time.time()
-        answer, outcome, response = None, "", b""
-        try:
-            got = await self._client.request(method, url, headers=sent, content=body or None)
-            answer = Answer(
-                got.status_code, {name.lower(): value for name, value in got.headers.items()}, got.content
-            )
-            outcome, response = str(answer.status), answer.body
-        except httpx.TimeoutException as trouble:
-            outcome = "timeout"
-            raise NoAnswer(f"{method} {url}: no answer within {self._timeout:g} s") from trouble
-        except httpx.RemoteProtocolError as trouble:
-            outcome = "lost"
-            raise LinkLost(f"{method} {url}: {trouble}") from trouble
-        except httpx.TransportError as trouble:
-            refused = tls.refusal(trouble, f"{method} {url}")
-            outcome = "refused" if isinstance(refused, Refused) else "lost"
-            raise refused or LinkLost(f"{method} {url}: {trouble or type(trouble).__name__}") from trouble
-        except httpx.HTTPError as trouble:
-            outcome = "garbled"
-            raise RemoteProtocolError(f"{method} {url}: {trouble}") from trouble
-        finally:
-            types = {b"content-type": (answer.headers.get("content-type", "") if answer else "").encode()}
-            given = {b"content-type": sent.get("Content-Type", "").encode()}
-            told = {"path": path, "query": asked, "host": urlsplit(root).netloc, **facts}
-            if withheld:
-                told["withheld"] = [len(body), len(response)]
-            self._bench.record(
-                "web",
-                "out",
-                f"{method} {_kind(path)}",
-                began=began,
-                peer=to,
-                outcome=outcome,
-                keys=keys.merge(_keys(path, asked, (given, body), (types, response)), found),
-                facts=told,
-                request=b"" if withheld else body,
-                response=b"" if withheld else response,
-                case=case,
-            )
-        return answer
-
-    async def close(self) -> None:
-        """Close every connection."""
-        if self._issuer is not None:
-            await self._issuer.close()
-        if self._client is not None:
-            await self._client.aclose()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.fhir.offer import Offer
     from stepwedge.sim.fhir.service import Service
     from stepwedge.sim.store import Send
-    from stepwedge.sim.web import Web
+    from stepwedge.sim.web_client import Web
 
 ROOT: Final = "/fhir"
 SERVER_ERROR: Final = 500

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.fhir.shelf import Shelf, Version
     from stepwedge.sim.store import Change
     from stepwedge.sim.tables import State
-    from stepwedge.sim.web import Web
+    from stepwedge.sim.web_client import Web
     from stepwedge.wire.fhir import Resource
 
 KIND: Final = "rest-hook"

@@ -11,7 +11,8 @@ from stepwedge.evidence.redact import refusal
 from stepwedge.sim.dimse import DimseDoor, calling, dimse_send
 from stepwedge.sim.simulator import Simulator
 from stepwedge.sim.tables import State
-from stepwedge.sim.web import Web, WebDoor, note
+from stepwedge.sim.web import WebDoor, note
+from stepwedge.sim.web_client import Web
 from stepwedge.wire.dimse_asyncio import Failure, Provider
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, match
 from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, STUDY_FIND, VERIFICATION
