@@ -16,7 +16,7 @@ from stepwedge.sim.fhir.shelf import CREATED, Version
 from stepwedge.sim.resources import naming
 from stepwedge.sim.resources.imaging import archived_patient, imaging_study
 from stepwedge.sim.resources.people import patient_reference
-from stepwedge.wire import fhir, fhir_search
+from stepwedge.wire import fhir, fhir_matching
 
 from .state import patient_key
 
@@ -63,13 +63,13 @@ class Studies:
         return (found for one in self._studies(search) if (found := self._study(one)) is not None)
 
     def _people(self, search: Search) -> Iterable[Person]:
-        if wanted := fhir_search.identifiers(search):
+        if wanted := fhir_matching.identifiers(search):
             return [one for value in wanted for one in self._archive.people.by("id", value)]
         return self._archive.people.values()
 
     def _studies(self, search: Search) -> Iterable[Study]:
         archive = self._archive
-        if wanted := fhir_search.identifiers(search):
+        if wanted := fhir_matching.identifiers(search):
             uids = [value.removeprefix("urn:oid:") for value in wanted]
             named = [study for uid in uids if (study := archive.studies.get(uid)) is not None]
             return [*named, *(one for value in wanted for one in archive.studies.by("accession", value))]

@@ -7,30 +7,27 @@ of the exchange that proves them. No answer is an exception (``LinkLost``, ``NoA
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.actors.lending import lent
-from stepwedge.errors import Broken, LinkLost, NoAnswer, Refused, RemoteProtocolError, StepwedgeError
-from stepwedge.evidence.exchange import NOTHING, Exchange, Payload
+from stepwedge.actors import asking_web
+from stepwedge.actors.witness import Asked, Witness
+from stepwedge.errors import Broken, Refused
+from stepwedge.evidence.exchange import Payload
 from stepwedge.sim import keys as keys_of
 from stepwedge.sim.charsets import Charsets, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from stepwedge.actors.cast import Cast
     from stepwedge.sim.address import Entity
-    from stepwedge.wire.dicomweb import DicomWeb
     from stepwedge.wire.dimse_blocking import Association
     from stepwedge.wire.elements import Elements
 
 ASK_SECONDS: Final = 10.0
 """How long one answer may take, before patience scales it."""
-RETRIEVE_SECONDS: Final = 60.0
 
 WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -112,14 +109,6 @@ LEVEL_KEYS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What came back, and the numbers of the exchanges that prove it."""
-
-    answers: list[Elements]
-    evidence: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Retrieved:
     """One instance as it came back.
 
@@ -153,7 +142,7 @@ def studies(cast: Cast, actor: str, door: str, keys: Mapping[str, Any], *, fuzzy
     """Ask for studies through ``c-find`` or ``qido-rs`` (RAD-14, PS3.18 section 10.6), names ``fuzzy`` where agreed."""
     if door == "qido-rs":
         wanted = {**dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys}
-        return _qido(cast, actor, "studies", wanted, fuzzy=fuzzy)
+        return asking_web.search(cast, actor, "studies", wanted, fuzzy=fuzzy)
     identifier = {"QueryRetrieveLevel": "STUDY", **dict.fromkeys(LEVEL_KEYS["STUDY"], ""), **keys}
     return _optional(cast, actor, identifier, FUZZY if fuzzy else None)
 
@@ -189,7 +178,7 @@ def patients(cast: Cast, actor: str, door: str, keys: Mapping[str, Any]) -> Aske
 def instances(cast: Cast, actor: str, door: str, study: str) -> Asked:
     """Ask which instances a study has; C-FIND goes down level by level, as a strict archive wants it (C.4.1.2)."""
     if door == "qido-rs":
-        return _qido(cast, actor, "instances", dict.fromkeys(LEVEL_KEYS["IMAGE"][1:], ""), study)
+        return asking_web.search(cast, actor, "instances", dict.fromkeys(LEVEL_KEYS["IMAGE"][1:], ""), study)
     entity = _door(actor, "dicom", cast[actor].address.dicom)
     with _associated(cast, entity, (STUDY_FIND,)) as association:
         series = _find(cast, actor, association, STUDY_FIND, _level("SERIES", StudyInstanceUID=study))
@@ -209,7 +198,7 @@ def retrieve(cast: Cast, actor: str, door: str, study: str, transfer_syntax: str
     With ``transfer_syntax`` nothing but that one is accepted.
     """
     if door == "wado-rs":
-        return [_opened(part10) for part10 in _wado(cast, actor, study, transfer_syntax)]
+        return [_opened(part10) for part10 in asking_web.take(cast, actor, study, transfer_syntax)]
     if door != "c-get":
         raise Broken(f"the probe takes studies through wado-rs or c-get, not {door}")
     return _get(cast, actor, study, (transfer_syntax,) if transfer_syntax else TRANSFERS)
@@ -220,7 +209,7 @@ def opened(cast: Cast, actor: str, study: str, *, limit: int, wanted: set[str]) 
     from stepwedge.wire import part10
     from stepwedge.wire.elements import decode
 
-    files = (part10.read(part) for part in _wado(cast, actor, study, TRANSFERS[0]))
+    files = (part10.read(part) for part in asking_web.take(cast, actor, study, TRANSFERS[0]))
     sets = (decode(file.data, explicit=True) for file in files if file.sop_instance in wanted)
     return [one for one, _ in zip(sets, range(limit), strict=False)]
 
@@ -267,61 +256,6 @@ def _associated(
         yield association
 
 
-@dataclass(slots=True)
-class Witness:
-    """Tells the cast of one exchange the probe made, whatever became of it."""
-
-    cast: Cast
-    actor: str
-    protocol: Any
-    kind: str
-    facts: dict[str, Any]
-    keys: dict[str, list[str]]
-    request: Payload = NOTHING
-    response: Payload = NOTHING
-    outcome: str = ""
-    number: int = 0
-
-    @contextmanager
-    def watching(self) -> Iterator[Witness]:
-        """Record the exchange when the block ends, with what went wrong in it."""
-        began, ticks = time.time(), time.monotonic()
-        try:
-            yield self
-        except StepwedgeError as trouble:
-            word = next((word for kind, word in _WORDS.items() if isinstance(trouble, kind)), "broken")
-            self.outcome = self.outcome or word
-            self.facts["error"] = str(trouble)
-            raise
-        finally:
-            took = time.monotonic() - ticks
-            self.number = self.cast.observe(
-                Exchange(
-                    0,
-                    began,
-                    took,
-                    "probe",
-                    "out",
-                    self.protocol,
-                    self.kind,
-                    self.actor,
-                    self.outcome,
-                    self.keys,
-                    self.facts,
-                    self.request,
-                    self.response,
-                )
-            )
-
-
-_WORDS: Final[dict[type[StepwedgeError], str]] = {
-    LinkLost: "lost",
-    NoAnswer: "timeout",
-    Refused: "refused",
-    RemoteProtocolError: "garbled",
-}
-
-
 def _find(cast: Cast, actor: str, association: Association, model: str, identifier: dict[str, Any]) -> Asked:
     from stepwedge.wire import status
     from stepwedge.wire.elements import encode
@@ -352,7 +286,9 @@ def _get(cast: Cast, actor: str, study: str, syntaxes: Sequence[str]) -> list[Re
     facts: dict[str, Any] = {"model": STUDY_GET, "identifier": _unique(study), "accepted": list(syntaxes)}
     witness = Witness(cast, actor, "dimse", "C-GET", facts, {"study": [study]})
     with (
-        _associated(cast, entity, (STUDY_GET, *classes), RETRIEVE_SECONDS, classes, syntaxes) as association,
+        _associated(
+            cast, entity, (STUDY_GET, *classes), asking_web.RETRIEVE_SECONDS, classes, syntaxes
+        ) as association,
         witness.watching(),
     ):
         got = association.get(STUDY_GET, _unique(study))
@@ -367,66 +303,6 @@ def _get(cast: Cast, actor: str, study: str, syntaxes: Sequence[str]) -> list[Re
 
 def _unique(study: str) -> dict[str, str]:
     return {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study}
-
-
-def _qido(
-    cast: Cast, actor: str, level: str, keys: dict[str, Any], study: str = "", *, fuzzy: bool = False
-) -> Asked:
-    path = f"/studies/{study}/{level}" if study else f"/{level}"
-    facts: dict[str, Any] = {"path": path, "query": keys}
-    witness = Witness(cast, actor, "web", f"GET {path}", facts, keys_of.of_values(keys))
-    with witness.watching(), _web(cast, actor, witness) as client:
-        matching = {key: value for key, value in keys.items() if value}
-        fields = [key for key in keys if key not in matching]
-        answers = client.qido(level, matching, study=study, fields=fields, fuzzy=fuzzy)
-        witness.keys = keys_of.of_values([{"study": study}, keys, answers])
-        facts["answers"] = answers
-    return Asked(answers, (witness.number,))
-
-
-def tasks(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:
-    """Search the worklist service for workitems (UPS-RS, PS3.18 section 11.9)."""
-    matching = {key: str(value) for key, value in keys.items() if value}
-    facts: dict[str, Any] = {"path": "/workitems", "query": matching}
-    witness = Witness(cast, actor, "web", "GET /workitems", facts, keys_of.of_values(matching))
-    with witness.watching(), _web(cast, actor, witness) as client:
-        answers = client.workitems(matching)
-        facts["answers"] = answers
-    return Asked(answers, (witness.number,))
-
-
-def _wado(cast: Cast, actor: str, study: str, transfer_syntax: str = "") -> list[bytes]:
-    path = f"/studies/{study}"
-    witness = Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})
-    with witness.watching(), _web(cast, actor, witness) as client:
-        parts = client.wado(study, transfer_syntax=transfer_syntax or "*")
-        witness.facts["instances"] = len(parts)
-    return parts
-
-
-def picture(cast: Cast, actor: str, place: tuple[str, str, str], query: Mapping[str, str]) -> bytes:
-    """Let an image (study, series, instance) be rendered as PNG (PS3.18 section 10.4.1.1.5)."""
-    path = "/studies/{}/series/{}/instances/{}/rendered".format(*place)
-    witness = Witness(
-        cast, actor, "web", f"GET {path}", {"path": path, "query": dict(query)}, {"sop": [place[2]]}
-    )
-    with witness.watching(), _web(cast, actor, witness) as client:
-        return client.rendered(*place, query=list(query.items()))
-
-
-def frames(cast: Cast, actor: str, place: tuple[str, str, str], numbers: Sequence[int]) -> list[bytes]:
-    """Take frames of an image (study, series, instance) by number, from 1, decoded (PS3.18 section 10.4.1.1.6)."""
-    path = "/studies/{}/series/{}/instances/{}/frames".format(*place)
-    facts = {"path": path, "frames": list(numbers)}
-    witness = Witness(cast, actor, "web", f"GET {path}", facts, {"sop": [place[2]]})
-    with witness.watching(), _web(cast, actor, witness) as client:
-        return client.frames(*place, numbers)
-
-
-def _web(cast: Cast, actor: str, witness: Witness) -> AbstractContextManager[DicomWeb]:
-    from stepwedge.wire.dicomweb import DicomWeb
-
-    return lent(DicomWeb, cast, actor, "web", "DICOMweb", RETRIEVE_SECONDS, witness)
 
 
 def _opened(data: bytes) -> Retrieved:

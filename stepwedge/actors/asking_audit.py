@@ -7,7 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from stepwedge.actors.asking import ASK_SECONDS, Asked, Witness
+from stepwedge.actors.asking import ASK_SECONDS
+from stepwedge.actors.witness import Asked, Witness
 from stepwedge.errors import Broken, LinkLost, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.evidence.exchange import Payload
 from stepwedge.sim import keys

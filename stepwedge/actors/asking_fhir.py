@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from stepwedge.actors.asking import ASK_SECONDS, Asked, Witness
+from stepwedge.actors.asking import ASK_SECONDS
 from stepwedge.actors.lending import lent
+from stepwedge.actors.witness import Asked, Witness
 from stepwedge.sim.resources.naming import keys_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from stepwedge.actors.asking import ASK_SECONDS, Witness  # one way to be a witness, whatever the protocol
+from stepwedge.actors.asking import ASK_SECONDS
+from stepwedge.actors.witness import Witness  # one way to be a witness, whatever the protocol
 from stepwedge.errors import Broken, RemoteProtocolError
 from stepwedge.evidence.exchange import Payload
 from stepwedge.sim import keys as keys_of

@@ -12,9 +12,9 @@ from stepwedge.evidence.exchange import Payload
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from stepwedge.actors.asking import Witness
     from stepwedge.actors.cast import Cast
     from stepwedge.actors.wallet import Wallet
+    from stepwedge.actors.witness import Witness
     from stepwedge.wire.http_blocking import WebExchange
     from stepwedge.wire.tls import Credentials
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.actors import asking
+from stepwedge.actors import asking, asking_web
 from stepwedge.actors.words import Parameter
 from stepwedge.checks import matchers
 from stepwedge.checks.acquired import acquired, study_of
@@ -73,7 +73,7 @@ def frames(question: Question) -> Look:
     for place, elements in _opened(question):
         whole, _ = pixels.native(elements, EXPLICIT_LE)
         wanted = [len(whole), 1]
-        given = asking.frames(question.cast, question.from_, place, wanted)
+        given = asking_web.frames(question.cast, question.from_, place, wanted)
         for number, frame in zip(wanted, given, strict=True):
             seen += 1
             if frame != whole[number - 1]:
@@ -84,7 +84,7 @@ def frames(question: Question) -> Look:
                     Difference(f"image {place[2]} frame {number}", f"frame {number}", f"frame {other}")
                 )
         try:
-            asking.frames(question.cast, question.from_, place, [len(whole) + 1])
+            asking_web.frames(question.cast, question.from_, place, [len(whole) + 1])
         except HttpRefused as refused:
             if refused.status != NOT_FOUND:
                 differences.append(
@@ -117,7 +117,7 @@ def rendered(question: Question) -> Look:
     seen = 0
     for place, elements in _opened(question):
         query = {"window": f"{center:g},{width:g},linear"}
-        picture = png.read(asking.picture(question.cast, question.from_, place, query))
+        picture = png.read(asking_web.picture(question.cast, question.from_, place, query))
         seen += 1
         shape = pixels.Shape.of(elements)
         if (picture.width, picture.height) != (shape.columns, shape.rows):

@@ -14,7 +14,7 @@ from stepwedge.checks.queries import filtered, unasked
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stepwedge.actors.asking import Asked
+    from stepwedge.actors.witness import Asked
 
 DOORS = {"c-find": "c-find", "qido-rs": "qido-rs"}
 PATIENT_DOORS = {"c-find": "c-find"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepwedge.actors import asking
+from stepwedge.actors import asking_web
 from stepwedge.checks import matchers
 from stepwedge.checks.check import KEYWORDS, Candidate, Look, Question, check, look
 from stepwedge.checks.messages import COUNT
@@ -23,7 +23,7 @@ from stepwedge.checks.queries import filtered, unasked
 def task_found(question: Question) -> Look:
     """Search for workitems by their attributes; without ``is`` and ``count`` one match is enough."""
     where = {key: spec for key, spec in question.where.items() if not matchers.missing(spec)}
-    asked = asking.tasks(question.cast, question.from_, filtered(where))
+    asked = asking_web.tasks(question.cast, question.from_, filtered(where))
     candidates = [
         Candidate(f"task {answer.get('SOPInstanceUID')}", answer, asked.evidence) for answer in asked.answers
     ]

@@ -12,7 +12,7 @@ from stepwedge.checks.messages import COUNT
 from stepwedge.checks.queries import filtered, unasked
 
 if TYPE_CHECKING:
-    from stepwedge.actors.asking import Asked
+    from stepwedge.actors.witness import Asked
     from stepwedge.wire.elements import Elements
 
 

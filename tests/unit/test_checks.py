@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stepwedge.actors import asking
-from stepwedge.actors.asking import Asked
+from stepwedge.actors import asking, asking_web
+from stepwedge.actors.witness import Asked
 from stepwedge.checks.check import Question, checks, find
 from stepwedge.errors import BadInput, Broken, Inconclusive, LinkLost, NoAnswer, Refused, RemoteProtocolError
 
@@ -44,7 +44,7 @@ def answering(monkeypatch, function, answers):
             raise found
         return Asked(found, (7,))
 
-    monkeypatch.setattr(asking, function, asked)
+    monkeypatch.setattr(asking if hasattr(asking, function) else asking_web, function, asked)
 
 
 def knowing(**answers):

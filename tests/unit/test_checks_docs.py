@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from stepwedge.actors import asking
-from stepwedge.actors.asking import Asked
+from stepwedge.actors.witness import Asked
 from stepwedge.checks import matchers
 from stepwedge.checks.check import CHECKS, Question, find
 from stepwedge.scenario.check import Known, check

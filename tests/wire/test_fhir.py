@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwedge.wire import fhir, fhir_search
+from stepwedge.wire import fhir, fhir_matching, fhir_search
 from stepwedge.wire.fhir import FhirError
 from stepwedge.wire.fhir_validate import definitions, problems, resource_types
 
@@ -131,7 +131,7 @@ def test_partial_dates_are_dates(birth_date):
 
 
 def _found(kind, resource, *pairs):
-    return fhir_search.matches(fhir_search.parse(kind, pairs, strict=True), resource)
+    return fhir_matching.matches(fhir_search.parse(kind, pairs, strict=True), resource)
 
 
 PERSON = {

@@ -18,7 +18,7 @@ from stepwedge import __version__
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.fhir.offer import FhirHabits, Given, Offer, capability
 from stepwedge.sim.resources.naming import patients_of
-from stepwedge.wire import fhir, fhir_search
+from stepwedge.wire import fhir, fhir_matching, fhir_search
 from stepwedge.wire.fhir import FhirError, refused
 from stepwedge.wire.fhir_validate import problems, resource_types
 
@@ -206,7 +206,9 @@ class Service:
     def select(self, search: Search) -> list[Resource]:
         """Return every resource that a search matches, in order."""
         candidates = (one.resource for one in self.source.candidates(search))
-        return fhir_search.ordered(search, [one for one in candidates if fhir_search.matches(search, one)])
+        return fhir_matching.ordered(
+            search, [one for one in candidates if fhir_matching.matches(search, one)]
+        )
 
     def _search(self, offer: Offer, request: Request, pairs: Sequence[tuple[str, str]]) -> Response:
         search = fhir_search.parse(offer.kind, pairs, strict=request.prefers("handling=strict"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stepwedge.wire import fhir, fhir_search
+from stepwedge.wire import fhir, fhir_matching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -120,7 +120,7 @@ class Shelf:
 
     def candidates(self, search: Search) -> Iterable[Version]:
         """Return what may match, by the index of identifiers where that can tell."""
-        if wanted := fhir_search.identifiers(search):
+        if wanted := fhir_matching.identifiers(search):
             rows = {
                 row.id: row
                 for value in wanted

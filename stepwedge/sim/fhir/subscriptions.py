@@ -18,7 +18,7 @@ from stepwedge.errors import LinkLost, NoAnswer
 from stepwedge.sim.outbox import Delivery
 from stepwedge.sim.resources.naming import keys_of
 from stepwedge.sim.store import Send
-from stepwedge.wire import fhir, fhir_search
+from stepwedge.wire import fhir, fhir_matching, fhir_search
 from stepwedge.wire.fhir import FhirError, refused
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Publisher:
             return
         search = criteria(told["criteria"])
         for version in fresh:
-            if version.kind == search.kind and fhir_search.matches(search, version.resource):
+            if version.kind == search.kind and fhir_matching.matches(search, version.resource):
                 change.send(_notice(told, version))
 
 
