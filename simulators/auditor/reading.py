@@ -128,6 +128,8 @@ def _asked(one: Object) -> Keys:
     """Return the identifiers a query names: a data set in its transfer syntax, or a URL."""
     details = dict(one.details)
     query = one.query or b""
+    if "MSH-10" in details:  # QPD of a query message
+        return {"control": [details["MSH-10"].decode("utf-8", "replace")]}
     if "QueryEncoding" in details:
         path, _, search = query.decode("utf-8", "replace").partition("?")
         return keys.of_url(path, search)

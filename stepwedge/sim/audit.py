@@ -127,6 +127,7 @@ class Trail:
             outcome,
             auditable.participants(exchange, done, own, peer),
             auditable.objects(exchange, done, told, studies),
+            types=done.types,
             why="" if outcome == audit.SUCCESS else exchange.outcome,
             at=exchange.at + exchange.took,
             case=exchange.case,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.wire import audit, status
-from stepwedge.wire.audit import Contents, Object, Participant
+from stepwedge.wire.audit import DEMOGRAPHICS_QUERY, PIX_QUERY, Code, Contents, Object, Participant
 from stepwedge.wire.hl7 import HL7Error, parse
 from stepwedge.wire.services import STUDY_FIND
 
@@ -38,17 +38,19 @@ _WIRE: Final = frozenset({"dimse", "hl7", "web"})
 _NEW_PATIENT: Final = frozenset({"A01", "A04", "A05", "A28"})
 _ORDERS: Final = frozenset({"ORM", "OMG", "OMI"})
 _PROCEDURES: Final = frozenset({"SIU", "ORU", "MDM"})
+_QUESTIONS: Final = {"QBP^Q23": PIX_QUERY, "QBP^Q22": DEMOGRAPHICS_QUERY}
 _ENDED: Final = frozenset({"CA", "OC", "DC", "CR", "S15", "S26"})
 _SEARCHES: Final = frozenset({"studies", "series", "instances"})
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What an exchange was: the EventID, the EventActionCode, and whether the data went to who asked."""
+    """What an exchange was: the EventID, the EventActionCode, whether the data went to who asked, and the EventTypeCodes."""
 
     event: str
     action: str
     fetched: bool = False
+    types: tuple[Code, ...] = ()
 
 
 def deed(exchange: Exchange, role: str = "") -> Deed | None:
@@ -96,6 +98,8 @@ def _of_dimse(exchange: Exchange) -> Deed | None:
 def _of_hl7(exchange: Exchange) -> Deed | None:
     code, _, trigger = exchange.kind.partition("^")
     trigger = trigger.partition("^")[0]
+    if asked := _QUESTIONS.get(f"{code}^{trigger}"):
+        return Deed(QUERY, "E", types=(asked,))
     if code == "ADT":
         return Deed(PATIENT, "C" if trigger in _NEW_PATIENT else "U")
     if code in _PROCEDURES:
@@ -236,6 +240,9 @@ def objects(
     exchange: Exchange, done: Deed, patients: Iterable[str], studies: Iterable[str]
 ) -> tuple[Object, ...]:
     """Return what the exchange was about: studies and patients, or the query."""
+    if done.event == QUERY and done.types:
+        found = (Object(one, audit.PATIENT_NUMBER, "1", "1") for one in dict.fromkeys(patients))
+        return (_question(exchange, done.types[0]), *found)
     if done.event == QUERY:
         return (_query(exchange),)
     keys = exchange.keys
@@ -250,6 +257,15 @@ def objects(
     told = (held,) if not about and (mpps or accessions) else ()
     people = dict.fromkeys([*patients, *(keys.get("prior", ()) if done.event == PATIENT else ())])
     return (*about, *(Object(one, audit.PATIENT_NUMBER, "1", "1", contents=told) for one in people))
+
+
+def _question(exchange: Exchange, kind: Code) -> Object:
+    """Return what the patient index was asked: QPD, with the message it stood in (ITI TF-2 3.9.5.1, 3.21.5.1)."""
+    message = parse(exchange.request.data)
+    asked = next((line for line in message.raw.splitlines() if line.startswith(b"QPD")), b"")
+    return Object(
+        message["QPD-2"], kind, "2", "24", query=asked, details=(("MSH-10", message.control.encode()),)
+    )
 
 
 def _query(exchange: Exchange) -> Object:

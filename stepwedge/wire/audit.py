@@ -30,6 +30,8 @@ SOURCE_ROLE: Final = Code(audit_schema.SOURCE, text="Source Role ID")
 DESTINATION_ROLE: Final = Code(audit_schema.DESTINATION, text="Destination Role ID")
 PATIENT_NUMBER: Final = Code("2", "RFC-3881", "Patient Number")
 STUDY_UID: Final = Code("110180", text="Study Instance UID")
+PIX_QUERY: Final = Code("ITI-9", "IHE Transactions", "PIX Query")
+DEMOGRAPHICS_QUERY: Final = Code("ITI-21", "IHE Transactions", "Patient Demographics Query")
 SOP_CLASS_UID: Final = Code("110181", text="SOP Class UID")
 URI: Final = Code("12", "RFC-3881", "URI")
 
@@ -98,7 +100,7 @@ class Object:
         """``patient``, ``study``, ``query``, ``log``, or nothing of these."""
         if (self.kind, self.role) == ("1", "1"):
             return "patient"
-        if self.query is not None and self.id_kind.value == SOP_CLASS_UID.value:
+        if self.query is not None and self.id_kind in {SOP_CLASS_UID, PIX_QUERY, DEMOGRAPHICS_QUERY}:
             return "query"
         if self.id_kind.value == STUDY_UID.value:
             return "study"

@@ -48,6 +48,8 @@ DEEDS = {
     "an image sent": (exchange("dimse", "C-STORE", "0000", direction="out"), "110104", "R"),
     "a query": (exchange("dimse", "C-FIND", "0000"), "110112", "E"),
     "a query by QIDO-RS": (exchange("web", "GET /studies", "200"), "110112", "E"),
+    "a question to the patient index": (exchange("hl7", "QBP^Q23", "AA"), "110112", "E"),
+    "a search in the patient index": (exchange("hl7", "QBP^Q22", "AA"), "110112", "E"),
     "a retrieval begun": (exchange("dimse", "C-MOVE", "0000"), "110102", "E"),
     "a retrieval by WADO-RS": (exchange("web", "GET /studies/1.2", "200"), "110104", "R"),
     "images stored by STOW-RS": (exchange("web", "POST /studies", "200"), "110104", "C"),

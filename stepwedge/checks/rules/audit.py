@@ -11,6 +11,7 @@ from stepwedge.checks.rules.rule import CaseFacts, Finding, rule
 from stepwedge.checks.rules.sightings import labelled
 from stepwedge.sim import keys
 from stepwedge.wire.audit_schema import EVENTS
+from stepwedge.wire.hl7 import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,7 @@ _HL7: Final = {
     "OMI": (PROCEDURE,),
     "SIU": (PROCEDURE,),
     "ORU": (PROCEDURE,),
+    "QBP": (QUERY,),
 }
 _UNDECIDED: Final = frozenset({"", "lost", "timeout", "garbled", "refused"})
 
@@ -62,7 +64,9 @@ class Expected:
     def complaint(self, record: Exchange) -> str:
         """Return what in a record of the same kind is not about this exchange; empty when it is its record."""
         if self.events == (QUERY,):
-            return "" if _pairs(record.keys) == self.asked else "another query"
+            told_of = _pairs(record.keys)
+            same = self.asked <= told_of if self.exchange.protocol == "hl7" else self.asked == told_of
+            return "" if same else "another query"
         told = frozenset(record.facts["patients"])
         if self.patients and told != self.patients:
             return f"about {', '.join(sorted(told)) or 'nobody'}"
@@ -212,6 +216,10 @@ def _good(exchange: Exchange) -> bool:
 
 
 def _asked(exchange: Exchange) -> frozenset[tuple[str, str]]:
+    """Return the identifiers a query asked with; of a message its own, when it asked for a patient's."""
+    if exchange.protocol == "hl7":
+        found = keys.of_message(parse(exchange.request.data)) if exchange.request.data else {}
+        return _pairs({"control": found["control"]}) if found.get("patient") else frozenset()
     if exchange.protocol == "web":
         return _pairs(keys.of_url(str(exchange.facts.get("path", "")), str(exchange.facts.get("query", ""))))
     return _pairs(keys.of_values(exchange.facts.get("identifier") or {}))
