@@ -64,9 +64,9 @@ class Room:
         if self.folder is None or (self._inside is not None and (self._alone or not alone)):
             return
         self.leave()  # two that wait for each other to leave would wait for ever
-        with (self.folder / "room.door").open("ab") as door:
+        with (self.folder / ".room.door").open("ab") as door:
             fcntl.flock(door, fcntl.LOCK_EX)
-            self._inside = (self.folder / "room").open("ab")
+            self._inside = (self.folder / ".room").open("ab")
             fcntl.flock(self._inside, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         self._alone = alone
 
@@ -79,7 +79,7 @@ class Room:
     @staticmethod
     def forget(folder: Path) -> None:
         """Remove the files of a room that nobody uses any more."""
-        for name in ("room.door", "room"):
+        for name in (".room.door", ".room"):
             (folder / name).unlink(missing_ok=True)
 
 
