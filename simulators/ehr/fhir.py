@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.sim.fhir.door import FhirDoor, FhirSender
 from stepwedge.sim.fhir.offer import READS, WRITES, Offer
+from stepwedge.sim.fhir.publisher import Projection, Publisher
 from stepwedge.sim.fhir.service import Service
-from stepwedge.sim.fhir.subscriptions import Hooks, Publisher
+from stepwedge.sim.fhir.subscriptions import Hooks
 from stepwedge.sim.messages import Item
 from stepwedge.sim.resources import naming, results
 from stepwedge.sim.resources.orders import appointment_resource, read_status, service_request
@@ -16,7 +17,7 @@ from stepwedge.wire.fhir import refused
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
@@ -46,12 +47,12 @@ class Chart:
 
     def __init__(self, ehr: Ehr) -> None:
         self._ehr = ehr
-        self.projections: dict[str, Callable[[str, Any], Iterable[Resource]]] = {
-            "patients": self._patient,
-            "encounters": lambda _key, row: [encounter_resource(row)],
-            "orders": self._order,
-            "appointments": lambda _key, row: [appointment_resource(row)],
-            "reports": self._report,
+        self.projections = {
+            "patients": Projection(("Patient",), self._patient),
+            "encounters": Projection(("Encounter",), lambda _key, row: [encounter_resource(row)]),
+            "orders": Projection(("ServiceRequest", "ImagingStudy"), self._order, alone=False),
+            "appointments": Projection(("Appointment",), lambda _key, row: [appointment_resource(row)]),
+            "reports": Projection(("DiagnosticReport", "Observation"), self._report, alone=False),
         }
 
     def _patient(self, _key: str, patient: Patient) -> Iterator[Resource]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stepwedge.model.encounter import Encounter
 from stepwedge.sim.fhir.door import FhirDoor
 from stepwedge.sim.fhir.offer import READS, WRITES, Offer
+from stepwedge.sim.fhir.publisher import Projection, Publisher
 from stepwedge.sim.fhir.service import Service
-from stepwedge.sim.fhir.subscriptions import Hooks, Publisher
+from stepwedge.sim.fhir.subscriptions import Hooks
 from stepwedge.sim.messages import Item
 from stepwedge.sim.resources import naming
 from stepwedge.sim.resources.orders import (
@@ -24,7 +25,7 @@ from stepwedge.wire.fhir import refused
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from stepwedge.model.order import Order
     from stepwedge.model.patient import Patient
@@ -161,17 +162,18 @@ class Book:
 
     def __init__(self, ris: Ris, shelf: Shelf) -> None:
         self._ris, self._shelf = ris, shelf
-        self.projections: dict[str, Callable[[str, Any], Iterable[Resource]]] = {
-            "patients": lambda _key, row: [patient_resource(row)],
-            "encounters": lambda _key, row: [encounter_resource(row)],
-            "orders": self._order,
-            "appointments": lambda _key, row: [appointment_resource(row)],
+        self.projections = {
+            "patients": Projection(("Patient",), lambda _key, row: [patient_resource(row)]),
+            "encounters": Projection(("Encounter",), lambda _key, row: [encounter_resource(row)]),
+            "orders": Projection(("ServiceRequest", "Task"), self._order),
+            "appointments": Projection(("Appointment",), lambda _key, row: [appointment_resource(row)]),
         }
 
     def _order(self, _key: str, order: Order) -> Iterator[Resource]:
+        """Show what is asked for, and how far it is if a client made a task of it: which is no sooner than it was shown."""
         yield service_request(order)
         id_ = naming.logical_id(order.filler)
-        if self._shelf.latest("Task", id_) is not None:
+        if f"Task/{id_}" in self._shelf.current:
             shown = self._ris.habits.task_state(order.status)
             yield task(replace(order, status=shown), id_)
 

@@ -54,16 +54,17 @@ class _Changing:
         ):  # numbers given before are given for good, whatever becomes of this change
             self._bench.store.commit(state, self._change)
             state.keep()
+        state.changing = True
         return self._change
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._state.undo()
-            return
         outbox, change = self._bench.outbox, self._change
         try:
+            if kind is not None:
+                self._state.undo()
+                return
             if self._state.before_commit is not None and self._state.log:
                 self._state.before_commit(change)
             for send in change.sends:
@@ -72,6 +73,8 @@ class _Changing:
         except BaseException:
             self._state.undo()
             raise
+        finally:
+            self._state.changing = False
         self._state.keep()
         if change.sends:
             outbox.take(change.sends)

@@ -169,6 +169,7 @@ class State:
         seed: the hospital's seed.
         name: the actor's name in the lab file.
         before_commit: told of every change (``store.Change``) before it is durable, and may add to it.
+        changing: a change is under way (``Bench.change``): what is put now becomes durable with it.
     """
 
     def __init__(self, seed: int, name: str) -> None:
@@ -178,6 +179,7 @@ class State:
         self._mark = 0
         self.tables: dict[str, Table[Any]] = {}
         self.before_commit: Callable[[Any], None] | None = None
+        self.changing = False
         self.counters = self.table("counters", int)
 
     def table(self, name: str, kind: type[T]) -> Table[T]:
@@ -199,13 +201,13 @@ class State:
         where = f"{case}@{self.name}"
         return Mint(self.seed if seed is None else seed, where, _Counts(self, where))
 
-    def changed(self) -> Iterator[tuple[Table[Any], str]]:
-        """Yield each changed table and key once."""
-        seen: set[tuple[str, str]] = set()
-        for table, key, _ in self.log:
-            if (table.name, key) not in seen:
-                seen.add((table.name, key))
-                yield table, key
+    def changed(self) -> dict[tuple[Table[Any], str], Any]:
+        """Return each changed table and key with the row that was there before, None where there was none."""
+        before: dict[tuple[Table[Any], str], Any] = {}
+        for table, key, old in self.log:
+            if (table, key) not in before:
+                before[table, key] = None if old is _ABSENT else old
+        return before
 
     def keep(self) -> None:
         """Forget how to undo: the changes are durable, or nobody will ask."""

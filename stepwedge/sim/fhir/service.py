@@ -318,8 +318,8 @@ class Service:
         old = self.source.latest(offer.kind, id_) if id_ else None
         given = Given(resource, id_, old.resource if old and old.text else None, now, change)
         taken = offer.take(given) if offer.take else id_ or self._number(offer.kind)
-        known = self.shelf.current.get(f"{offer.kind}/{taken}")
-        if id_ or known is None or known.deleted:
+        known = self.shelf.latest(offer.kind, taken)
+        if id_ or known is None or not known.text:
             self.shelf.put(offer.kind, taken, resource, now)
         return taken, known is None
 

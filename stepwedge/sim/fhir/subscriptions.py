@@ -22,7 +22,7 @@ from stepwedge.wire import fhir, fhir_matching, fhir_search
 from stepwedge.wire.fhir import FhirError, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.fhir.offer import Given
@@ -40,46 +40,13 @@ LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _MOST_HEADERS: Final = 10
 
 
-@dataclass
-class Publisher:
-    """Shows what the books say as resources, and tells subscribers; in the transaction of every change.
-
-    Attributes:
-        projections: for each table of the books what a row of it is as resources.
-    """
-
-    bench: Bench
-    state: State
-    shelf: Shelf
-    projections: Mapping[str, Callable[[str, Any], Iterable[Resource]]]
-
-    def attach(self) -> Publisher:
-        """Be told of every change from now on."""
-        self.state.before_commit = self.publish
-        return self
-
-    def publish(self, change: Change) -> None:
-        """Bring the shelf up to date with the rows that changed, and write a notice for each new version."""
-        now = self.bench.clock.now()
-        for table, key in list(self.state.changed()):
-            project = self.projections.get(table.name)
-            if project is not None and key in table:
-                for resource in project(key, table[key]):
-                    self.shelf.publish(resource, now)
-        if subscriptions := self.shelf.current.by("kind", "Subscription"):
-            fresh = [one for one in self.shelf.fresh() if one.text and one.kind != "Subscription"]
-            for row in subscriptions if fresh else ():
-                if not row.deleted:
-                    self._tell(self.shelf.latest("Subscription", row.id), fresh, change)
-
-    def _tell(self, subscription: Version | None, fresh: list[Version], change: Change) -> None:
-        told = subscription.resource if subscription else {}
-        if told.get("status") != "active":
-            return
-        search = criteria(told["criteria"])
-        for version in fresh:
-            if version.kind == search.kind and fhir_matching.matches(search, version.resource):
-                change.send(_notice(told, version))
+def tell(subscription: Version, fresh: Iterable[Version], change: Change) -> None:
+    """Write a notice for each new version that an active subscription's criteria match."""
+    told = subscription.resource
+    search = criteria(told["criteria"])
+    for version in fresh:
+        if version.kind == search.kind and fhir_matching.matches(search, version.resource):
+            change.send(_notice(told, version))
 
 
 def criteria(text: str) -> fhir_search.Search:
