@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import Refused
 from stepwedge.evidence.redact import refusal
-from stepwedge.sim import datasets
 from stepwedge.sim.address import Address
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
 from stepwedge.wire.encodings import EVERY, PLAIN
@@ -72,7 +71,6 @@ class Pacs(Provider):
         self, peer: PeerInfo, sop_class: str, sop_instance: str, transfer_syntax: str, data: bytes
     ) -> Reply | int:
         """Keep one instance; file and index are durable before the answer leaves."""
-        await datasets.ahead(data, transfer_syntax)
         filing = self._vault.take(sop_class, sop_instance, transfer_syntax, data, peer.calling)
         return Reply(filing.status, filing.comment)
 

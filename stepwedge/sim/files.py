@@ -1,4 +1,4 @@
-# ruff: noqa: PTH - a Path object for every name costs as much as the file
+# ruff: noqa: PTH103, PTH105, PTH110, PTH123 - a Path object for every name costs as much as the file
 """Files of a simulated system, named by their content: whole or not there, whenever the process dies."""
 
 from __future__ import annotations
