@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PIXEL_DATA, ORIGINAL_ATTRIBUTES = 0x7FE00010, 0x04000561
 _UID = re.compile(r"[0-9.]{1,64}")
+_text = json.JSONEncoder(sort_keys=True, default=lambda value: hashlib.sha256(value).hexdigest()).encode
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
 
@@ -53,8 +54,7 @@ def content(reading: datasets.Reading) -> str:
     elements = reading.header
     if reading.pixels is not None:
         elements = {**elements, datasets.PIXELS: reading.pixels}
-    text = json.dumps(elements, sort_keys=True, default=lambda value: hashlib.sha256(value).hexdigest())
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_text(elements).encode()).hexdigest()
 
 
 def original(instance: Instance, changes: dict[str, Any], at: str, system: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Vault:
             if rejected and sop not in self.archive.rejections:
                 self._life.changed(change, instance.study)  # it is here again
         self.discard(gone)
-        return replace(filing, comment=filing.comment[:COMMENT_LIMIT])
+        return replace(filing, comment=filing.comment[:COMMENT_LIMIT]) if filing.comment else filing
 
     def give(self, instance: Instance) -> bytes:
         """Return a data set as it leaves: the bytes that came, with the patient as the index knows them now."""

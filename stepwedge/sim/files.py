@@ -1,3 +1,4 @@
+# ruff: noqa: PTH103, PTH105, PTH110, PTH123 - a Path object for every name costs as much as the file
 """Files of a simulated system, named by their content: whole or not there, whenever the process dies."""
 
 from __future__ import annotations
@@ -36,15 +37,16 @@ class Files:
 
     def keep(self, name: str, data: bytes) -> None:
         """Write the file that :func:`name_of` gave a name to, unless it is there."""
-        path = self.path(name)
-        if not path.exists():
-            draft = path.parent / f"{os.getpid()}-{next(self._draft)}.part"
+        place = f"{self._folder}/{name[:2]}"
+        path = f"{place}/{name}"
+        if not os.path.exists(path):
+            draft = f"{place}/{os.getpid()}-{next(self._draft)}.part"
             try:
-                draft.write_bytes(data)
+                _write(draft, data)
             except FileNotFoundError:  # the first one of its folder
-                path.parent.mkdir(exist_ok=True)
-                draft.write_bytes(data)
-            draft.replace(path)
+                os.makedirs(place, exist_ok=True)
+                _write(draft, data)
+            os.replace(draft, path)
 
     def read(self, name: str) -> bytes:
         """Return what a file holds; raises FileNotFoundError."""
@@ -57,3 +59,8 @@ class Files:
     def remove(self, name: str) -> None:
         """Delete a file; one that is gone already is no trouble."""
         self.path(name).unlink(missing_ok=True)
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)

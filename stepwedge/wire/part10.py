@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -33,19 +34,23 @@ def write(instance: Instance) -> bytes:
 
 def head(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
     """Write what stands before the data set: preamble, prefix and file meta information."""
-    meta = encode(
-        {
-            "FileMetaInformationVersion": b"\0\1",
-            "MediaStorageSOPClassUID": sop_class,
-            "MediaStorageSOPInstanceUID": sop_instance,
-            "TransferSyntaxUID": transfer_syntax,
-            "ImplementationClassUID": IMPLEMENTATION_UID,
-            "ImplementationVersionName": IMPLEMENTATION_VERSION,
-        },
-        explicit=True,
-    )
-    length = struct.pack("<HH2sHI", _META, 0, b"UL", 4, len(meta))
-    return b"".join((_PREAMBLE, length, meta))
+    before, behind = _around(sop_class, transfer_syntax)
+    instance = encode({"MediaStorageSOPInstanceUID": sop_instance}, explicit=True)
+    size = len(before) + len(instance) + len(behind)
+    length = struct.pack("<HH2sHI", _META, 0, b"UL", 4, size)
+    return b"".join((_PREAMBLE, length, before, instance, behind))
+
+
+@functools.lru_cache(maxsize=256)
+def _around(sop_class: str, transfer_syntax: str) -> tuple[bytes, bytes]:
+    """Write what stands before and behind the SOP Instance UID: the same for every image of a series."""
+    before = {"FileMetaInformationVersion": b"\0\1", "MediaStorageSOPClassUID": sop_class}
+    behind = {
+        "TransferSyntaxUID": transfer_syntax,
+        "ImplementationClassUID": IMPLEMENTATION_UID,
+        "ImplementationVersionName": IMPLEMENTATION_VERSION,
+    }
+    return encode(before, explicit=True), encode(behind, explicit=True)
 
 
 def read(raw: bytes) -> File:
