@@ -89,6 +89,7 @@ def run(
     lab: LabFile = None,
     keyword: Keyword = "",
     tag: Tags = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Only the few quick cases tagged smoke.")] = False,
     workers: Workers = 1,
     seed: Seed = None,
     quirk: Quirks = None,
@@ -114,7 +115,8 @@ def run(
                 str(known.text.lanes),
                 "run with fewer processes",
             )
-    wish = launch.Wish(paths or (), lab, seed, quirk or (), patience, keyword, tag or (), workers)
+    tags = [*(tag or ()), *(["smoke"] if smoke else [])]
+    wish = launch.Wish(paths or (), lab, seed, quirk or (), patience, keyword, tags, workers)
     return session.run(_console(), wish, evidence, quiet=quiet)
 
 
@@ -224,16 +226,29 @@ def load(
 
 
 @command()
-def up(lab: LabFile = None, seed: Seed = None, quirk: Quirks = None) -> int:
+def up(
+    lab: LabFile = None,
+    seed: Seed = None,
+    quirk: Quirks = None,
+    in_containers: Annotated[
+        bool,
+        typer.Option("--containers", help="Each system in a container of its own; make images first."),
+    ] = False,
+) -> int:
     """Start the simulated hospital in the background, and say where everybody is."""
-    from stepwedge.lab import background
+    from stepwedge.lab import background, containers
 
+    if in_containers:
+        if lab or seed is not None or quirk:
+            remedy = "their lab is fixtures/labs/containers.yaml; give --quirk to run"
+            raise BadInput("up --containers", "no other option", "--lab, --seed or --quirk", remedy)
+        return containers.up(_console())
     return background.up(_console(), lab, seed, quirk or ())
 
 
 @command()
 def down() -> int:
-    """Stop the simulated hospital that up started; its state is kept."""
+    """Stop the simulated hospital that up started; its state is kept, that of containers is removed with them."""
     from stepwedge.lab import background
 
     return background.down(_console())

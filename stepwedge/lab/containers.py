@@ -1,0 +1,106 @@
+"""The hospital in containers: ``stepwedge up --containers``, and what ``stepwedge down`` removes of it.
+
+Everything of ours carries a label, so that it is found again whatever became of the process that started it; what does not
+carry it is never touched.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+from stepwedge import kit
+from stepwedge.errors import BadInput, Broken
+from stepwedge.lab import apart, labfile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+LABEL: Final = "stepwedge.stack"
+COMPOSE: Final = "docker-compose.yml"
+LAB: Final = "fixtures/labs/containers.yaml"
+_ASKED: Final = 15.0
+_LONGEST_START: Final = 180.0
+_TAIL: Final = 1500
+_KINDS: Final = (
+    # in this order: nothing is removed while something uses it
+    ("containers", ("ps", "--all"), ("rm", "--force", "--volumes")),
+    ("networks", ("network", "ls"), ("network", "rm")),
+    ("volumes", ("volume", "ls"), ("volume", "rm")),
+)
+
+
+def up(console: Console) -> int:
+    """Start the containers of the core profile, wait until each is healthy, and say where everybody is."""
+    file = _compose_file()
+    if trouble := missing():
+        raise Broken(f"no containers: {trouble}")
+    _docker("compose", "--file", str(file), "up", "--detach", "--wait", "--no-build", within=_LONGEST_START)
+    lab = labfile.load(kit.find(LAB))
+    for name, one in apart.look(lab).items():
+        doors = [where for where in one["address"].values() if "//" in where]
+        console.print(f"{name:8} {'  '.join(doors)}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"they run; now: stepwedge run --lab {LAB}", markup=False, highlight=False)
+    return 0
+
+
+def down() -> dict[str, int]:
+    """Remove every container, network and volume that carries our label; return how many of each there were."""
+    if engine_missing():
+        return {}
+    removed = {}
+    for kind, listing, removing in _KINDS:
+        found = _docker(*listing, "--quiet", "--filter", f"label={LABEL}").split()
+        if found:
+            _docker(*removing, *found, within=_LONGEST_START)
+            removed[kind] = len(found)
+    return removed
+
+
+def engine_missing() -> str:
+    """Return why no engine can be used, ``""`` when one answers."""
+    if shutil.which("docker") is None:
+        return "there is no docker command; install an engine, on Debian docker.io"
+    try:
+        _docker("info", "--format", "{{.ServerVersion}}")
+    except Broken as trouble:
+        return f"no engine answers ({trouble})"
+    return ""
+
+
+def missing() -> str:
+    """Return why the containers cannot be started here, ``""`` when they can."""
+    if trouble := engine_missing():
+        return trouble
+    try:
+        _docker("compose", "version", "--short")
+    except Broken:
+        return "docker compose is not there; install its plug-in (docker-compose-plugin, in Debian 13 docker-compose)"
+    return ""
+
+
+def _compose_file() -> Path:
+    """Return our compose file; one that starts other things is not ours to start."""
+    file = kit.find(COMPOSE)
+    if LABEL not in file.read_text(encoding="utf-8"):
+        raise BadInput(str(file), f"Stepwedge's own, whose containers carry {LABEL}", "another compose file")
+    return file
+
+
+def _docker(*arguments: str, within: float = _ASKED) -> str:
+    """Run the docker command and return what it printed; raises ``Broken`` with its last words."""
+    command = ["docker", *arguments]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own arguments, no shell
+            command, capture_output=True, text=True, timeout=within, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Broken(f"docker {arguments[0]} did not end within {within:g} s") from None
+    except OSError as trouble:
+        raise Broken(f"docker cannot be run ({trouble.strerror})") from trouble
+    if done.returncode:
+        raise Broken(f"docker {' '.join(arguments[:2])}: {done.stderr.strip()[-_TAIL:]}")
+    return done.stdout
