@@ -10,3 +10,4 @@ RUN printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/
 COPY containers/prometheus.yml /etc/stepwedge/
 COPY containers/prometheus-console.html /etc/stepwedge/consoles/index.html
 USER 10001:10001
+ENTRYPOINT ["prometheus"]

@@ -215,13 +215,25 @@ def load(
     rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tasks a second for each user.")] = 5.0,
     seed: Seed = None,
     evidence: Evidence = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="With --workers or --join: the plan of the systems that run apart.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Lead so many Locust workers.")] = 0,
+    join: Annotated[str, typer.Option(metavar="HOST", help="Be a worker of the load that HOST leads.")] = "",
 ) -> int:
     """Drive orders and worklist queries at the simulated RIS with Locust, then reconcile every acknowledged order.
 
     Exit code 0 when nothing failed and nothing was lost, 1 when something did or was, 3 when nobody can tell.
     """
     from stepwedge.load import run as driving
+    from stepwedge.load import spread
 
+    if workers or join:
+        if plan is None or evidence is None:
+            raise BadInput("load", "--plan and --evidence with --workers or --join", "only one of them")
+        if join:
+            return spread.worker(plan, evidence, join, rate=rate)
+        return spread.master(_console(), plan, evidence, workers, users=users, seconds=seconds, rate=rate)
     return driving.command(_console(), lab, evidence, users=users, seconds=seconds, rate=rate, seed=seed)
 
 
@@ -234,6 +246,10 @@ def up(
         bool,
         typer.Option("--containers", help="Each system in a container of its own; make images first."),
     ] = False,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(help="With --containers: orthanc (a real archive), observe (metrics); repeatable."),
+    ] = None,
 ) -> int:
     """Start the simulated hospital in the background, and say where everybody is."""
     from stepwedge.lab import background, containers
@@ -242,7 +258,9 @@ def up(
         if lab or seed is not None or quirk:
             remedy = "their lab is fixtures/labs/containers.yaml; give --quirk to run"
             raise BadInput("up --containers", "no other option", "--lab, --seed or --quirk", remedy)
-        return containers.up(_console())
+        return containers.up(_console(), profile or ())
+    if profile:
+        raise BadInput("--profile", "--containers with it", "a hospital in one process")
     return background.up(_console(), lab, seed, quirk or ())
 
 

@@ -6,15 +6,18 @@ carry it is never touched.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
 
 from stepwedge import kit
+from stepwedge.actors.words import did_you_mean
 from stepwedge.errors import BadInput, Broken
 from stepwedge.lab import apart, labfile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 LABEL: Final = "stepwedge.stack"
 COMPOSE: Final = "docker-compose.yml"
 LAB: Final = "fixtures/labs/containers.yaml"
+PROFILES: Final = {"core": LAB, "orthanc": "fixtures/labs/containers-orthanc.yaml", "observe": LAB}
+"""What can be started, and the lab file it is run with."""
 _ASKED: Final = 15.0
 _LONGEST_START: Final = 180.0
 _TAIL: Final = 1500
@@ -33,17 +38,31 @@ _KINDS: Final = (
 )
 
 
-def up(console: Console) -> int:
-    """Start the containers of the core profile, wait until each is healthy, and say where everybody is."""
+def up(console: Console, profiles: Sequence[str] = ()) -> int:
+    """Start the containers of some profiles, wait until each is healthy, and say where everybody is.
+
+    ``orthanc`` takes the place of the simulated PACS; all else comes on top of ``core``.
+    """
+    for profile in profiles:
+        if profile not in PROFILES:
+            near = did_you_mean(profile, PROFILES).strip(" ;")
+            raise BadInput("--profile", f"one of {', '.join(PROFILES)}", profile, near)
     file = _compose_file()
     if trouble := missing():
         raise Broken(f"no containers: {trouble}")
-    _docker("compose", "--file", str(file), "up", "--detach", "--wait", "--no-build", within=_LONGEST_START)
-    lab = labfile.load(kit.find(LAB))
+    real = "orthanc" in profiles
+    told = {
+        "COMPOSE_PROFILES": ",".join(dict.fromkeys([*profiles, *([] if real else ["core"])])),
+        "STEPWEDGE_PLAN": "hospital-orthanc" if real else "hospital",
+    }
+    arguments = ("compose", "--file", str(file), "up", "--detach", "--wait", "--no-build", "--remove-orphans")
+    _docker(*arguments, within=_LONGEST_START, env=told)
+    chosen = PROFILES["orthanc" if real else "core"]
+    lab = labfile.load(kit.find(chosen))
     for name, one in apart.look(lab).items():
         doors = [where for where in one["address"].values() if "//" in where]
         console.print(f"{name:8} {'  '.join(doors)}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"they run; now: stepwedge run --lab {LAB}", markup=False, highlight=False)
+    console.print(f"they run; now: stepwedge run --lab {chosen}", markup=False, highlight=False)
     return 0
 
 
@@ -90,12 +109,17 @@ def _compose_file() -> Path:
     return file
 
 
-def _docker(*arguments: str, within: float = _ASKED) -> str:
+def _docker(*arguments: str, within: float = _ASKED, env: Mapping[str, str] | None = None) -> str:
     """Run the docker command and return what it printed; raises ``Broken`` with its last words."""
     command = ["docker", *arguments]
     try:
         done = subprocess.run(  # noqa: S603 - our own arguments, no shell
-            command, capture_output=True, text=True, timeout=within, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=within,
+            check=False,
+            env={**os.environ, **(env or {})},
         )
     except subprocess.TimeoutExpired:
         raise Broken(f"docker {arguments[0]} did not end within {within:g} s") from None

@@ -34,6 +34,8 @@ LOG: Final = "hospital.log"
 ACTED: Final = "quirks.json"
 _START: Final = 30.0
 _BAD_INPUT: Final = 2
+_JOURNAL: Final = 15.0
+"""Seconds a system that runs by itself may take to hand over its journal: one that is paused never does."""
 
 
 @dataclass
@@ -80,7 +82,10 @@ class Running:
     def _host(self) -> Admin | Journals | None:
         """Return what holds the evidence: one process with its journal, or the journals of those that run by themselves."""
         if self.lab.apart:
-            return Journals({name: Admin(url) for name, url in self.lab.apart.items()}, self.state / "blobs")
+            return Journals(
+                {name: Admin(url, timeout=_JOURNAL) for name, url in self.lab.apart.items()},
+                self.state / "blobs",
+            )
         return Admin(self.told["admin"]) if "admin" in self.told else None
 
     def _wallet(self, cast: Cast) -> Wallet | None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stepwedge.errors import NoAnswer, StepwedgeError, WireError
+from stepwedge.errors import Broken, NoAnswer, WireError
 from stepwedge.lab import containers
 from stepwedge.load.ledger import Account, Ledger
 from stepwedge.load.run import Outcome, reconcile
@@ -37,7 +37,13 @@ KILLED_INSIDE = "import json, os; os.kill(json.load(open('/state/hospital.json')
 
 def connect(entity, *contexts, timeout=10, **more):
     return Association.open(
-        entity.host, entity.port, calling="SW_CT1", called=entity.ae, contexts=contexts, timeout=timeout, **more
+        entity.host,
+        entity.port,
+        calling="SW_CT1",
+        called=entity.ae,
+        contexts=contexts,
+        timeout=timeout,
+        **more,
     )
 
 
@@ -59,6 +65,11 @@ class Ward:
         self.ledger.write("attempted", order.placer)
         self.send(link, order.placer)
 
+    def order_until_lost(self, ris):
+        with Link.open(ris.hl7.host, ris.hl7.port, 10) as link:
+            while True:
+                self.order(link)
+
     def envelope(self):
         control = self.mint.number("control", "K", 15)
         return Envelope("SW_EHR", "SW_RIS", control, datetime.now(UTC), "2.5.1")
@@ -68,7 +79,9 @@ class Ward:
         for raw in self.sent[placer]:
             answer = read_answer(link.ask(raw))
             assert answer.code == "AA"
-        self.ledger.write("acknowledged", placer, next(item.accession for item in answer.items if item.accession))
+        self.ledger.write(
+            "acknowledged", placer, next(item.accession for item in answer.items if item.accession)
+        )
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13])
@@ -78,9 +91,8 @@ def test_ris_killed_while_orders_arrive(hospital, tmp_path, seed):
     delay = random.Random(seed).uniform(0.2, 0.8)  # noqa: S311 - when to kill, nothing secret
     timer = threading.Timer(delay, lambda: hospital["ris"].kill("SIGKILL"))
     timer.start()
-    with pytest.raises(WireError), Link.open(ris.hl7.host, ris.hl7.port, 10) as link:
-        while True:
-            ward.order(link)
+    with pytest.raises(WireError):
+        ward.order_until_lost(ris)
     timer.join()
     assert hospital["ris"].attrs["State"]["ExitCode"] == 137
     before = Account.read(tmp_path)
@@ -129,12 +141,16 @@ def test_archive_killed_while_images_arrive(hospital, ct_image, seed):
         assert link.store(CT_IMAGE_STORAGE, image["SOPInstanceUID"], EXPLICIT_LE, data).status == 0
         acknowledged.add(image["SOPInstanceUID"])
 
-    with pytest.raises(WireError) as lost, connect(entity, CT_IMAGE_STORAGE) as link:
-        store(link, images[0])
-        timer.start()
-        while True:
-            for image in images[1:]:
-                store(link, image)
+    def store_until_lost():
+        with connect(entity, CT_IMAGE_STORAGE) as link:
+            store(link, images[0])
+            timer.start()
+            while True:
+                for image in images[1:]:
+                    store(link, image)
+
+    with pytest.raises(WireError) as lost:
+        store_until_lost()
     timer.join()
     assert acknowledged, lost.value
     hospital.wait()
@@ -208,7 +224,7 @@ def test_what_is_on_its_way_is_delivered_after_a_restart(hospital):
     hospital["pacs"].stop(timeout=10)
     order = ehr.act("place_order", {"patient": patient, "procedure": "CTCHEST"}, case)
     ris = Admin(told["ris"]["admin"])
-    assert [one for one in ris.ask("waiting", {})]
+    assert waiting(ris)
     ris.close()
     hospital["ris"].restart(timeout=10)
     hospital["pacs"].start()
@@ -227,6 +243,6 @@ def test_what_is_on_its_way_is_delivered_after_a_restart(hospital):
 
 def waiting(admin):
     try:
-        return admin.ask("waiting", {})
-    except StepwedgeError:
+        return admin.health()["result"]["waiting"] > 0
+    except Broken:
         return True
