@@ -219,6 +219,9 @@ def load(
         Path | None, typer.Option(help="With --workers or --join: the plan of the systems that run apart.")
     ] = None,
     workers: Annotated[int, typer.Option(min=0, max=64, help="Lead so many Locust workers.")] = 0,
+    in_containers: Annotated[
+        bool, typer.Option("--containers", help="Drive the hospital in containers, from containers.")
+    ] = False,
     join: Annotated[str, typer.Option(metavar="HOST", help="Be a worker of the load that HOST leads.")] = "",
 ) -> int:
     """Drive orders and worklist queries at the simulated RIS with Locust, then reconcile every acknowledged order.
@@ -228,6 +231,8 @@ def load(
     from stepwedge.load import run as driving
     from stepwedge.load import spread
 
+    if in_containers:
+        return spread.in_containers(_console(), users, seconds)
     if workers or join:
         if plan is None or evidence is None:
             raise BadInput("load", "--plan and --evidence with --workers or --join", "only one of them")

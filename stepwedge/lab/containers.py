@@ -47,7 +47,7 @@ def up(console: Console, profiles: Sequence[str] = ()) -> int:
         if profile not in PROFILES:
             near = did_you_mean(profile, PROFILES).strip(" ;")
             raise BadInput("--profile", f"one of {', '.join(PROFILES)}", profile, near)
-    file = _compose_file()
+    file = compose_file()
     if trouble := missing():
         raise Broken(f"no containers: {trouble}")
     real = "orthanc" in profiles
@@ -56,7 +56,7 @@ def up(console: Console, profiles: Sequence[str] = ()) -> int:
         "STEPWEDGE_PLAN": "hospital-orthanc" if real else "hospital",
     }
     arguments = ("compose", "--file", str(file), "up", "--detach", "--wait", "--no-build", "--remove-orphans")
-    _docker(*arguments, within=_LONGEST_START, env=told)
+    docker(*arguments, within=_LONGEST_START, env=told)
     chosen = PROFILES["orthanc" if real else "core"]
     lab = labfile.load(kit.find(chosen))
     for name, one in apart.look(lab).items():
@@ -72,9 +72,9 @@ def down() -> dict[str, int]:
         return {}
     removed = {}
     for kind, listing, removing in _KINDS:
-        found = _docker(*listing, "--quiet", "--filter", f"label={LABEL}").split()
+        found = docker(*listing, "--quiet", "--filter", f"label={LABEL}").split()
         if found:
-            _docker(*removing, *found, within=_LONGEST_START)
+            docker(*removing, *found, within=_LONGEST_START)
             removed[kind] = len(found)
     return removed
 
@@ -84,7 +84,7 @@ def engine_missing() -> str:
     if shutil.which("docker") is None:
         return "there is no docker command; install an engine, on Debian docker.io"
     try:
-        _docker("info", "--format", "{{.ServerVersion}}")
+        docker("info", "--format", "{{.ServerVersion}}")
     except Broken as trouble:
         return f"no engine answers ({trouble})"
     return ""
@@ -95,13 +95,13 @@ def missing() -> str:
     if trouble := engine_missing():
         return trouble
     try:
-        _docker("compose", "version", "--short")
+        docker("compose", "version", "--short")
     except Broken:
         return "docker compose is not there; install its plug-in (docker-compose-plugin, in Debian 13 docker-compose)"
     return ""
 
 
-def _compose_file() -> Path:
+def compose_file() -> Path:
     """Return our compose file; one that starts other things is not ours to start."""
     file = kit.find(COMPOSE)
     if LABEL not in file.read_text(encoding="utf-8"):
@@ -109,7 +109,7 @@ def _compose_file() -> Path:
     return file
 
 
-def _docker(*arguments: str, within: float = _ASKED, env: Mapping[str, str] | None = None) -> str:
+def docker(*arguments: str, within: float = _ASKED, env: Mapping[str, str] | None = None) -> str:
     """Run the docker command and return what it printed; raises ``Broken`` with its last words."""
     command = ["docker", *arguments]
     try:

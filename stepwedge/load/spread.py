@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput, Broken
+from stepwedge.lab import containers
 from stepwedge.load import run
 from stepwedge.load.ledger import Account
 from stepwedge.sim.address import Address
@@ -22,8 +23,31 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MARK: Final = "ended-*.json"
+SERVICES: Final = ("load-master", "load-worker")
 _PATIENCE: Final = 15.0
 """Seconds that workers have to leave their marks after the run."""
+
+
+def in_containers(console: Console, users: int, seconds: float) -> int:
+    """Let the containers of profile ``load`` drive the hospital in containers; return what their master ended with."""
+    if trouble := containers.missing():
+        raise Broken(f"no containers: {trouble}")
+    compose = ("compose", "--file", str(containers.compose_file()))
+    told = {
+        "COMPOSE_PROFILES": "core,load",
+        "STEPWEDGE_USERS": str(users),
+        "STEPWEDGE_SECONDS": f"{seconds:g}",
+    }
+    try:
+        containers.docker(
+            *compose, "up", "--detach", "--no-build", "--no-deps", *SERVICES, within=60, env=told
+        )
+        (master,) = containers.docker(*compose, "ps", "--all", "--quiet", SERVICES[0], env=told).split()
+        code = int(containers.docker("wait", master, within=seconds + 120))
+        console.print(containers.docker("logs", master).rstrip(), markup=False, highlight=False)
+    finally:
+        containers.docker(*compose, "rm", "--force", "--stop", *SERVICES, within=60, env=told)
+    return code
 
 
 def master(
@@ -34,6 +58,9 @@ def master(
     ``folder`` is shared with the workers and must be fresh: what an earlier run left would be counted.
     """
     ris = _ris(plan)
+    if workers % 2 == 0:  # Locust deals users out in turn: a ward, a scanner, a ward, ...
+        remedy = "an even number leaves all wards to some workers and all scanners to the others"
+        raise BadInput("--workers", "an odd number", str(workers), remedy)
     if any(folder.glob(MARK)) or any((folder / "ledger").glob("*")):
         raise BadInput(
             str(folder), "a folder without an earlier load", "its ledger", "stepwedge down removes it"
