@@ -21,6 +21,7 @@ from stepwedge.load.run import Outcome, reconcile
 from stepwedge.model.identifiers import Mint, uid
 from stepwedge.model.order import Order
 from stepwedge.model.patient import Patient, PersonName
+from stepwedge.scenario.case import Feed
 from stepwedge.sim.messages import Envelope, order_message, patient_message, read_answer
 from stepwedge.sim.phantoms import CT_IMAGE_STORAGE
 from stepwedge.wire.dimse_blocking import Association
@@ -235,10 +236,10 @@ def test_what_is_on_its_way_is_delivered_after_a_restart(hospital):
         time.sleep(0.1)
     taken = [
         one
-        for one in Admin(hospital.lab.apart["pacs"]).journal(0)
-        if one["protocol"] == "hl7" and order["accession"] in one["keys"].get("accession", ())
+        for one in Feed(Admin(hospital.lab.apart["pacs"])).take()
+        if one.protocol == "hl7" and order["accession"] in one.keys.get("accession", ())
     ]
-    assert [one["outcome"] for one in taken] == ["AA"]
+    assert [one.outcome for one in taken] == ["AA"]
 
 
 def waiting(admin):
