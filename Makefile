@@ -1,12 +1,13 @@
 # make run    set up and run the shipped scenarios against the simulated hospital
 # make test   set up and pass the tests
 # make prove  one run per known defect: shows what the suite catches
+# make images, up, down, bundle: the hospital in containers, built without a registry; docs/containers.md
 VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 export VENV PYTHON
 
-.PHONY: run test prove lint bench clean help
+.PHONY: run test prove lint bench images up down bundle clean help
 
 run: $(VENV)/.ready
 	@$(BIN)/stepwedge run $(ARGS)
@@ -26,6 +27,18 @@ lint: $(VENV)/.ready-dev
 bench: $(VENV)/.ready-dev
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
+images: $(VENV)/.ready
+	@PIP=$(BIN)/pip containers/images $(ARGS)
+
+up: $(VENV)/.ready
+	@$(BIN)/stepwedge up --containers
+
+down: $(VENV)/.ready
+	@$(BIN)/stepwedge down
+
+bundle: images
+	@PIP=$(BIN)/pip containers/bundle $(ARGS)
+
 $(VENV)/.ready: requirements.txt pyproject.toml .ci/venv
 	@.ci/venv requirements.txt
 	@touch $@
@@ -38,4 +51,4 @@ clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile

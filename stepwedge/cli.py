@@ -89,6 +89,7 @@ def run(
     lab: LabFile = None,
     keyword: Keyword = "",
     tag: Tags = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Only the few quick cases tagged smoke.")] = False,
     workers: Workers = 1,
     seed: Seed = None,
     quirk: Quirks = None,
@@ -114,7 +115,8 @@ def run(
                 str(known.text.lanes),
                 "run with fewer processes",
             )
-    wish = launch.Wish(paths or (), lab, seed, quirk or (), patience, keyword, tag or (), workers)
+    tags = [*(tag or ()), *(["smoke"] if smoke else [])]
+    wish = launch.Wish(paths or (), lab, seed, quirk or (), patience, keyword, tags, workers)
     return session.run(_console(), wish, evidence, quiet=quiet)
 
 
@@ -213,27 +215,63 @@ def load(
     rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tasks a second for each user.")] = 5.0,
     seed: Seed = None,
     evidence: Evidence = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="With --workers or --join: the plan of the systems that run apart.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Lead so many Locust workers.")] = 0,
+    in_containers: Annotated[
+        bool, typer.Option("--containers", help="Drive the hospital in containers, from containers.")
+    ] = False,
+    join: Annotated[str, typer.Option(metavar="HOST", help="Be a worker of the load that HOST leads.")] = "",
 ) -> int:
     """Drive orders and worklist queries at the simulated RIS with Locust, then reconcile every acknowledged order.
 
     Exit code 0 when nothing failed and nothing was lost, 1 when something did or was, 3 when nobody can tell.
     """
     from stepwedge.load import run as driving
+    from stepwedge.load import spread
 
+    if in_containers:
+        return spread.in_containers(_console(), users, seconds)
+    if workers or join:
+        if plan is None or evidence is None:
+            raise BadInput("load", "--plan and --evidence with --workers or --join", "only one of them")
+        if join:
+            return spread.worker(plan, evidence, join, rate=rate)
+        return spread.master(_console(), plan, evidence, workers, users=users, seconds=seconds, rate=rate)
     return driving.command(_console(), lab, evidence, users=users, seconds=seconds, rate=rate, seed=seed)
 
 
 @command()
-def up(lab: LabFile = None, seed: Seed = None, quirk: Quirks = None) -> int:
+def up(
+    lab: LabFile = None,
+    seed: Seed = None,
+    quirk: Quirks = None,
+    in_containers: Annotated[
+        bool,
+        typer.Option("--containers", help="Each system in a container of its own; make images first."),
+    ] = False,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(help="With --containers: orthanc (a real archive), observe (metrics); repeatable."),
+    ] = None,
+) -> int:
     """Start the simulated hospital in the background, and say where everybody is."""
-    from stepwedge.lab import background
+    from stepwedge.lab import background, containers
 
+    if in_containers:
+        if lab or seed is not None or quirk:
+            remedy = "their lab is fixtures/labs/containers.yaml; give --quirk to run"
+            raise BadInput("up --containers", "no other option", "--lab, --seed or --quirk", remedy)
+        return containers.up(_console(), profile or ())
+    if profile:
+        raise BadInput("--profile", "--containers with it", "a hospital in one process")
     return background.up(_console(), lab, seed, quirk or ())
 
 
 @command()
 def down() -> int:
-    """Stop the simulated hospital that up started; its state is kept."""
+    """Stop the simulated hospital that up started; its state is kept, that of containers is removed with them."""
     from stepwedge.lab import background
 
     return background.down(_console())

@@ -56,7 +56,7 @@ class Door:
     async def resume(self) -> None:
         """Listen again where it did before."""
         if self._receiver is None:
-            await self._listen(self._bench.ports.host, self._port)
+            await self._listen(self._bench.ports.bind, self._port)
             self._activity(starts=True)
 
     async def _listen(self, host: str, port: int) -> None:

@@ -17,9 +17,10 @@ from stepwedge.errors import BadInput, Broken, Failed, Inconclusive, Refused, Sk
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from stepwedge.actors.journals import Journals
     from stepwedge.actors.wallet import Wallet
     from stepwedge.evidence.exchange import Exchange
     from stepwedge.sim.address import Address
@@ -70,9 +71,23 @@ class Admin:
         """Return what the process says about itself; raises ``Broken`` when it does not answer."""
         return self._call("GET", "/health", None, self._timeout)
 
+    def payload(self, number: int, part: str) -> bytes | None:
+        """Return the payload that a line of the journal refers to as a file; None when it is gone."""
+        query = urlencode({"number": number, "part": part})
+        status, data = self._exchange("GET", f"/payload?{query}", None, self._timeout)
+        return data if status == http.client.OK else None
+
     def quirks(self) -> dict[str, Any]:
         """Return the actor's quirks: ``known``, ``active``, and how often each ``acted``."""
         return dict(self._call("GET", "/quirks", None, self._timeout)["result"])
+
+    def behave(self, quirks: Sequence[str]) -> None:
+        """Give the actor these quirks, and no others."""
+        self._result(self._post("/quirks", {"active": list(quirks)}), "quirks")
+
+    def reset(self) -> None:
+        """Let the actor forget everything: rows, what waits, what it answered."""
+        self._result(self._post("/reset", {}), "reset")
 
     def close(self) -> None:
         """End the connection; the next call opens a new one."""
@@ -97,22 +112,31 @@ class Admin:
         return self._link
 
     def _call(self, method: str, path: str, body: bytes | None, timeout: float) -> dict[str, Any]:
+        _, data = self._exchange(method, path, body, timeout)
+        try:
+            answer: dict[str, Any] = json.loads(data)
+        except ValueError as trouble:
+            self.close()
+            raise Broken(f"{self.url}{path}: no simulated system answers here ({trouble})") from trouble
+        return answer
+
+    def _exchange(self, method: str, path: str, body: bytes | None, timeout: float) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
             link = self._connection(timeout)
             link.request(method, self._parts.path + path, body, headers)
-            answer: dict[str, Any] = json.loads(link.getresponse().read())
+            answer = link.getresponse()
+            return answer.status, answer.read()
         except TimeoutError:
             self.close()
             raise Broken(
                 f"{self.url}{path}: the simulated system did not answer within {timeout:g} s"
             ) from None
-        except (OSError, http.client.HTTPException, ValueError) as trouble:
+        except (OSError, http.client.HTTPException) as trouble:
             self.close()
             raise Broken(
                 f"{self.url}{path}: the simulated system cannot be reached ({trouble!r})"
             ) from trouble
-        return answer
 
     @staticmethod
     def _result(answer: Mapping[str, Any], asked: str) -> dict[str, Any]:
@@ -155,7 +179,8 @@ class Cast:
     """The players of one lab, by actor name.
 
     Attributes:
-        host: the admin API of the whole simulated hospital, whose journal holds what its actors saw.
+        host: the admin API of the whole simulated hospital, whose journal holds what its actors saw; or, where each runs by
+            itself, their journals read as one.
         claims: what the systems under test promise to support; ``None`` when everything is simulated.
         probe: the calling AE title of questions asked by checks.
         tls: what checks present to doors that speak TLS, and whom they trust there.
@@ -165,7 +190,7 @@ class Cast:
     """
 
     players: dict[str, Player]
-    host: Admin | None = None
+    host: Admin | Journals | None = None
     claims: frozenset[str] | None = None
     probe: str = PROBE_AE
     patience: float = 1.0

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stepwedge.actors.cast import Admin
 from stepwedge.errors import BadInput, Broken
-from stepwedge.lab import hospital, labfile, security
+from stepwedge.lab import containers, hospital, labfile, security
 from stepwedge.lab import preflight as asking
 
 if TYPE_CHECKING:
@@ -44,9 +44,13 @@ def up(console: Console, file: Path | None, seed: int | None, quirks: Sequence[s
 
 
 def down(console: Console) -> int:
-    """Stop the hospital by its id, if it is really the one that wrote it down."""
+    """Stop the hospital by its id, if it is really the one that wrote it down; remove the containers that are ours."""
+    if removed := containers.down():
+        counts = ", ".join(f"{count} {kind}" for kind, count in removed.items())
+        console.print(f"removed, with their state: {counts}", highlight=False)
     if (told := _told()) is None:
-        console.print("no hospital runs")
+        if not removed:
+            console.print("no hospital runs")
         return 0
     os.kill(told["pid"], signal.SIGTERM)
     deadline = time.monotonic() + _PATIENCE

@@ -1,5 +1,7 @@
 """Start the actors of a lab, find them, and end them: the simulated ones in one background process, real ones as told.
 
+Simulated systems that run already, each by itself, are joined (:mod:`stepwedge.lab.apart`).
+
 The simulated hospital ends by itself when we are gone; real systems that the lab file starts are held by
 :mod:`stepwedge.lab.keep`. So nothing is left behind, however a run ends.
 """
@@ -13,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from stepwedge.actors.cast import Admin, Cast, Player
+from stepwedge.actors.journals import Journals
 from stepwedge.errors import BadInput, Broken
-from stepwedge.lab import preflight, security
+from stepwedge.lab import apart, preflight, security
 from stepwedge.lab.child import Child, python
 from stepwedge.sim.address import Address
 
@@ -31,6 +34,8 @@ LOG: Final = "hospital.log"
 ACTED: Final = "quirks.json"
 _START: Final = 30.0
 _BAD_INPUT: Final = 2
+_JOURNAL: Final = 15.0
+"""Seconds a system that runs by itself may take to hand over its journal: one that is paused never does."""
 
 
 @dataclass
@@ -68,12 +73,20 @@ class Running:
                 real = self.lab.real[name]
                 own = frozenset(self.lab.text.sut.claims)
                 players[name] = Player(name, real.role, simulated=False, address=real.address, claims=own)
-        host = Admin(self.told["admin"]) if "admin" in self.told else None
         tls = security.probe(self.lab, self.state)
         scale, logs = self.lab.text.patience.scale, (self.state / LOG,)
-        cast = Cast(players, host, claims, self.lab.text.probe.ae_title, scale, tls, logs)
+        cast = Cast(players, self._host(), claims, self.lab.text.probe.ae_title, scale, tls, logs)
         cast.tokens = self._wallet(cast)
         return cast
+
+    def _host(self) -> Admin | Journals | None:
+        """Return what holds the evidence: one process with its journal, or the journals of those that run by themselves."""
+        if self.lab.apart:
+            return Journals(
+                {name: Admin(url, timeout=_JOURNAL) for name, url in self.lab.apart.items()},
+                self.state / "blobs",
+            )
+        return Admin(self.told["admin"]) if "admin" in self.told else None
 
     def _wallet(self, cast: Cast) -> Wallet | None:
         """Return how checks get tokens in a lab whose web doors ask for them."""
@@ -107,8 +120,10 @@ class Running:
 
     def stop(self) -> None:
         """End everything that was started here, the last started first."""
-        if self.quirks and self.children:
+        if self.quirks and (self.children or self.lab.apart):
             self._note_quirks()
+        if self.quirks:
+            apart.leave(self.lab)
         while self.children:
             self.children.pop().stop()
 
@@ -131,7 +146,11 @@ def start(lab: Lab, state: Path, seed: int, quirks: Sequence[str] = (), *, stays
         for name, real in lab.real.items():
             if real.start:
                 running.children.append(_start_real(name, real, lab, state))
-        if lab.simulated:
+        if lab.apart:
+            running.told = apart.join(lab, seed, quirks)
+            running.quirks = tuple(quirks)
+            (state / READY).write_text(json.dumps(running.told, indent=1), encoding="utf-8")
+        elif lab.simulated:
             child = _start_hospital(lab, state, seed, quirks, stays=stays)
             if not stays:
                 running.children.append(child)
@@ -147,7 +166,8 @@ def attach(lab: Lab, state: Path) -> Running:
     """Return a lab that ``stepwedge up`` started; raises ``Broken`` when it does not run."""
     try:
         told = json.loads((state / READY).read_text(encoding="utf-8"))
-        Admin(told["admin"], timeout=2.0).health()
+        for url in lab.apart.values() or [told["admin"]]:
+            Admin(url, timeout=2.0).health()
     except (OSError, ValueError, KeyError) as trouble:
         raise Broken(f"no hospital runs on {state}; start one with 'stepwedge up'") from trouble
     return Running(lab, state, told)

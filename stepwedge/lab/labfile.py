@@ -57,6 +57,11 @@ class Lab:
         return {name: one for name, one in self.actors.items() if isinstance(one, Simulated)}
 
     @property
+    def apart(self) -> dict[str, str]:
+        """Admin APIs of the simulated actors that run already, each by itself; a lab has only such, or none."""
+        return {name: one.admin for name, one in self.simulated.items() if one.admin}
+
+    @property
     def claims(self) -> frozenset[str] | None:
         """Every claim that holds here; ``None`` when all systems are simulated."""
         return effective(self.text.sut.claims, {one.role for one in self.real.values()})
@@ -87,6 +92,7 @@ class _Reader:
             raise self._bad(("actors",), "at least one actor", "none", "write for example 'pacs: simulated'")
         actors = {name: self._actor(name, entry) for name, entry in text.actors.items()}
         lab = Lab(self.path, text, actors)
+        self._all_apart_or_none(lab)
         self._allowed(lab)
         self._addresses_differ(lab)
         self._triggers(lab)
@@ -148,6 +154,17 @@ class _Reader:
             remedy = f"put it into an environment variable and write {key}: ${{NAME}}"
             raise self._bad(where, "no secret in a lab file", value, remedy, "a value that is not shown")
 
+    def _all_apart_or_none(self, lab: Lab) -> None:
+        """Refuse a lab of which we would have to start a part: it could not be found by what runs already."""
+        for name in lab.simulated:
+            if lab.apart and name not in lab.apart:
+                raise self._bad(
+                    ("actors", name),
+                    "admin: the admin API of every simulated actor, or of none",
+                    "a simulated actor without it",
+                    "what runs already cannot find what is started later",
+                )
+
     def _allowed(self, lab: Lab) -> None:
         """Refuse every host that the file does not allow, by its text alone."""
         networks, names = [], {"localhost"}
@@ -173,13 +190,17 @@ class _Reader:
             raise self._bad(
                 ("allow",), "at least one network or host", "none", "leave the key out for loopback alone"
             )
-        for name, one in lab.real.items():
-            for door, text in one.doors.items():
-                host = urlsplit(text).hostname
-                if host is None or host in names or _inside(host, networks):
-                    continue
+        named: list[tuple[source.Location, str]] = [
+            (("actors", name, "real", door), text)
+            for name, one in lab.real.items()
+            for door, text in one.doors.items()
+        ]
+        named += [(("actors", name, "admin"), url) for name, url in lab.apart.items()]
+        for where, text in named:
+            host = urlsplit(text).hostname
+            if host is not None and host not in names and not _inside(host, networks):
                 raise self._bad(
-                    ("actors", name, "real", door),
+                    where,
                     f"a host out of {', '.join(lab.text.allow)}",
                     host,
                     f"if {host} is a test system you may contact, add it under allow:",

@@ -39,12 +39,12 @@ def can_act(role: str, quirk: Quirk, lab: Lab) -> bool:
 def shipped() -> list[Lab]:
     """Return the labs to try quirks in, in this order: the department, then the others, those with few actors first.
 
-    A lab with real systems is none of them (it needs what may not be there), nor is one that offers nothing which the
-    department does not offer.
+    A lab with real systems, or one that must run already, is none of them (it needs what may not be there), nor is one that
+    offers nothing which the department does not offer.
     """
     first = labfile.load(kit.shipped() / FIRST)
     others = (labfile.load(path) for path in sorted(first.file.parent.glob("*.yaml")) if path != first.file)
-    further = [lab for lab in others if not lab.real and not offers(lab) <= offers(first)]
+    further = [lab for lab in others if not lab.real and not lab.apart and not offers(lab) <= offers(first)]
     return [first, *sorted(further, key=lambda lab: len(lab.actors))]
 
 

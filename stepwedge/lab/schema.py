@@ -180,10 +180,15 @@ class Real(Part):
 
 
 class Simulated(Part):
-    """A system that Stepwedge plays; ``settings`` go to the simulator as they are."""
+    """A system that Stepwedge plays; ``settings`` go to the simulator as they are.
+
+    Attributes:
+        admin: URL of its admin API, when it runs already, in a container for example, and is not ours to start.
+    """
 
     role: str
     settings: dict[str, Any] = Field(default_factory=dict)
+    admin: str | None = None
 
 
 def actor(name: str, written: Any) -> Real | Simulated:
@@ -195,8 +200,11 @@ def actor(name: str, written: Any) -> Real | Simulated:
         remedy = did_you_mean(str(written), ["simulated"]).strip(" ;") if isinstance(written, str) else ""
         raise wrong(forms, remedy=remedy)
     if "simulated" in written:
+        role = _role(name, written["simulated"])
+        if "admin" in written:
+            return Simulated(role=role, admin=_elsewhere(written))
         settings = {key: value for key, value in written.items() if key != "simulated"}
-        return Simulated(role=_role(name, written["simulated"]), settings=_settings(settings))
+        return Simulated(role=role, settings=_settings(settings))
     rest = {key: value for key, value in written.items() if key not in {"real", "role", "start"}}
     if rest:
         stranger = next(iter(rest))
@@ -204,6 +212,15 @@ def actor(name: str, written: Any) -> Real | Simulated:
         raise wrong("the keys real, role and start of a real system", at=stranger, remedy=near)
     start = Start.model_validate(written["start"]) if "start" in written else None
     return Real(role=_role(name, written.get("role", name)), doors=_doors(written["real"]), start=start)
+
+
+def _elsewhere(written: dict[str, Any]) -> str:
+    """Accept the admin API of a simulated system that runs already; how it behaves was said where it was started."""
+    for key in written:
+        if key not in {"simulated", "admin"}:
+            raise wrong("simulated and admin alone", at=key, remedy="settings are given where it is started")
+    _pointing(written["admin"], partial(door, "web"))
+    return str(written["admin"]).rstrip("/")
 
 
 def _role(name: str, role: Any) -> str:

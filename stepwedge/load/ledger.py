@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -23,7 +24,9 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / f"ledger-{os.getpid()}.jsonl").open("a", encoding="utf-8", buffering=1)
+        self._file = (folder / f"ledger-{socket.gethostname()}-{os.getpid()}.jsonl").open(
+            "a", encoding="utf-8", buffering=1
+        )
 
     def write(self, state: State, placer: str, accession: str = "") -> None:
         """Note what is now true of one order."""

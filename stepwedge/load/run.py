@@ -6,6 +6,7 @@ acknowledged is found exactly once on the worklist afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -23,12 +24,15 @@ from stepwedge.load.ledger import Account
 from stepwedge.wire.dimse_blocking import Association
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from stepwedge.lab.labfile import Lab
     from stepwedge.sim.address import Address
 
 _WORKLIST: Final = "1.2.840.10008.5.1.4.31"
+LOG: Final = "locust.log"
 KINDS: Final = ("ADT^A04", "OMG^O19", "C-FIND worklist")
 
 
@@ -79,7 +83,11 @@ def command(
     chosen = secrets.randbelow(9000) + 1000 if seed is None else seed
     folder = evidence or Path("runs") / f"load-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     console.print(f"{users} users for {seconds:g} s, seed {chosen}", highlight=False)
-    outcome = run(lab, folder, users=users, seconds=seconds, rate=rate, seed=chosen)
+    return say(console, run(lab, folder, users=users, seconds=seconds, rate=rate, seed=chosen), folder)
+
+
+def say(console: Console, outcome: Outcome, folder: Path) -> int:
+    """Print what came of a load; return the exit code."""
     for name, count in outcome.requests.items():
         console.print(f"  {count:6d} {name}, {outcome.failures[name]} failed", highlight=False)
     for line in (*outcome.problems, *outcome.unsure):
@@ -99,48 +107,48 @@ def run(lab: Lab, folder: Path, *, users: int, seconds: float, rate: float, seed
     state = folder / "hospital"
     with hospital.start(lab, state, seed) as running:
         told = state / hospital.READY
-        code = _locust(folder, told, users=users, seconds=seconds, rate=rate, seed=seed)
+        code = locust(folder, told, users=users, seconds=seconds, rate=rate, seed=seed)
         outcome = read(folder)
         if code not in {0, 1}:  # Locust's own: 0 no failure, 1 failed requests
-            outcome.unsure.append(f"Locust ended with code {code}, see {folder / 'locust.log'}")
+            outcome.unsure.append(f"Locust ended with code {code}, see {folder / LOG}")
         reconcile(outcome, Account.read(folder / "ledger"), running.cast()["ris"].address)
     return outcome
 
 
-def _locust(folder: Path, told: Path, *, users: int, seconds: float, rate: float, seed: int) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "locust",
-        "-f",
-        str(kit.find("load/locustfile.py")),
-        "--headless",
-        "--only-summary",
-    ]
-    command += [
-        "--users",
-        str(users),
-        "--spawn-rate",
-        str(users),
-        "--run-time",
-        f"{seconds:g}s",
-        "--stop-timeout",
-        "10",
-    ]
-    command += ["--json-file", str(folder / "locust"), "--html", str(folder / "locust.html")]
+def locust(
+    folder: Path,
+    told: Path,
+    *,
+    users: int,
+    seconds: float,
+    rate: float,
+    seed: int,
+    more: Sequence[str] = (),
+    log: str = LOG,
+) -> int:
+    """Run Locust on the systems that ``told`` gives the addresses of; return its exit code.
+
+    Without ``users`` it is a worker: whoever leads says how many, how long and with which seed. Its log is a file of
+    ``folder``, or our own output.
+    """
+    command = [sys.executable, "-m", "locust", "-f", str(kit.find("load/locustfile.py")), *more]
+    if users:
+        command += ["--headless", "--only-summary", "--users", str(users), "--spawn-rate", str(users)]
+        command += ["--run-time", f"{seconds:g}s", "--stop-timeout", "10"]
+        command += ["--json-file", str(folder / "locust"), "--html", str(folder / "locust.html")]
     variables = {
         "STEPWEDGE_HOSPITAL": str(told.resolve()),
         "STEPWEDGE_LEDGER": str((folder / "ledger").resolve()),
         "STEPWEDGE_SEED": str(seed),
         "STEPWEDGE_RATE": f"{rate:g}",
     }
-    with (folder / "locust.log").open("wb") as log:
+    with (folder / log).open("wb") if log else contextlib.nullcontext() as output:
         return subprocess.run(  # noqa: S603  # our own interpreter, no shell
             command,
             env={**os.environ, **variables},
-            stdout=log,
-            stderr=log,
-            timeout=seconds + 60,
+            stdout=output,
+            stderr=output,
+            timeout=seconds + 120 if users else None,
             check=False,
         ).returncode
 

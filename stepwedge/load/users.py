@@ -1,17 +1,20 @@
 """The people and machines of a busy hour, as Locust users. The only module that imports Locust, which must come first.
 
-``STEPWEDGE_HOSPITAL`` names the ``hospital.json`` of a running hospital, ``STEPWEDGE_LEDGER`` the folder of the ledger,
-``STEPWEDGE_SEED`` the seed: identifiers are unique to a run, a process and a user.
+``STEPWEDGE_HOSPITAL`` names the ``hospital.json`` of a running hospital, or the plan of systems that run apart;
+``STEPWEDGE_LEDGER`` the folder of the ledger, ``STEPWEDGE_SEED`` the seed: identifiers are unique to a run, a machine, a process
+and a user.
 """
 
 from __future__ import annotations
 
-from locust import User, constant_throughput, task  # isort: skip  # it patches the standard library for gevent
+from locust import User, constant_throughput, events, task  # isort: skip  # it patches the standard library for gevent
 
 import itertools
 import json
 import os
 import queue
+import socket
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +40,19 @@ _scheduled: queue.Queue[str] = queue.Queue()
 def ris() -> Address:
     """Return where the RIS of the running hospital is."""
     told = json.loads(Path(os.environ["STEPWEDGE_HOSPITAL"]).read_text(encoding="utf-8"))
-    return Address.parse(told["actors"]["ris"]["address"])
+    return Address.parse(
+        told["directory"]["ris"] if "directory" in told else told["actors"]["ris"]["address"]
+    )
+
+
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
+def leave_a_mark(environment: Any, **_: Any) -> None:
+    """As a worker, write down when we ended: one that is killed cannot (see :mod:`stepwedge.load.spread`)."""
+    if environment.runner is not None and type(environment.runner).__name__ == "WorkerRunner":
+        folder = Path(os.environ["STEPWEDGE_LEDGER"]).parent
+        mark = folder / f"ended-{socket.gethostname()}-{os.getpid()}.json"
+        mark.with_suffix(".part").write_text(json.dumps({"at": time.time()}), encoding="utf-8")
+        mark.with_suffix(".part").replace(mark)
 
 
 class Ward(User):  # type: ignore[misc]  # Locust is untyped
@@ -48,7 +63,9 @@ class Ward(User):  # type: ignore[misc]  # Locust is untyped
 
     def on_start(self) -> None:
         """Take a name of its own, so that identifiers never meet."""
-        self.mint = Mint(int(os.environ["STEPWEDGE_SEED"]), f"load/{os.getpid()}/{next(_numbers)}")
+        self.mint = Mint(
+            int(os.environ["STEPWEDGE_SEED"]), f"load/{socket.gethostname()}/{os.getpid()}/{next(_numbers)}"
+        )
         self.ledger = Ledger(Path(os.environ["STEPWEDGE_LEDGER"]))
         self.address = ris()
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stepwedge.actors.cast import Admin
+    from stepwedge.actors.journals import Journals
     from stepwedge.scenario.record import Recorder
 
 _IDENTIFY: Final = {
@@ -70,7 +71,7 @@ class Stopwatch:
 class Feed:
     """Reads the journal of the simulated hospital onwards."""
 
-    host: Admin | None
+    host: Admin | Journals | None
     after: int = 0
 
     def take(self, wait: float = 0.0) -> list[Exchange]:

@@ -6,10 +6,12 @@
     GET  /NAME/quirks, POST {"active": [...]}                    ->  {"known": {...}, "active": [...], "acted": {...}}
     GET  /NAME/health
     GET  /NAME/journal?after=N&wait=S, /journal?after=N&wait=S   ->  {"exchanges": [...], "last": N}
+    GET  /payload?number=N&part=request|response                 ->  the bytes a journal line refers to as a file
     GET  /health, /metrics
 
-It listens on the loopback address only, takes no cookie and no form, and answers requests for local host names only, so that
-a web page open on the same machine can neither read nor command it.
+It listens on the loopback address unless told otherwise, takes no cookie and no form, and answers requests for local host
+names only, so that a web page open on the same machine can neither read nor command it. ``/metrics``, which holds counts alone,
+is also answered under the host name that others know this process by.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from stepwedge.errors import (
     Skipped,
     StepwedgeError,
 )
+from stepwedge.evidence.exchange import Payload
 from stepwedge.sim.simulator import Case
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 60.0
 """Seconds a reader of the journal may wait for the next exchange."""
 LARGEST_BODY = 16 << 20
+_PARTS = ("request", "response")
 
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (BadInput, "bad input"),
@@ -83,13 +87,15 @@ class Json(Response):
 class Admin:
     """The API over some simulators and the journal they share."""
 
-    def __init__(self, simulators: Mapping[str, Simulator], journal: Journal) -> None:
+    def __init__(self, simulators: Mapping[str, Simulator], journal: Journal, known_as: str = "") -> None:
         self._simulators = simulators
         self._journal = journal
+        self._known_as = known_as
         self._application = Starlette(
             routes=[
                 Route("/health", self._health),
                 Route("/journal", self._read_journal),
+                Route("/payload", self._payload),
                 Route("/metrics", self._metrics),
                 Route("/{name}/act", self._act, methods=["POST"]),
                 Route("/{name}/ask", self._ask, methods=["POST"]),
@@ -102,7 +108,7 @@ class Admin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve as an ASGI application; refuse what a foreign web page could make a browser send."""
-        if scope["type"] == "http" and (refusal := _refusal(scope)):
+        if scope["type"] == "http" and (refusal := _refusal(scope, self._known_as)):
             await Json({"error": {"kind": "refused", "message": refusal}}, 403)(scope, receive, send)
         else:
             await self._application(scope, receive, send)
@@ -190,9 +196,24 @@ class Admin:
             if lines or (not found and not await self._journal.wait(after, deadline - loop.time())):
                 return lines
 
+    async def _payload(self, request: Request) -> Response:
+        """Give what a journal line refers to as a file, without its head: to a reader who does not share our disk."""
+        try:
+            (line,) = self._journal.lines(int(request.query_params["number"]) - 1, 1)
+            parts = {part: json.loads(line)[part] for part in _PARTS}
+            payload = Payload.from_json(parts[request.query_params["part"]])
+            data = payload.read()[len(payload.head) :]
+        except (KeyError, ValueError, OSError):
+            return Json({"error": {"kind": "bad input", "message": "no such payload, or not any more"}}, 404)
+        return Response(data, media_type="application/octet-stream")
+
     async def _health(self, _: Request) -> Response:
         actors = {name: simulator.addresses().format() for name, simulator in self._simulators.items()}
-        return Json({"status": "ready", "pid": os.getpid(), "actors": actors, "journal": self._journal.last})
+        roles = {name: simulator.bench.role for name, simulator in self._simulators.items()}
+        last = self._journal.last
+        return Json(
+            {"status": "ready", "pid": os.getpid(), "actors": actors, "roles": roles, "journal": last}
+        )
 
     async def _health_of(self, request: Request) -> Response:
         async def do(simulator: Simulator, _: dict[str, Any]) -> Any:
@@ -224,10 +245,11 @@ class Admin:
         return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
 
-def _refusal(scope: Scope) -> str:
+def _refusal(scope: Scope, known_as: str) -> str:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     host = headers.get(b"host", "").rpartition(":")[0] or headers.get(b"host", "")
-    if host not in {"127.0.0.1", "localhost", "[::1]"}:
+    counts = scope["path"] == "/metrics" and host == known_as != ""
+    if host not in {"127.0.0.1", "localhost", "[::1]"} and not counts:
         return "only requests for this machine itself are answered"
     if scope["method"] == "POST" and not headers.get(b"content-type", "").startswith("application/json"):
         return "a POST must be application/json"

@@ -143,7 +143,7 @@ class Bench:
     async def listen(self, door: str, serve: Callable[[str, int], Awaitable[T]]) -> tuple[T, int]:
         """Call ``serve(host, port)`` with this system's port for a door: ``<door>_port`` of the settings, or a free one."""
         wish = self.settings.get(f"{door}_port")
-        return await self.ports.listen(self.name, door, wish, lambda port: serve(self.ports.host, port))
+        return await self.ports.listen(self.name, door, wish, lambda port: serve(self.ports.bind, port))
 
     async def stop(self) -> None:
         """End all that is on its way out and close the store."""

@@ -2,10 +2,12 @@
 
     stepwedge sim --hospital --actors FILE.json --state DIR --seed N [--quirk ID]... [--parent PID]
     stepwedge sim ris [--name ris] [--hl7-port N] [--dicom-port N] [--web-port N] [--settings FILE.json] --state DIR
+    stepwedge sim ct --actors FILE.json --listen 0.0.0.0 --state DIR [--alive FILE]
 
 ``FILE.json`` is ``{"actors": {name: {"role", "settings"}}, "directory": {name: {"hl7": "mllp://...", ...}}}``. Settings of one
-system are the mapping it has in a lab file, with ``directory`` for the addresses of those it sends to. Arguments are read with
-the standard library alone, because a hospital must be ready soon.
+system are the mapping it has in a lab file, with ``directory`` for the addresses of those it sends to. With ``--actors`` and a
+name, that one actor is played at the doors which the directory gives for it; the others run elsewhere, each on its own.
+Arguments are read with the standard library alone, because a hospital must be ready soon.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from stepwedge.errors import BadInput, StepwedgeError
+from stepwedge.sim.ports import LOOPBACK
 
 BAD_INPUT, BROKEN = 2, 3
 
@@ -30,9 +33,13 @@ def main(argv: list[str]) -> int:
     try:
         if options.hospital:
             plan = Plan.parse(_load(options.actors), str(options.actors))
+        elif options.actors and options.role:
+            place = str(options.actors)
+            plan = Plan.parse(_load(options.actors), place).alone(options.role, place)
         else:
             plan = Plan.parse(_single(options), str(options.settings or "settings"))
-        asyncio.run(serve(Host(plan, options.state, options.seed, options.quirk), options.parent))
+        host = Host(plan, options.state, options.seed, options.quirk, options.listen)
+        asyncio.run(serve(host, options.parent, options.alive))
     except StepwedgeError as trouble:
         sys.stderr.write(f"{trouble}\n")
         return BAD_INPUT if isinstance(trouble, BadInput) else BROKEN
@@ -43,8 +50,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stepwedge sim", description="Play one simulated system, or the whole hospital."
     )
-    parser.add_argument("role", nargs="?", help="simulator to play alone, such as ris")
+    parser.add_argument(
+        "role", nargs="?", help="simulator to play alone, such as ris; with --actors one of its names"
+    )
     parser.add_argument("--hospital", action="store_true", help="play every actor of --actors")
+    parser.add_argument(
+        "--listen",
+        default=LOOPBACK,
+        help="address its doors listen on; any but loopback lets others in: publish no more than they need",
+    )
+    parser.add_argument("--alive", type=Path, help="file to touch every 2 s while it serves")
     parser.add_argument("--actors", type=Path, help="JSON file of actors and addresses")
     parser.add_argument(
         "--state", type=Path, required=True, help="folder of state and journal; kept between starts"

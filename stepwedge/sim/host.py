@@ -11,6 +11,7 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from stepwedge import kit
 from stepwedge.errors import BadInput
@@ -18,7 +19,7 @@ from stepwedge.evidence.journal import Journal
 from stepwedge.sim.address import Address, Directory
 from stepwedge.sim.audit import Trail, Wish
 from stepwedge.sim.bench import Bench
-from stepwedge.sim.ports import Ports
+from stepwedge.sim.ports import LOOPBACK, Ports
 from stepwedge.sim.quirks import Quirk, Quirks, unknown
 from stepwedge.sim.shared_quirks import SHARED
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 READY = "hospital.json"
 AUDITOR = "auditor"
 """The role whose systems keep the audit records of all others."""
+BEAT = 2.0
+"""Seconds between two signs of life."""
 PARENT_LOOKS = 0.25
 """Seconds between two looks whether the process that started us still lives."""
 
@@ -45,16 +48,26 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """Where others reach one process: its host name, and the port of its admin API; nothing named, nothing fixed."""
+
+    host: str = ""
+    admin: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Whom to play, and who else is there.
 
     Attributes:
         parts: actor name to part.
-        others: real actors' addresses.
+        others: addresses of those that are not played here.
+        own: where the others reach this process, when it plays one actor out of many.
     """
 
     parts: dict[str, Part]
     others: dict[str, Address] = field(default_factory=dict)
+    own: Own = Own()
 
     @classmethod
     def parse(cls, document: Any, place: str) -> Plan:
@@ -72,18 +85,40 @@ class Plan:
         others = {name: Address.parse(doors, f"{place}: {name}") for name, doors in directory.items()}
         return cls(parts, others)
 
+    def alone(self, name: str, place: str) -> Plan:
+        """Return the plan of a process that plays one actor, at the doors that the directory gives for it."""
+        if name not in self.parts or name not in self.others:
+            both = [one for one in self.parts if one in self.others]
+            raise BadInput(place, f"one of {', '.join(both) or 'none'}, in actors and in directory", name)
+        part, address = self.parts[name], self.others[name]
+        doors = {door: urlsplit(text) for door, text in address.format().items() if "//" in text}
+        ports = {
+            f"{'dicom' if door == 'worklist' else door}_port": url.port
+            for door, url in doors.items()
+            if url.port
+        }
+        admin = ports.pop("admin_port", None)
+        entity = address.dicom or address.worklist
+        title = {"ae_title": entity.ae} if entity else {}
+        settings = {**part.settings, **ports, **title}
+        others = {other: there for other, there in self.others.items() if other != name}
+        host = next((url.hostname for url in doors.values() if url.hostname), "")
+        return Plan({name: Part(part.role, settings)}, others, Own(host, admin))
+
 
 class Host:
     """The simulated actors of one process, their shared journal and directory, and their admin API."""
 
-    def __init__(self, plan: Plan, state: Path, seed: int, quirks: Sequence[str] = ()) -> None:
+    def __init__(
+        self, plan: Plan, state: Path, seed: int, quirks: Sequence[str] = (), bind: str = LOOPBACK
+    ) -> None:
         state.mkdir(parents=True, exist_ok=True)
         self._plan = plan
         self._state = state
         self._seed = seed
         self.journal = Journal(state)
         self.directory = Directory(plan.others)
-        self._ports = Ports(state / "ports.json")
+        self._ports = Ports(state / "ports.json", plan.own.host or bind, bind)
         self.simulators: dict[str, Simulator] = {}
         packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
         known = {name: {**SHARED, **getattr(package, "QUIRKS", {})} for name, package in packages.items()}
@@ -129,9 +164,10 @@ class Host:
         from stepwedge.sim.admin import Admin
         from stepwedge.sim.web import WebServer
 
-        server = WebServer(Admin(self.simulators, self.journal))
+        own = self._plan.own
+        server = WebServer(Admin(self.simulators, self.journal, own.host))
         _, port = await self._ports.listen(
-            "host", "admin", None, lambda port: server.start(self._ports.host, port)
+            "host", "admin", own.admin, lambda port: server.start(self._ports.bind, port)
         )
         return server, f"http://{self._ports.host}:{port}"
 
@@ -166,8 +202,8 @@ def settle() -> None:
     gc.freeze()
 
 
-async def serve(host: Host, parent: int | None = None) -> None:
-    """Run until SIGTERM or SIGINT, or until the process ``parent`` is gone."""
+async def serve(host: Host, parent: int | None = None, alive: Path | None = None) -> None:
+    """Run until SIGTERM or SIGINT, or until the process ``parent`` is gone; ``alive`` is touched as long as we serve."""
     loop = asyncio.get_running_loop()
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -175,13 +211,22 @@ async def serve(host: Host, parent: int | None = None) -> None:
             loop.add_signal_handler(number, over.set)
     await host.start()
     settle()
-    watch = loop.create_task(_watch(parent, over)) if parent else None
+    tasks = [loop.create_task(_watch(parent, over))] if parent else []
+    if alive:
+        tasks.append(loop.create_task(_beat(alive)))
     try:
         await over.wait()
     finally:
-        if watch:
-            watch.cancel()
+        for task in tasks:
+            task.cancel()
         await host.stop()
+
+
+async def _beat(alive: Path) -> None:
+    """Touch a file every few seconds: whoever looks at its age learns, at no cost, whether this process still serves."""
+    while True:
+        alive.touch()  # noqa: ASYNC240 - one system call, on a file system in memory
+        await asyncio.sleep(BEAT)
 
 
 async def _watch(parent: int, over: asyncio.Event) -> None:

@@ -215,9 +215,10 @@ class Outbox:
                 self._bench.store.delivered(send.place)
 
     def clear(self) -> None:
-        """Forget everything on its way out."""
+        """Forget everything on its way out, and what was decided: control IDs begin anew with the state."""
         for queue in self._queues.values():
             queue.sends.clear()
+        self._decided.clear()
         self._bench.store.clear_outbox()
 
     def _why(self, to: str) -> str:

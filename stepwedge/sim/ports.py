@@ -10,7 +10,7 @@ import asyncio
 import errno
 import json
 import random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from stepwedge.errors import BadInput, Broken
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+LOOPBACK: Final = "127.0.0.1"
 FIRST, LAST = 20000, 32000
 _TRIES = 200
 _TRIES_SAME, _PAUSE = 13, 0.25
@@ -26,10 +27,15 @@ _TRIES_SAME, _PAUSE = 13, 0.25
 
 
 class Ports:
-    """The listening ports of one host process, by actor and door, remembered in a file."""
+    """The listening ports of one host process, by actor and door, remembered in a file.
 
-    def __init__(self, path: Path, host: str = "127.0.0.1") -> None:
-        self.host = host
+    Attributes:
+        host: the name or address at which others reach this process.
+        bind: the address it listens on.
+    """
+
+    def __init__(self, path: Path, host: str = LOOPBACK, bind: str = LOOPBACK) -> None:
+        self.host, self.bind = host, bind
         self._path = path
         self._known: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
         self._random = random.Random()  # noqa: S311 - where to look first, nothing secret
@@ -54,7 +60,7 @@ class Ports:
             draft.write_text(json.dumps(self._known, indent=1))
             draft.replace(self._path)
             return server, port
-        raise Broken(f"{name}: no free port for {door} between {FIRST} and {LAST} on {self.host}")
+        raise Broken(f"{name}: no free port for {door} between {FIRST} and {LAST} on {self.bind}")
 
     async def _same(self, port: int, tries: int, serve: Callable[[int], Awaitable[T]], what: str) -> T:
         """Call ``serve`` with the one port that will do."""

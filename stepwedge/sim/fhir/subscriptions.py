@@ -22,7 +22,7 @@ from stepwedge.wire import fhir, fhir_matching, fhir_search
 from stepwedge.wire.fhir import FhirError, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.fhir.offer import Given
@@ -71,8 +71,8 @@ def _notice(subscription: Resource, version: Version) -> Send:
     return Send(to, json.dumps(body).encode(), KIND, f"{version.place} to {subscription['id']}")
 
 
-def contactable(url: str, networks: Iterable[str]) -> bool:
-    """Tell whether an endpoint lies in a network of the lab: an address in it or ``localhost``, no other name."""
+def contactable(url: str, networks: Iterable[str], names: Collection[str] = ()) -> bool:
+    """Tell whether an endpoint lies in the lab: an address in its networks, ``localhost``, or a host that the lab names."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -82,6 +82,8 @@ def contactable(url: str, networks: Iterable[str]) -> bool:
         return False
     if "@" in parts.netloc or parts.fragment or parts.query:
         return False
+    if parts.hostname in names:
+        return True
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
     try:
         address = ipaddress.ip_address(host)
@@ -113,13 +115,17 @@ class Hooks:
         """Networks that may be contacted: ``allow`` of the settings, loopback alone when it says nothing."""
         return tuple(self.bench.settings.get("allow") or LOOPBACK)
 
+    def _contactable(self, url: str) -> bool:
+        names = {urlsplit(one.fhir).hostname or "" for one in self.bench.directory.values() if one.fhir}
+        return contactable(url, self.networks, names - {""})
+
     def take(self, given: Given) -> str:
         """Accept a subscription and make it active, or say why not."""
         told, where = given.resource, "Subscription.channel"
         channel = told["channel"]
         if channel["type"] != "rest-hook":
             raise refused(422, "not-supported", "rest-hook is the only channel here", f"{where}.type")
-        if not contactable(str(channel.get("endpoint", "")), self.networks):
+        if not self._contactable(str(channel.get("endpoint", ""))):
             raise refused(422, "business-rule", "the endpoint is outside of this lab", f"{where}.endpoint")
         if channel.get("payload", fhir.MEDIA_TYPE) not in {fhir.MEDIA_TYPE, "application/json"}:
             raise refused(422, "not-supported", f"{fhir.MEDIA_TYPE} or none", f"{where}.payload")
@@ -145,7 +151,7 @@ class Hooks:
     async def __call__(self, send: Send) -> Delivery:
         """Tell a subscriber once; what it refuses, and what is not answered too often, ends the subscription."""
         asked: dict[str, Any] = json.loads(send.body)
-        if not contactable(asked["url"], self.networks):
+        if not self._contactable(asked["url"]):
             return self._over(asked, "the endpoint is outside of this lab", "refused")
         try:
             to = urlsplit(asked["url"])
