@@ -11,6 +11,7 @@ from stepwedge.errors import Skipped, StepwedgeError
 from stepwedge.scenario import leaving, wording
 from stepwedge.scenario.bindings import Reference, Unbound, resolve
 from stepwedge.scenario.case import CaseView, Feed, Stopwatch
+from stepwedge.scenario.faults import Faults
 from stepwedge.scenario.fence import Fence
 from stepwedge.scenario.leaving import Scope
 from stepwedge.scenario.steps import Outcome, Place, Taker, arguments, broken, crashed, unbound
@@ -73,6 +74,7 @@ def run_case(case: Case, setting: Setting) -> Ending:
             return run.finish(scope, whole=False)
         whole = run.take(case.steps(), scope)
     except (KeyboardInterrupt, SystemExit):
+        run.lift()
         raise  # the case has no verdict then, so it counts as not run
     except StepwedgeError as trouble:  # the simulated hospital is gone: nothing can be seen
         run.note(
@@ -115,6 +117,7 @@ class Run:
     setting: Setting
     view: CaseView = field(init=False)
     taker: Taker = field(init=False)
+    faults: Faults = field(init=False)
     replay: str = field(init=False)
     started: float = field(init=False)
     roles: dict[str, str] = field(init=False)
@@ -129,6 +132,7 @@ class Run:
         setting, case = self.setting, self.case
         self.view = CaseView(case.id, setting.seed, setting.feed, setting.recorder, Stopwatch())
         self.taker = Taker(setting.cast, self.view, Fence(setting.cast, self.view))
+        self.faults = Faults(setting.cast, case.id, setting.seed, setting.recorder)
         self.replay = wording.replay(case.file.source.name, case.variant, setting.seed, setting.options)
         self.started = time.monotonic()
         self.roles = {player.name: player.role for player in setting.cast}
@@ -142,6 +146,7 @@ class Run:
 
     def finish(self, scope: Scope, *, whole: bool, blind: bool = False) -> Ending:
         """Apply the standing rules and record the verdict; ``whole`` tells that no step went wrong, ``blind`` that nothing can be seen."""
+        self.lift()
         if Verdict.SKIPPED not in self.verdicts and not blind:
             self._seen(whole=whole)
         if not self.judged and _BAD.isdisjoint(self.verdicts) and Verdict.SKIPPED not in self.verdicts:
@@ -173,6 +178,11 @@ class Run:
             self.note(
                 Verdict.BROKEN, wording.text(Verdict.BROKEN, place, "the standing rules", str(trouble), [])
             )
+
+    def lift(self) -> None:
+        """Lift every fault that is still on; a case whose fault did not act, or stays, has not passed."""
+        for outcome in self.faults.end(self.replay):
+            self.note(outcome.verdict, outcome.message)
 
     def note(self, verdict: Verdict, message: str) -> None:
         """Let a verdict count, and tell why."""
@@ -253,7 +263,10 @@ class Run:
         return whole
 
     def _step(self, planned: Planned, scope: Scope, place: Place, around: tuple[Planned, ...]) -> Outcome:
-        if planned.acts:
+        if planned.troubles:
+            with self.view.watch.outside():
+                outcome = self.faults.take(planned, scope.values, place)
+        elif planned.acts:
             outcome = self.taker.act(planned, scope.values, place)
         else:
             doors = leaving.doors(planned, scope, self.setting.cast)

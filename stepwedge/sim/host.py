@@ -21,6 +21,7 @@ from stepwedge.sim.bench import Bench
 from stepwedge.sim.ports import Ports
 from stepwedge.sim.quirks import Quirk, Quirks, unknown
 from stepwedge.sim.shared_quirks import SHARED
+from stepwedge.sim.tap.taps import TapPlan, Taps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,10 +52,12 @@ class Plan:
     Attributes:
         parts: actor name to part.
         others: real actors' addresses.
+        taps: between whom traffic is led through a tap.
     """
 
     parts: dict[str, Part]
     others: dict[str, Address] = field(default_factory=dict)
+    taps: list[TapPlan] = field(default_factory=list)
 
     @classmethod
     def parse(cls, document: Any, place: str) -> Plan:
@@ -70,7 +73,8 @@ class Plan:
         }
         directory = document.get("directory") or {}
         others = {name: Address.parse(doors, f"{place}: {name}") for name, doors in directory.items()}
-        return cls(parts, others)
+        taps = [TapPlan.parse(one, f"{place}: taps") for one in document.get("taps") or ()]
+        return cls(parts, others, taps)
 
 
 class Host:
@@ -84,6 +88,7 @@ class Host:
         self.journal = Journal(state)
         self.directory = Directory(plan.others)
         self._ports = Ports(state / "ports.json")
+        self.taps = Taps(plan.taps, self._ports)
         self.simulators: dict[str, Simulator] = {}
         packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
         known = {name: {**SHARED, **getattr(package, "QUIRKS", {})} for name, package in packages.items()}
@@ -111,6 +116,7 @@ class Host:
         for name, simulator in self.simulators.items():
             await simulator.start()
             self.directory[name] = simulator.addresses()
+        await self.taps.start(self.directory, self._wire)
         self._admin, admin = await self._serve_admin()
         for simulator in self.simulators.values():
             simulator.begin()
@@ -121,15 +127,21 @@ class Host:
         """Stop every system and take back the word that we are ready."""
         (self._state / READY).unlink(missing_ok=True)
         await self._admin.stop()
+        await self.taps.stop()
         for simulator in self.simulators.values():
             await simulator.stop()
         self.journal.close()
+
+    def _wire(self, caller: str, directory: Directory) -> None:
+        """Let a simulated actor call others where its taps are; a real one must be told by its people."""
+        if caller in self.simulators:
+            self.simulators[caller].bench.directory = directory
 
     async def _serve_admin(self) -> tuple[WebServer, str]:
         from stepwedge.sim.admin import Admin
         from stepwedge.sim.web import WebServer
 
-        server = WebServer(Admin(self.simulators, self.journal))
+        server = WebServer(Admin(self.simulators, self.journal, self.taps))
         _, port = await self._ports.listen(
             "host", "admin", None, lambda port: server.start(self._ports.host, port)
         )
@@ -145,9 +157,13 @@ class Host:
             }
             for name, simulator in self.simulators.items()
         }
+        taps = self.taps.told()["taps"]
         draft = self._state / f"{READY}.part"
         draft.write_text(
-            json.dumps({"pid": os.getpid(), "admin": admin, "seed": self._seed, "actors": actors}, indent=1)
+            json.dumps(
+                {"pid": os.getpid(), "admin": admin, "seed": self._seed, "actors": actors, "taps": taps},
+                indent=1,
+            )
         )
         draft.replace(self._state / READY)
 
