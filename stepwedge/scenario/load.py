@@ -217,7 +217,7 @@ def _order(place: str) -> int:
 
 
 def _unclear_steps(source: Source) -> Iterator[BadInput]:
-    """Yield the steps that are not exactly one of given, do, expect, never."""
+    """Yield the steps that are not exactly one of the kinds."""
     steps = source.value.get("steps")
     for index, step in enumerate(steps if isinstance(steps, list) else []):
         here = ("steps", index)
