@@ -51,6 +51,7 @@ Slug = Annotated[str, Field(pattern=SLUG, max_length=80)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
 Reference = Annotated[str, Field(pattern=REFERENCE)]
+Count = Annotated[int, Field(ge=0, le=1 << 32)]
 Condition = Annotated[str, Field(pattern=CONDITION)]
 Word = Annotated[
     str,
@@ -132,9 +133,9 @@ class Never(Watch):
 class After(Model):
     """Where on each connection a fault acts: behind so many PDUs or frames of its side, and so many bytes of what follows."""
 
-    pdu: int = Field(0, ge=0, le=1_000_000, description="Whole DICOM PDUs")
-    frame: int = Field(0, ge=0, le=1_000_000, description="Whole MLLP frames")
-    bytes: int = Field(0, ge=0, le=1 << 32, description="Bytes of what follows")
+    pdu: Count | Reference = Field(0, description="Whole DICOM PDUs")
+    frame: Count | Reference = Field(0, description="Whole MLLP frames")
+    bytes: Count | Reference = Field(0, description="Bytes of what follows")
 
 
 class FaultText(Model):

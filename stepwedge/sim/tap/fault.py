@@ -88,6 +88,7 @@ class Fault:
         kind: its name in scenarios; ``says`` is one line for people; ``doors`` are those it makes sense at, none named is all.
         takes: the arguments of the kind.
         usual: the side it acts on unless told.
+        forged: control IDs of messages about which it told a side what the other never said.
     """
 
     kind: ClassVar[str] = ""
@@ -109,6 +110,7 @@ class Fault:
         self.random = random.Random(wish.seed)  # noqa: S311 - it must be repeatable, not secret
         self._countdowns: dict[int, Countdown] = {}
         self.hits = 0
+        self.forged: set[str] = set()
 
     # What lines tell it
 
@@ -168,7 +170,11 @@ class Fault:
 
     def told(self) -> dict[str, Any]:
         """Return what it did, as JSON values."""
-        return {"count": self.count, "acts": [asdict(one) for one in self.acts]}
+        return {
+            "count": self.count,
+            "acts": [asdict(one) for one in self.acts],
+            "forged": sorted(self.forged),
+        }
 
 
 __all__ = ["ANSWER", "REQUEST", "Acted", "After", "Argument", "Fault", "Line", "Side", "Wish"]

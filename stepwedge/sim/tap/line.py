@@ -61,6 +61,7 @@ class Line:
     Attributes:
         number: its place among all lines of the process, from 1.
         arrived_bytes, given_bytes: by side, what came to the tap and what it handed on.
+        between: by side, whether it stands between two frames or PDUs.
     """
 
     def __init__(self, tap: Tap, number: int) -> None:
@@ -70,6 +71,7 @@ class Line:
         self.units = {side: tap.units() for side in (REQUEST, ANSWER)}
         self.arrived_bytes: dict[Side, int] = {REQUEST: 0, ANSWER: 0}
         self.given_bytes: dict[Side, int] = {REQUEST: 0, ANSWER: 0}
+        self.between: dict[Side, bool] = {REQUEST: True, ANSWER: True}
         self.over = False
         self._held: dict[Side, int] = {REQUEST: 0, ANSWER: 0}
         self._closing: set[Side] = set()
@@ -113,6 +115,7 @@ class Line:
             self.give(side, data)
         else:
             fault.arrived(self, side, data, ends)
+        self.between[side] = bool(ends) and ends[-1] == len(data)
 
     def ended(self, side: Side) -> None:
         """Take note that a side says no more (FIN)."""
