@@ -273,7 +273,9 @@ def _foreseen(reply: Any, verdict: Verdict, made: list[Exchange], name: str) -> 
     """Tell whether a step expects that no answer comes (``reply: {outcome: lost}``), and none came; what became of it is unknown."""
     if verdict is not Verdict.INCONCLUSIVE or not isinstance(reply, dict) or set(reply) != {"outcome"}:
         return False
-    sent = [one.outcome for one in made if one.actor == name and one.direction == "out"]
+    sent = [
+        one.outcome for one in made if one.actor == name and one.direction == "out" and one.protocol != "act"
+    ]
     missing = {"lost", "timeout", "garbled"}
     return bool(sent) and sent[-1] in missing and not matchers.compare("", reply, {"outcome": sent[-1]})
 

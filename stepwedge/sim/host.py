@@ -22,12 +22,16 @@ from stepwedge.sim.ports import Ports
 from stepwedge.sim.quirks import Quirk, Quirks, unknown
 from stepwedge.sim.shared_quirks import SHARED
 from stepwedge.sim.tap.taps import TapPlan, Taps
+from stepwedge.sim.tap.witness_hl7 import Hl7Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from stepwedge.sim.simulator import Simulator
+    from stepwedge.sim.tap.line import Line
+    from stepwedge.sim.tap.tap import Edge
+    from stepwedge.sim.tap.witness import Witness
     from stepwedge.sim.web import WebServer
 
 READY = "hospital.json"
@@ -90,6 +94,7 @@ class Host:
         self._ports = Ports(state / "ports.json")
         self.taps = Taps(plan.taps, self._ports)
         self.simulators: dict[str, Simulator] = {}
+        self._witnesses: dict[str, Bench] = {}
         packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
         known = {name: {**SHARED, **getattr(package, "QUIRKS", {})} for name, package in packages.items()}
         _check(quirks, known.values())
@@ -116,7 +121,7 @@ class Host:
         for name, simulator in self.simulators.items():
             await simulator.start()
             self.directory[name] = simulator.addresses()
-        await self.taps.start(self.directory, self._wire)
+        await self.taps.start(self.directory, self._wire, self._watch)
         self._admin, admin = await self._serve_admin()
         for simulator in self.simulators.values():
             simulator.begin()
@@ -130,7 +135,30 @@ class Host:
         await self.taps.stop()
         for simulator in self.simulators.values():
             await simulator.stop()
+        for bench in self._witnesses.values():
+            await bench.stop()
         self.journal.close()
+
+    def _watch(self, edge: Edge) -> Callable[[Line], Witness | None]:
+        """Read what passes to a real system into the journal; a simulated one keeps its own."""
+        name = edge.callee
+        if name in self.simulators or edge.door != "hl7":
+            return lambda _: None
+        if name not in self._witnesses:
+            settings = next(iter(self._plan.parts.values())).settings if self._plan.parts else {}
+            own = {"identity": settings.get("identity") or {}}
+            self._witnesses[name] = Bench(
+                name,
+                "tap",
+                own,
+                self._state / "taps" / name,
+                self._seed,
+                self.journal,
+                self.directory,
+                self._ports,
+            )
+        bench = self._witnesses[name]
+        return lambda _: Hl7Witness(bench, edge)
 
     def _wire(self, caller: str, directory: Directory) -> None:
         """Let a simulated actor call others where its taps are; a real one must be told by its people."""

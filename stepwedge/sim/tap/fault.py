@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 KEPT: Final = 50
 """Acts of one fault that are told one by one; beyond that they are counted."""
+MARKED: Final = 2000
+"""Units of one side of a line whose ends are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,17 @@ class Fault:
         self._countdowns: dict[int, Countdown] = {}
         self.hits = 0
         self.forged: set[str] = set()
+        self._marks: dict[tuple[int, Side], list[int]] = {}
 
     # What lines tell it
+
+    def saw(self, line: Line, side: Side, size: int, ends: Sequence[int]) -> None:
+        """Note where units ended, in bytes since it began to see a line: where a sweep may cut."""
+        marks = self._marks.setdefault((line.number, side), [0])
+        begun = marks.pop()
+        if len(marks) < MARKED:
+            marks += [begun + end for end in ends]
+        marks.append(begun + size)
 
     def opened(self, line: Line) -> bool:
         """Hear of a new connection; False when it is not to be led to the other end."""
@@ -168,12 +179,21 @@ class Fault:
             at = offset if offset is not None else line.arrived_bytes[side] if line else 0
             self.acts.append(Acted(time.time(), what, line.number if line else 0, side, at, size))
 
+    def _seen_most(self) -> dict[str, list[int]]:
+        """Return by side the marks of the line that said most; the last is the number of its bytes."""
+        found: dict[str, list[int]] = {}
+        for (_, side), marks in self._marks.items():
+            if marks[-1] >= found.get(side, [0])[-1]:
+                found[side] = marks
+        return found
+
     def told(self) -> dict[str, Any]:
         """Return what it did, as JSON values."""
         return {
             "count": self.count,
             "acts": [asdict(one) for one in self.acts],
             "forged": sorted(self.forged),
+            "seen": self._seen_most(),
         }
 
 

@@ -114,6 +114,7 @@ class Line:
         if fault is None:
             self.give(side, data)
         else:
+            fault.saw(self, side, len(data), ends)
             fault.arrived(self, side, data, ends)
         self.between[side] = bool(ends) and ends[-1] == len(data)
 
