@@ -8,6 +8,7 @@ byte. What a cut came to is the verdict of its case, standing rules included.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -35,41 +36,50 @@ _HARMLESS: Final = "latency"
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One place: so many bytes of a side."""
+    """One place: so many whole units of a side, and so many bytes of the next; lengths may differ a little from case to case."""
 
     side: str
-    bytes: int
+    units: int
+    bytes: int = 0
 
     @property
     def id(self) -> str:
         """Its variant's name."""
-        return f"{self.side}-{self.bytes}"
+        return f"{self.side}-{self.units}-{self.bytes}"
 
 
 def cuts(seen: dict[str, Sequence[int]], every: str) -> list[Cut]:
     """Return where to cut a conversation: ``seen`` holds by side the ends of its units and, last, the number of its bytes."""
     found: list[Cut] = []
     for side, marks in sorted(seen.items(), reverse=True):
-        total = marks[-1]
-        places = {0, 1, total - 1, *marks}
+        ends = [0, *(mark for mark in marks[:-1] if mark)]
+        sizes = [end - begin for begin, end in pairwise(ends)]
+        places = {(0, 1)} | {(count, 0) for count in range(len(ends))}
+        edges = range(len(sizes)) if every == "byte-edges" else range(len(sizes))[-1:]
+        places |= {(at, sizes[at] - 1) for at in edges}
         if every == "byte-edges":
-            places |= {mark + step for mark in marks for step in (-1, 1)}
-        found += [Cut(side, at) for at in sorted(places) if 0 <= at <= total]
+            places |= {(at, 1) for at in edges}
+        if not sizes:  # a stream without units
+            places |= {(0, marks[-1] // 2), (0, marks[-1] - 1)}
+        found += [Cut(side, units, size) for units, size in sorted(places)]
     if len(found) <= MOST:
         return found
     return [found[at * len(found) // MOST] for at in range(MOST)]
 
 
-def swept(written: dict[str, Any], kind: str, places: Iterable[Cut]) -> dict[str, Any]:
+def swept(written: dict[str, Any], kind: str, places: Iterable[Cut], unit: str = "pdu") -> dict[str, Any]:
     """Return a scenario with its one fault moved to each place, one variant each."""
     steps = [dict(step) for step in written["steps"]]
     at = next(at for at, step in enumerate(steps) if "fault" in step)
     told = {key: steps[at]["fault"][key] for key in ("on", "door", "times") if key in steps[at]["fault"]}
-    told |= {"kind": kind, "side": "$cut_side", "after": {"bytes": "$cut_bytes"}}
+    told |= {"kind": kind, "side": "$cut_side", "after": {unit: "$cut_units", "bytes": "$cut_bytes"}}
     steps[at] = {key: value for key, value in steps[at].items() if key in {"fault", "as"}} | {"fault": told}
     base = (written.get("variants") or [{}])[0]
     names = {key: value for key, value in base.items() if key != "id" and f"${key}" in str(steps)}
-    variants = [{"id": cut.id, **names, "cut_side": cut.side, "cut_bytes": cut.bytes} for cut in places]
+    variants = [
+        {"id": cut.id, **names, "cut_side": cut.side, "cut_units": cut.units, "cut_bytes": cut.bytes}
+        for cut in places
+    ]
     return {**written, "scenario": f"{written['scenario']}-swept", "variants": variants, "steps": steps}
 
 
@@ -95,8 +105,13 @@ def run(console: Console, scenario: Path, lab: Path | None, kind: str, every: st
             f"nothing was said on {faults[0].fault.on} while the fault was on, so nothing can be cut"
         )
     places = cuts(seen[0]["seen"], every)
-    home = _play(console, swept(written, kind, places), folder / "cut", lab, seed)
+    home = _play(console, swept(written, kind, places, _unit(faults[0])), folder / "cut", lab, seed)
     return _told(console, home, places, scenario, kind)
+
+
+def _unit(step: Fault) -> str:
+    """Return what the stream is made of, as ``after`` names it."""
+    return "frame" if step.fault.door == "hl7" else "pdu"
 
 
 def _play(console: Console, scenario: dict[str, Any], folder: Path, lab: Path | None, seed: int) -> Path:
@@ -121,10 +136,16 @@ def _told(console: Console, folder: Path, places: Sequence[Cut], scenario: Path,
     }
     acted = {one["case"].partition("[")[2].rstrip("]"): one["count"] for one in _lifted(folder)}
     table = Table(title=f"{scenario.name} swept with {kind}", title_justify="left")
-    for column in ("side", "after bytes", "acted", "verdict"):
+    for column in ("side", "behind units", "and bytes", "acted", "verdict"):
         table.add_column(column)
     for cut in places:
-        table.add_row(cut.side, str(cut.bytes), str(acted.get(cut.id, 0)), verdicts.get(cut.id, "not run"))
+        table.add_row(
+            cut.side,
+            str(cut.units),
+            str(cut.bytes),
+            str(acted.get(cut.id, 0)),
+            verdicts.get(cut.id, "not run"),
+        )
     console.print(table)
     words = [verdicts.get(cut.id, "not run") for cut in places]
     green, hit = words.count("passed"), sum(bool(acted.get(cut.id)) for cut in places)

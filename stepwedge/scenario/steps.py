@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from stepwedge.actors.cast import Cast
     from stepwedge.checks.difference import Difference
-    from stepwedge.evidence.exchange import Exchange
     from stepwedge.scenario.case import CaseView
     from stepwedge.scenario.fence import Fence
     from stepwedge.scenario.load import Planned
@@ -120,7 +119,7 @@ class Taker:
             said = {"text": str(trouble or ""), "outcome": sent[-1] if sent else ""}
             outcome.differences = matchers.compare("", reply, {**(outcome.result or {}), **said})
             outcome.verdict = Verdict.FAILED if outcome.differences else Verdict.PASSED
-        elif trouble is not None and not _foreseen(reply, blame(trouble), made, name):
+        elif trouble is not None and not _foreseen(reply, blame(trouble)):
             outcome.verdict = blame(trouble)
         if outcome.verdict is not Verdict.PASSED:
             outcome.verdict = place.judged(outcome.verdict)
@@ -269,15 +268,13 @@ class Taker:
         return (label, wording.door(self.cast[name], check, question.through))
 
 
-def _foreseen(reply: Any, verdict: Verdict, made: list[Exchange], name: str) -> bool:
-    """Tell whether a step expects that no answer comes (``reply: {outcome: lost}``), and none came; what became of it is unknown."""
+def _foreseen(reply: Any, verdict: Verdict) -> bool:
+    """Tell whether a step names ``lost``, ``timeout`` or ``garbled`` as an outcome, and nobody can tell what became of the act."""
     if verdict is not Verdict.INCONCLUSIVE or not isinstance(reply, dict) or set(reply) != {"outcome"}:
         return False
-    sent = [
-        one.outcome for one in made if one.actor == name and one.direction == "out" and one.protocol != "act"
-    ]
-    missing = {"lost", "timeout", "garbled"}
-    return bool(sent) and sent[-1] in missing and not matchers.compare("", reply, {"outcome": sent[-1]})
+    named = reply["outcome"]
+    words = named.get("one_of", ()) if isinstance(named, dict) else (named,)
+    return not {"lost", "timeout", "garbled"}.isdisjoint(words)
 
 
 def arguments(written: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, Any]:
