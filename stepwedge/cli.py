@@ -121,6 +121,28 @@ def run(
 
 
 @command()
+def sweep(
+    scenario: Annotated[Path, typer.Argument(help="A scenario with one fault step.")],
+    lab: LabFile = None,
+    fault: Annotated[str, typer.Option(help="Which fault: stepwedge explain faults.")] = "reset",
+    every: Annotated[
+        str,
+        typer.Option(
+            help="Where: unit (pdu, frame): behind each; byte-edges: also a byte before and behind."
+        ),
+    ] = "unit",
+    seed: Seed = None,
+) -> int:
+    """Cut a link at every frame or PDU, in both directions, and judge what came of each.
+
+    [bold]stepwedge sweep scenarios/faults/image-cut-off.yaml --lab fixtures/labs/faults.yaml[/]
+    """
+    from stepwedge.report import sweep as sweeping
+
+    return sweeping.run(_console(), scenario, lab, fault, every, seed)
+
+
+@command()
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Scenario and lab files or folders.")] = None,
     lab: LabFile = None,

@@ -67,6 +67,14 @@ class Admin:
         answer = self._call("GET", f"/journal?{query}", None, self._timeout + wait)
         return list(answer["exchanges"])
 
+    def begin_fault(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Let a fault act in a tap; return what it is, with its number under ``fault``."""
+        return self._result(self._post("/taps/begin", asked), "fault")
+
+    def lift_fault(self, number: int) -> dict[str, Any]:
+        """Lift a fault, if it is still on; return what it did (``count``, ``acts``), and what is ``left`` of it."""
+        return self._result(self._post("/taps/lift", {"fault": number}), "lift")
+
     def health(self) -> dict[str, Any]:
         """Return what the process says about itself; raises ``Broken`` when it does not answer."""
         return self._call("GET", "/health", None, self._timeout)
@@ -187,6 +195,7 @@ class Cast:
         logs: what the processes of the simulated actors write besides the journal.
         observe: told of every exchange a check makes itself; returns the number it is evidence under.
         tokens: how checks get bearer tokens, where web doors ask for them.
+        taps: where traffic is led through a tap: caller, callee and door.
     """
 
     players: dict[str, Player]
@@ -198,6 +207,7 @@ class Cast:
     logs: tuple[Path, ...] = ()
     observe: Callable[[Exchange], int] = field(default=lambda _exchange: 0)
     tokens: Wallet | None = None
+    taps: frozenset[tuple[str, str, str]] = frozenset()
 
     def __getitem__(self, name: str) -> Player:
         """Return one player; an unknown name is answered with the nearest known."""

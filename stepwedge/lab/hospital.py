@@ -77,6 +77,8 @@ class Running:
         scale, logs = self.lab.text.patience.scale, (self.state / LOG,)
         cast = Cast(players, self._host(), claims, self.lab.text.probe.ae_title, scale, tls, logs)
         cast.tokens = self._wallet(cast)
+        taps = ((*one["on"].split("->"), one["door"]) for one in self.told.get("taps", ()))
+        cast.taps = frozenset((caller, callee, door) for caller, callee, door in taps)
         return cast
 
     def _host(self) -> Admin | Journals | None:
@@ -210,7 +212,8 @@ def _plan(lab: Lab, state: Path) -> dict[str, Any]:
         for name, one in lab.simulated.items()
     }
     directory = {name: dict(one.doors) for name, one in lab.real.items()}
-    return {"actors": actors, "directory": directory}
+    taps = [tap.model_dump(exclude_none=True) for tap in lab.text.taps]
+    return {"actors": actors, "directory": directory, "taps": taps}
 
 
 def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:

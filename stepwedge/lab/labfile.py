@@ -98,6 +98,7 @@ class _Reader:
         self._triggers(lab)
         self._claims_bind(lab)
         self._issuer_known(lab)
+        self._taps_between(lab)
         return lab
 
     def _actor(self, name: str, entry: Any) -> Real | Simulated:
@@ -263,6 +264,20 @@ class _Reader:
             raise self._bad(where, "an identity provider", name, f"{name} plays {one.role}")
         if isinstance(one, Real) and not one.address.web:
             raise self._bad(where, "an actor with a web address", name, "its web address is the issuer's URL")
+
+    def _taps_between(self, lab: Lab) -> None:
+        """Refuse a tap between actors that are not there, and one that its caller could not find."""
+        for at, tap in enumerate(lab.text.taps):
+            caller, _, callee = tap.on.partition("->")
+            for name in (caller, callee):
+                if name not in lab.actors:
+                    near = did_you_mean(name, lab.actors).strip(" ;")
+                    raise self._bad(("taps", at, "on"), "two actors above", name, near)
+            if caller == callee:
+                raise self._bad(("taps", at, "on"), "two actors", tap.on, "a tap stands between two systems")
+            if caller in lab.real and not tap.ports:
+                remedy = f"{caller} is real: write ports: {{hl7: 2576}} and enter them there as {callee}'s"
+                raise self._bad(("taps", at), "ports where the caller finds the tap", tap.on, remedy)
 
     def _explained(self, trouble: ValidationError, model: type[Part], prefix: source.Location) -> BadInput:
         error = trouble.errors(include_url=False)[0]

@@ -361,6 +361,20 @@ class Probe(Part):
     port: Port | None = None
 
 
+class TapText(Part):
+    """A tap between two actors: the caller is led through it (a real caller must be told its ports).
+
+    Attributes:
+        on: ``caller->callee``.
+        doors: the callee's doors that are tapped; all it has when left out.
+        ports: door to the port where a real caller finds the tap, such as ``{hl7: 2576}``.
+    """
+
+    on: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}->[a-z][a-z0-9_]{0,31}$")
+    doors: tuple[Literal["hl7", "dicom", "worklist", "web", "fhir"], ...] = Field(default=(), strict=False)
+    ports: dict[Literal["hl7", "dicom", "worklist", "web", "fhir"], Port] = Field(default_factory=dict)
+
+
 class LabText(Part):
     """A whole lab file."""
 
@@ -375,3 +389,4 @@ class LabText(Part):
     probe: Probe = Probe()
     tls: Tls | None = None
     tokens: Tokens | None = None
+    taps: tuple[TapText, ...] = Field(default=(), strict=False)

@@ -30,7 +30,9 @@ def disturbs(case: Case, cast: Cast) -> bool:
 
 
 def disturbing(planned: Planned, cast: Cast) -> bool:
-    """Tell whether a step disturbs a system that other cases use."""
+    """Tell whether a step disturbs a system that other cases use, or a link to one."""
+    if planned.troubles:
+        return True
     name, _, verb = planned.word.partition(".")
     return planned.acts and not planned.flow and name in cast and word(cast[name].role, verb).disturbs
 

@@ -9,8 +9,10 @@ from stepwedge.actors import words
 from stepwedge.actors.words import did_you_mean
 from stepwedge.checks import check as checks
 from stepwedge.errors import BadInput, StepwedgeError
+from stepwedge.scenario import fault_check
 from stepwedge.scenario.bindings import Reference, Shape, references
 from stepwedge.scenario.load import FlowFile, Planned, ScenarioFile, Unusable, find_flow, load_scenario
+from stepwedge.scenario.schema import Fault, Lift
 from stepwedge.scenario.source import Said
 from stepwedge.scenario.variants import Case, cases, duplicates, taken
 
@@ -178,7 +180,9 @@ class _Walk:
             self.problems += [
                 Problem(one) for one in _claim(self.file, self.known, (*here, "requires", index), claim)
             ]
-        if planned.flow:
+        if isinstance(planned.step, Fault | Lift):
+            self._trouble(planned.step, planned, here)
+        elif planned.flow:
             self._flow(planned, here)
         elif planned.acts:
             self._act(planned, here)
@@ -262,6 +266,14 @@ class _Walk:
             return ""
         verb = planned.word.partition(".")[2]
         return next((role for role in words.roles() if verb in {one.name for one in words.words(role)}), "")
+
+    def _trouble(self, step: Fault | Lift, planned: Planned, here: Location) -> None:
+        if isinstance(step, Fault):
+            for where, expected, found, remedy in fault_check.problems(step):
+                self._say((*here, *where), expected, found, remedy)
+            for name in step.fault.on.split("->") if "$" not in step.fault.on else ():
+                self._actor((*here, "fault", "on"), name)
+        self._bind(planned, here, None)
 
     def _watch(self, planned: Planned, here: Location) -> None:
         self.looks += 1

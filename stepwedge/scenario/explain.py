@@ -14,6 +14,7 @@ from stepwedge.scenario import leaving
 from stepwedge.scenario.load import FLOWS, find_flow, load_scenario
 from stepwedge.scenario.transactions import TRANSACTIONS, cited, numbers
 from stepwedge.scenario.variants import cases
+from stepwedge.sim.tap.faults import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from stepwedge.checks.check import Check
     from stepwedge.scenario.check import Known
     from stepwedge.scenario.load import FlowFile, Planned, ScenarioFile
+    from stepwedge.sim.tap.fault import Fault
 
 
 def explain(topic: str, known: Known) -> str:
@@ -52,6 +54,9 @@ def _topics(actors: Mapping[str, str]) -> Iterator[tuple[str, Iterable[str]]]:
     yield "checks", (f"{one.name:22} {one.says}" for one in checks.checks())
     for check in checks.checks():
         yield check.name, _check(check)
+    yield "faults", (f"{name:16} {kind.says}" for name, kind in kinds().items())
+    for name, kind in kinds().items():
+        yield f"fault.{name}", _fault(kind)
     yield "rules", (f"{one.id:8} {one.says}" for one in rules())
     for rule in rules():
         yield rule.id, (f"{rule.id}  {rule.says}", f"  source    {rule.source}", "", "Applied to every case.")
@@ -120,6 +125,17 @@ def _check(check: Check) -> Iterator[str]:
     yield from _parameters(check.takes)
     fenced = "a marker message behind it proves it" if check.fence == "hl7" else "the clock decides"
     yield f"  never     {fenced}"
+
+
+def _fault(kind: type[Fault]) -> Iterator[str]:
+    yield f"{kind.kind}  {kind.says}"
+    yield f"  acts at   {', '.join(kind.doors) or 'every tapped door'}, usually on the {kind.usual}"
+    for at, one in enumerate(kind.takes):
+        if at == 0:
+            yield "  with"
+        default = f"{one.default:g}s" if one.kind == "seconds" else one.default
+        yield f"    {one.name:16} {one.says}: {one.expected} - default {default}"
+    yield from ("", f"  - fault: {{on: ris->pacs, kind: {kind.kind}, for: 5s}}")
 
 
 def _transaction(number: str, name: str) -> Iterator[str]:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.actors.words import word
 from stepwedge.checks import check as checks
 from stepwedge.errors import BadInput
+from stepwedge.scenario import faults
 from stepwedge.scenario.bindings import Reference, Unbound, references, resolve
 from stepwedge.scenario.load import Unusable, find_flow
-from stepwedge.scenario.schema import Expect, Never
+from stepwedge.scenario.schema import Expect, Fault, Lift, Never
 from stepwedge.scenario.variants import taken
+from stepwedge.sim.tap.faults import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -61,6 +63,8 @@ def every(steps: Iterable[Planned], case: Case, names: Mapping[str, Any]) -> Ite
 
 def _unplayable(planned: Planned, cast: Cast, names: Mapping[str, Any]) -> str:
     step = planned.step
+    if planned.troubles:
+        return faults.untapped(planned, names, cast)
     acting = planned.word.partition(".")[0] if planned.acts else None
     places = (str(names.get(place[1:], place)) for place in (step.at, step.from_, step.to) if place)
     for name in (acting, *places):
@@ -89,7 +93,10 @@ def reason(planned: Planned, scope: Scope, cast: Cast) -> str:
         return f"not claimed: {', '.join(check.doors[door] for door in asked)}"
     place = resolve(planned.step.at or planned.step.from_, scope.values)
     if place and place in cast and not cast[place].simulated:
-        if check.observes == "journal":
+        tapped = any((callee, door) == (place, "hl7") for _, callee, door in cast.taps)
+        if check.observes == "journal" and not (
+            check.name == "message.received" and tapped and isinstance(planned.step, Expect)
+        ):
             return f"what {place} receives cannot be seen: it is real"
         if check.observes == "ask" and "fhir" not in _through(planned, scope):
             return f"{place} is real and cannot be asked this"
@@ -98,7 +105,7 @@ def reason(planned: Planned, scope: Scope, cast: Cast) -> str:
 
 def _needs(planned: Planned, cast: Cast) -> tuple[str, ...]:
     """Return the claims that a step's word or check needs by itself."""
-    if planned.flow:
+    if planned.flow or planned.troubles:
         return ()
     if not planned.acts:
         return tuple(checks.find(planned.word).requires)
@@ -145,7 +152,7 @@ def transaction(planned: Planned, cast: Cast) -> str:
     """Return the transaction a step cites: its own, or that of its word or check."""
     if planned.step.ihe:
         return planned.step.ihe
-    if planned.flow:
+    if planned.flow or planned.troubles:
         return ""
     try:
         if isinstance(planned.step, Expect | Never):
@@ -159,6 +166,11 @@ def transaction(planned: Planned, cast: Cast) -> str:
 def plain(planned: Planned, roles: Mapping[str, str]) -> str:
     """Return a step as a plain clinical sentence without a full stop; ``roles`` tells what each actor plays."""
     try:
+        if isinstance(planned.step, Lift):
+            return "the trouble is over"
+        if isinstance(planned.step, Fault):
+            told = planned.step.fault
+            return f"trouble between {' and '.join(told.on.split('->'))}: {kinds()[told.kind].says}"
         if isinstance(planned.step, Expect | Never):
             return checks.find(planned.word).says
         if planned.flow:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]+")
 _RESULT: Final = "result"
-_STEP: Final = TypeAdapter[schema.Given | schema.Do | schema.Expect | schema.Never](schema.AnyStep)
+_STEP: Final = TypeAdapter[schema.AnyStep](schema.AnyStep)
 
 
 @dataclass(slots=True)

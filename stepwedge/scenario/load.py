@@ -13,7 +13,7 @@ from stepwedge import kit
 from stepwedge.actors.words import did_you_mean
 from stepwedge.errors import BadInput, StepwedgeError
 from stepwedge.scenario import schema
-from stepwedge.scenario.schema import KINDS, Expect, Flow, Model, Never, Scenario
+from stepwedge.scenario.schema import KINDS, Expect, Fault, Flow, Lift, Model, Never, Scenario
 from stepwedge.scenario.source import Location, Said, Source, read
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _STEPS: Final[dict[str, type[Model]]] = {
     "do": schema.Do,
     "expect": schema.Expect,
     "never": schema.Never,
+    "fault": schema.Fault,
+    "lift": schema.Lift,
 }
 _PATTERNS: Final = {
     schema.SLUG: "lower-case letters and digits, joined by single hyphens",
@@ -35,6 +37,7 @@ _PATTERNS: Final = {
     schema.CHECK: "the name of a check, such as message.received",
     schema.REFERENCE: "one reference such as $order.accession",
     schema.CONDITION: "$name or not $name",
+    schema.EDGE: "caller->callee, such as ris->pacs",
 }
 _TYPES: Final = {
     "string_type": "text",
@@ -63,12 +66,14 @@ class Planned:
 
     @property
     def kind(self) -> str:
-        """``given``, ``do``, ``expect`` or ``never``."""
+        """``given``, ``do``, ``expect``, ``never``, ``fault`` or ``lift``."""
         return type(self.step).__name__.lower()
 
     @property
     def word(self) -> str:
-        """What the kind key says: ``ct.start_exam``, ``flow.scheduled_exam``, ``message.received``."""
+        """What the kind key says: ``ct.start_exam``, ``flow.scheduled_exam``, ``message.received``; of a fault its kind and link."""
+        if isinstance(self.step, Fault):
+            return f"{self.step.fault.kind} on {self.step.fault.on}"
         return str(getattr(self.step, self.kind))
 
     @property
@@ -80,6 +85,11 @@ class Planned:
     def acts(self) -> bool:
         """Whether it makes something happen, rather than looks."""
         return not isinstance(self.step, Expect | Never)
+
+    @property
+    def troubles(self) -> bool:
+        """Whether it begins or ends a fault, which others on the same link would feel."""
+        return isinstance(self.step, Fault | Lift)
 
     @property
     def flow(self) -> str:
@@ -207,7 +217,7 @@ def _order(place: str) -> int:
 
 
 def _unclear_steps(source: Source) -> Iterator[BadInput]:
-    """Yield the steps that are not exactly one of given, do, expect, never."""
+    """Yield the steps that are not exactly one of the kinds."""
     steps = source.value.get("steps")
     for index, step in enumerate(steps if isinstance(steps, list) else []):
         here = ("steps", index)
@@ -280,6 +290,10 @@ def _keys(source: Source, model: type[Model], location: Location) -> list[str]:
         case ("steps", int(index)):
             step = source.value["steps"][index]
             model = _STEPS[schema.kind_of(step) or "do"]
+        case ("steps", _, "fault"):
+            model = schema.FaultText
+        case ("steps", _, "fault", "after"):
+            model = schema.After
         case ("parameters", _):
             model = schema.FlowParameter
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -12,6 +12,7 @@ from stepwedge.scenario import leaving, wording
 from stepwedge.scenario.alone import Debts, Room, disturbing, disturbs
 from stepwedge.scenario.bindings import Reference, Unbound, resolve
 from stepwedge.scenario.case import CaseView, Feed, Stopwatch
+from stepwedge.scenario.faults import Faults
 from stepwedge.scenario.fence import Fence
 from stepwedge.scenario.leaving import Scope
 from stepwedge.scenario.steps import Outcome, Place, Taker, arguments, broken, crashed, unbound
@@ -81,6 +82,7 @@ def _run_case(case: Case, setting: Setting) -> Ending:
             return run.finish(scope, whole=False)
         whole = run.take(case.steps(), scope)
     except (KeyboardInterrupt, SystemExit):
+        run.lift()
         raise  # the case has no verdict then, so it counts as not run
     except StepwedgeError as trouble:  # the simulated hospital is gone: nothing can be seen
         run.note(
@@ -123,6 +125,7 @@ class Run:
     setting: Setting
     view: CaseView = field(init=False)
     taker: Taker = field(init=False)
+    faults: Faults = field(init=False)
     replay: str = field(init=False)
     started: float = field(init=False)
     roles: dict[str, str] = field(init=False)
@@ -138,6 +141,7 @@ class Run:
         setting, case = self.setting, self.case
         self.view = CaseView(case.id, setting.seed, setting.feed, setting.recorder, Stopwatch())
         self.taker = Taker(setting.cast, self.view, Fence(setting.cast, self.view))
+        self.faults = Faults(setting.cast, case.id, setting.seed, setting.recorder)
         self.replay = wording.replay(case.file.source.name, case.variant, setting.seed, setting.options)
         self.started = time.monotonic()
         self.roles = {player.name: player.role for player in setting.cast}
@@ -151,6 +155,7 @@ class Run:
 
     def finish(self, scope: Scope, *, whole: bool, blind: bool = False) -> Ending:
         """Apply the standing rules and record the verdict; ``whole`` tells that no step went wrong, ``blind`` that nothing can be seen."""
+        self.lift()
         self._take_back()
         if Verdict.SKIPPED not in self.verdicts and not blind:
             self._seen(whole=whole)
@@ -196,6 +201,11 @@ class Run:
             self.note(
                 Verdict.BROKEN, wording.text(Verdict.BROKEN, place, "the standing rules", str(trouble), [])
             )
+
+    def lift(self) -> None:
+        """Lift every fault that is still on; a case whose fault did not act, or stays, has not passed."""
+        for outcome in self.faults.end(self.replay):
+            self.note(outcome.verdict, outcome.message)
 
     def note(self, verdict: Verdict, message: str) -> None:
         """Let a verdict count, and tell why."""
@@ -276,9 +286,12 @@ class Run:
         return whole
 
     def _step(self, planned: Planned, scope: Scope, place: Place, around: tuple[Planned, ...]) -> Outcome:
-        if planned.acts:
-            if disturbing(planned, self.setting.cast):
-                self.setting.room.enter(alone=True)
+        if disturbing(planned, self.setting.cast):
+            self.setting.room.enter(alone=True)
+        if planned.troubles:
+            with self.view.watch.outside():
+                outcome = self.faults.take(planned, scope.values, place)
+        elif planned.acts:
             outcome = self.taker.act(planned, scope.values, place)
             if outcome.result is not None:  # it was done, whether its answer is as it should be or not
                 given = arguments(planned.step.with_, scope.values)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Union
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 LANGUAGE: Final = 1
-KINDS: Final = ("given", "do", "expect", "never")
+KINDS: Final = ("given", "do", "expect", "never", "fault", "lift")
 WITHIN: Final = 10.0
 FOR: Final = 2.0
 LONGEST: Final = 3600.0
@@ -39,6 +39,7 @@ SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 WORD: Final = r"^\$?[a-z][a-z0-9_-]*\.[a-z][a-z0-9_]*$"
 CHECK: Final = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$"
 REFERENCE: Final = r"^\$[a-z][A-Za-z0-9_.]*$"
+EDGE: Final = r"^(\$[a-z][A-Za-z0-9_.]*|[a-z][a-z0-9_]*->[a-z][a-z0-9_]*)$"
 CONDITION: Final = r"^(not )?\$[a-z][A-Za-z0-9_.]*$"
 Seconds = Annotated[
     float,
@@ -50,6 +51,7 @@ Slug = Annotated[str, Field(pattern=SLUG, max_length=80)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[list[Text], BeforeValidator(_listed), Field(min_length=1)]
 Reference = Annotated[str, Field(pattern=REFERENCE)]
+Count = Annotated[int, Field(ge=0, le=1 << 32)]
 Condition = Annotated[str, Field(pattern=CONDITION)]
 Word = Annotated[
     str,
@@ -128,8 +130,46 @@ class Never(Watch):
     for_: Seconds = Field(FOR, alias="for")
 
 
+class After(Model):
+    """Where on each connection a fault acts: behind so many PDUs or frames of its side, and so many bytes of what follows."""
+
+    pdu: Count | Reference = Field(0, description="Whole DICOM PDUs")
+    frame: Count | Reference = Field(0, description="Whole MLLP frames")
+    bytes: Count | Reference = Field(0, description="Bytes of what follows")
+
+
+class FaultText(Model):
+    """Trouble on a link between two actors, put there by a tap."""
+
+    on: Annotated[str, Field(pattern=EDGE, description="caller->callee, such as ris->pacs")]
+    kind: Text = Field(description="What happens: stepwedge explain faults lists them")
+    door: Text | None = Field(
+        None, description="hl7, dicom, worklist, web or fhir; all that are tapped when left out"
+    )
+    side: Text | None = Field(
+        None, description="request (from the caller) or answer; the kind's own when left out"
+    )
+    after: After | None = Field(None, description="Where it acts on each connection; at once when left out")
+    for_: Seconds | None = Field(None, alias="for", description="How long; until it is lifted when left out")
+    times: int = Field(0, ge=0, le=1000, description="How often at most; 0 is on every connection")
+
+
+class Fault(Step):
+    """Let trouble begin; it ends by a lift, after its time, or with the case."""
+
+    fault: FaultText
+    as_: Name | None = Field(None, alias="as", description="The name it is lifted by")
+
+
+class Lift(Step):
+    """Let trouble end; a fault that did not act makes the case inconclusive."""
+
+    lift: Reference = Field(description="The fault: $name of its as")
+    as_: Name | None = Field(None, alias="as", description="The name of what it did: count, acts")
+
+
 def kind_of(step: Any) -> str | None:
-    """Return which of the four kinds a step is, for pydantic."""
+    """Return which of the kinds a step is, for pydantic."""
     return next((kind for kind in KINDS if kind in step), None) if isinstance(step, dict) else None
 
 
@@ -139,6 +179,8 @@ AnyStep = Annotated[
         Annotated[Do, Tag("do")],
         Annotated[Expect, Tag("expect")],
         Annotated[Never, Tag("never")],
+        Annotated[Fault, Tag("fault")],
+        Annotated[Lift, Tag("lift")],
     ],
     Discriminator(kind_of),
 ]

@@ -119,7 +119,7 @@ class Taker:
             said = {"text": str(trouble or ""), "outcome": sent[-1] if sent else ""}
             outcome.differences = matchers.compare("", reply, {**(outcome.result or {}), **said})
             outcome.verdict = Verdict.FAILED if outcome.differences else Verdict.PASSED
-        elif trouble is not None:
+        elif trouble is not None and not _foreseen(reply, blame(trouble)):
             outcome.verdict = blame(trouble)
         if outcome.verdict is not Verdict.PASSED:
             outcome.verdict = place.judged(outcome.verdict)
@@ -266,6 +266,15 @@ class Taker:
         if name not in self.cast:
             return (label, name)
         return (label, wording.door(self.cast[name], check, question.through))
+
+
+def _foreseen(reply: Any, verdict: Verdict) -> bool:
+    """Tell whether a step names ``lost``, ``timeout`` or ``garbled`` as an outcome, and nobody can tell what became of the act."""
+    if verdict is not Verdict.INCONCLUSIVE or not isinstance(reply, dict) or set(reply) != {"outcome"}:
+        return False
+    named = reply["outcome"]
+    words = named.get("one_of", ()) if isinstance(named, dict) else (named,)
+    return not {"lost", "timeout", "garbled"}.isdisjoint(words)
 
 
 def arguments(written: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,9 @@
     GET  /NAME/health
     GET  /NAME/journal?after=N&wait=S, /journal?after=N&wait=S   ->  {"exchanges": [...], "last": N}
     GET  /payload?number=N&part=request|response                 ->  the bytes a journal line refers to as a file
+    GET  /taps                                                   ->  {"result": {"taps": [...], "faults": [...]}}
+    POST /taps/begin   {"on", "kind", "door", "side", "after", "times", "seconds", "args", "seed", "case"}
+    POST /taps/lift    {"fault": N}                              ->  {"result": what the fault is and did} or {"error"}
     GET  /health, /metrics
 
 It listens on the loopback address unless told otherwise, takes no cookie and no form, and answers requests for local host
@@ -19,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
@@ -49,7 +52,9 @@ if TYPE_CHECKING:
 
     from stepwedge.evidence.journal import Journal
     from stepwedge.sim.simulator import Simulator
+    from stepwedge.sim.tap.taps import Taps
 
+T = TypeVar("T")
 LONGEST_WAIT = 60.0
 """Seconds a reader of the journal may wait for the next exchange."""
 LARGEST_BODY = 16 << 20
@@ -87,8 +92,15 @@ class Json(Response):
 class Admin:
     """The API over some simulators and the journal they share."""
 
-    def __init__(self, simulators: Mapping[str, Simulator], journal: Journal, known_as: str = "") -> None:
+    def __init__(
+        self,
+        simulators: Mapping[str, Simulator],
+        journal: Journal,
+        taps: Taps | None = None,
+        known_as: str = "",
+    ) -> None:
         self._simulators = simulators
+        self._taps = taps
         self._journal = journal
         self._known_as = known_as
         self._application = Starlette(
@@ -97,6 +109,9 @@ class Admin:
                 Route("/journal", self._read_journal),
                 Route("/payload", self._payload),
                 Route("/metrics", self._metrics),
+                Route("/taps", self._told),
+                Route("/taps/begin", self._begin, methods=["POST"]),
+                Route("/taps/lift", self._lift, methods=["POST"]),
                 Route("/{name}/act", self._act, methods=["POST"]),
                 Route("/{name}/ask", self._ask, methods=["POST"]),
                 Route("/{name}/reset", self._reset, methods=["POST"]),
@@ -148,13 +163,44 @@ class Admin:
 
         return await self._call(request, do)
 
+    async def _told(self, request: Request) -> Response:
+        async def do(taps: Taps, _: dict[str, Any]) -> Any:
+            return taps.told()
+
+        return await self._answer(request, self._tapped, do)
+
+    async def _begin(self, request: Request) -> Response:
+        async def do(taps: Taps, body: dict[str, Any]) -> Any:
+            return await taps.begin(body)
+
+        return await self._answer(request, self._tapped, do)
+
+    async def _lift(self, request: Request) -> Response:
+        async def do(taps: Taps, body: dict[str, Any]) -> Any:
+            return await taps.lift(body.get("fault", 0))
+
+        return await self._answer(request, self._tapped, do)
+
+    def _tapped(self, _: Request) -> Taps:
+        if self._taps is None:
+            raise Broken("this process has no taps")
+        return self._taps
+
     async def _call(
         self, request: Request, do: Callable[[Simulator, dict[str, Any]], Awaitable[Any]]
     ) -> Response:
+        return await self._answer(request, self._named, do)
+
+    async def _answer(
+        self,
+        request: Request,
+        whom: Callable[[Request], T],
+        do: Callable[[T, dict[str, Any]], Awaitable[Any]],
+    ) -> Response:
         """Answer with the result, or with the word and text of what went wrong."""
         try:
-            simulator = self._named(request)
-            return Json({"result": await do(simulator, await _body(request))})
+            asked = whom(request)
+            return Json({"result": await do(asked, await _body(request))})
         except Exception as trouble:  # noqa: BLE001 - every failure is an answer here, and the engine judges it
             text = (
                 str(trouble)

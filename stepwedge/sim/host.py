@@ -22,12 +22,17 @@ from stepwedge.sim.bench import Bench
 from stepwedge.sim.ports import LOOPBACK, Ports
 from stepwedge.sim.quirks import Quirk, Quirks, unknown
 from stepwedge.sim.shared_quirks import SHARED
+from stepwedge.sim.tap.taps import TapPlan, Taps
+from stepwedge.sim.tap.witness_hl7 import Hl7Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from stepwedge.sim.simulator import Simulator
+    from stepwedge.sim.tap.line import Line
+    from stepwedge.sim.tap.tap import Edge
+    from stepwedge.sim.tap.witness import Witness
     from stepwedge.sim.web import WebServer
 
 READY = "hospital.json"
@@ -63,11 +68,13 @@ class Plan:
         parts: actor name to part.
         others: addresses of those that are not played here.
         own: where the others reach this process, when it plays one actor out of many.
+        taps: between whom traffic is led through a tap.
     """
 
     parts: dict[str, Part]
     others: dict[str, Address] = field(default_factory=dict)
     own: Own = Own()
+    taps: list[TapPlan] = field(default_factory=list)
 
     @classmethod
     def parse(cls, document: Any, place: str) -> Plan:
@@ -83,7 +90,8 @@ class Plan:
         }
         directory = document.get("directory") or {}
         others = {name: Address.parse(doors, f"{place}: {name}") for name, doors in directory.items()}
-        return cls(parts, others)
+        taps = [TapPlan.parse(one, f"{place}: taps") for one in document.get("taps") or ()]
+        return cls(parts, others, taps=taps)
 
     def alone(self, name: str, place: str) -> Plan:
         """Return the plan of a process that plays one actor, at the doors that the directory gives for it."""
@@ -119,7 +127,9 @@ class Host:
         self.journal = Journal(state)
         self.directory = Directory(plan.others)
         self._ports = Ports(state / "ports.json", plan.own.host or bind, bind)
+        self.taps = Taps(plan.taps, self._ports)
         self.simulators: dict[str, Simulator] = {}
+        self._witnesses: dict[str, Bench] = {}
         packages = {name: kit.load_simulator(part.role) for name, part in plan.parts.items()}
         known = {name: {**SHARED, **getattr(package, "QUIRKS", {})} for name, package in packages.items()}
         _check(quirks, known.values())
@@ -146,6 +156,7 @@ class Host:
         for name, simulator in self.simulators.items():
             await simulator.start()
             self.directory[name] = simulator.addresses()
+        await self.taps.start(self.directory, self._wire, self._watch)
         self._admin, admin = await self._serve_admin()
         for simulator in self.simulators.values():
             simulator.begin()
@@ -156,16 +167,45 @@ class Host:
         """Stop every system and take back the word that we are ready."""
         (self._state / READY).unlink(missing_ok=True)
         await self._admin.stop()
+        await self.taps.stop()
         for simulator in self.simulators.values():
             await simulator.stop()
+        for bench in self._witnesses.values():
+            await bench.stop()
         self.journal.close()
+
+    def _watch(self, edge: Edge) -> Callable[[Line], Witness | None]:
+        """Read what passes to a real system into the journal; a simulated one keeps its own."""
+        name = edge.callee
+        if name in self.simulators or edge.door != "hl7":
+            return lambda _: None
+        if name not in self._witnesses:
+            settings = next(iter(self._plan.parts.values())).settings if self._plan.parts else {}
+            own = {"identity": settings.get("identity") or {}}
+            self._witnesses[name] = Bench(
+                name,
+                "tap",
+                own,
+                self._state / "taps" / name,
+                self._seed,
+                self.journal,
+                self.directory,
+                self._ports,
+            )
+        bench = self._witnesses[name]
+        return lambda _: Hl7Witness(bench, edge)
+
+    def _wire(self, caller: str, directory: Directory) -> None:
+        """Let a simulated actor call others where its taps are; a real one must be told by its people."""
+        if caller in self.simulators:
+            self.simulators[caller].bench.directory = directory
 
     async def _serve_admin(self) -> tuple[WebServer, str]:
         from stepwedge.sim.admin import Admin
         from stepwedge.sim.web import WebServer
 
         own = self._plan.own
-        server = WebServer(Admin(self.simulators, self.journal, own.host))
+        server = WebServer(Admin(self.simulators, self.journal, self.taps, own.host))
         _, port = await self._ports.listen(
             "host", "admin", own.admin, lambda port: server.start(self._ports.bind, port)
         )
@@ -181,9 +221,13 @@ class Host:
             }
             for name, simulator in self.simulators.items()
         }
+        taps = self.taps.told()["taps"]
         draft = self._state / f"{READY}.part"
         draft.write_text(
-            json.dumps({"pid": os.getpid(), "admin": admin, "seed": self._seed, "actors": actors}, indent=1)
+            json.dumps(
+                {"pid": os.getpid(), "admin": admin, "seed": self._seed, "actors": actors, "taps": taps},
+                indent=1,
+            )
         )
         draft.replace(self._state / READY)
 

@@ -228,7 +228,10 @@ def test_bad_files_end_the_collection_with_their_text(run, tmp_path):
     (tmp_path / "scenarios" / "tab.yaml").write_text("scenario: tab\nsteps:\n\t- do: x\n")
     done = run("-q")
     assert done.returncode == 2
-    assert "scenarios/sample.yaml:16: expected exactly one of given, do, expect, never" in done.stdout
+    assert (
+        "scenarios/sample.yaml:16: expected exactly one of given, do, expect, never, fault, lift"
+        in done.stdout
+    )
     assert "did you mean 'expect'?" in done.stdout
     assert "scenarios/tab.yaml:3: expected spaces as indentation, found a tab" in done.stdout
     assert "Traceback" not in done.stdout

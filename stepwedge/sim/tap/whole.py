@@ -1,0 +1,91 @@
+"""What faults share that look at whole frames or PDUs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from stepwedge.sim.tap.fault import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stepwedge.sim.tap.fault import Wish
+    from stepwedge.sim.tap.line import Line, Side
+    from stepwedge.sim.tap.tap import Tap
+
+MOST: Final = 16 << 20
+"""Bytes of one unit that are kept until it is whole; a longer one passes as it comes."""
+
+
+class Whole(Fault):
+    """Is asked about every whole unit of its side; what has begun when it is put on passes as it is."""
+
+    def __init__(self, wish: Wish) -> None:
+        """Have seen nothing."""
+        super().__init__(wish)
+        self._begun: dict[int, tuple[Line, bytearray]] = {}
+        self._passing: set[int] = set()  # lines in the midst of a unit that nobody is asked about
+        self._seen: dict[int, int] = {}
+
+    def whole(self, line: Line, unit: bytes) -> None:
+        """Decide about a whole unit."""
+        line.give(self.side, unit)
+
+    def chosen(self, line: Line) -> bool:
+        """Count a unit of interest on a line, and tell whether it is the one to act upon, or one behind it."""
+        before = self._seen.get(line.number, 0)
+        self._seen[line.number] = before + 1
+        if before < self.wish.after.units or self.spent:
+            return False
+        self.hits += 1
+        return True
+
+    def arrived(self, line: Line, side: Side, data: bytes, ends: Sequence[int]) -> None:
+        """Put units together."""
+        if side != self.side:
+            line.give(side, data)
+            return
+        if line.number not in self._begun:
+            self._begun[line.number] = (line, bytearray())
+            if not line.between[side]:
+                self._passing.add(line.number)
+        kept, at = self._begun[line.number][1], 0
+        for end in ends:
+            kept += data[at:end]
+            at = end
+            self._one(line, kept)
+        kept += data[at:]
+        if line.number in self._passing or len(kept) > MOST:
+            self._passing.add(line.number)
+            line.give(side, bytes(kept))
+            kept.clear()
+
+    def _one(self, line: Line, kept: bytearray) -> None:
+        unit = bytes(kept)
+        kept.clear()
+        if line.number in self._passing:
+            self._passing.discard(line.number)
+            line.give(self.side, unit)
+        else:
+            self.whole(line, unit)
+
+    def ended(self, line: Line, side: Side) -> None:
+        """Let go what is not whole before the end."""
+        if side == self.side and line.number in self._begun:
+            self._let_go(*self._begun[line.number])
+        line.finish(side)
+
+    def _let_go(self, line: Line, kept: bytearray) -> None:
+        line.give(self.side, bytes(kept))
+        kept.clear()
+
+    async def lift(self, tap: Tap) -> None:
+        """Let go what is not whole."""
+        del tap
+        for line, kept in self._begun.values():
+            self._let_go(line, kept)
+
+    def remains(self) -> str:
+        """Tell of bytes that are still kept."""
+        left = sum(len(kept) for line, kept in self._begun.values() if not line.over)
+        return f"{left} bytes of units that are not whole" if left else ""
