@@ -91,14 +91,14 @@ def test_down_removes_what_a_killed_up_left_and_nothing_else(hospital, engine):
             start_new_session=True,
         )
         deadline = time.monotonic() + 30
-        while not engine.containers.list(all=True, filters={"label": containers.LABEL}):
+        while not engine.containers.list(all=True, ignore_removed=True, filters={"label": containers.LABEL}):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.killpg(starting.pid, signal.SIGKILL)
         starting.wait()
         assert "containers" in command("down").stdout
         for found in (engine.containers, engine.networks, engine.volumes):
-            more = {"all": True} if found is engine.containers else {}
+            more = {"all": True, "ignore_removed": True} if found is engine.containers else {}
             assert not found.list(filters={"label": containers.LABEL}, **more)
         stranger.reload()
         assert stranger.status == "running"

@@ -15,8 +15,12 @@ from stepwedge.report import session
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path):
-    """Run the command in an empty folder; returns exit code, standard output, standard error."""
+    """Run the command in an empty folder; returns exit code, standard output, standard error.
+
+    Containers that somebody runs on this machine are none of its business.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stepwedge.lab.containers.down", dict)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["stepwedge", *arguments])
