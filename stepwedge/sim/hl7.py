@@ -77,6 +77,14 @@ class Answered:
     hidden: bool = False
 
 
+class MemoryHabits:
+    """What a careful receiver does."""
+
+    def remembers(self, control: str) -> bool:
+        """Tell whether a message that was accepted before is answered from memory, and does nothing again."""
+        return bool(control)
+
+
 class Hl7Door:
     """An MLLP listener.
 
@@ -91,6 +99,7 @@ class Hl7Door:
         self._state = state
         self._handlers = handlers
         self._codes = {kind.partition("^")[0] for kind in handlers}
+        self._habits = bench.adopt(MemoryHabits())
         self._salt = int.from_bytes(digest(bench.ae_title.encode())[:7])
         self._server: mllp_asyncio.Server | None = None
 
@@ -215,6 +224,8 @@ class Hl7Door:
         """Return the answer, its code and the identifiers it adds, from memory or from the handler."""
         control = message.control
         before = change.replies.get((sender, control)) or self._bench.store.replied(sender, control)
+        if before is not None and not self._habits.remembers(control):
+            before = None
         if before is not None and before.digest == content:
             facts["repeated"] = True
             return before.reply, "AA", told_by(before.reply)

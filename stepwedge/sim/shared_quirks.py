@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stepwedge.sim import bearer, security
 from stepwedge.sim.audit import TrailHabits
+from stepwedge.sim.hl7 import MemoryHabits
 from stepwedge.sim.log import LogHabits
 from stepwedge.sim.quirks import collect, quirk
 
@@ -107,6 +108,19 @@ def phi(original: Callable[[Exchange], str], exchange: Exchange) -> str:
     if exchange.protocol != "hl7":
         return original(exchange)
     return exchange.request.data.decode("utf-8", "replace").replace("\r", " ")
+
+
+@quirk(
+    "ack.repeats_taken_again",
+    defect="not listed",
+    severity="S1",
+    overrides=MemoryHabits.remembers,
+    notices="what was sent twice because an acknowledgement was lost happens twice, or is refused the second time",
+    needs="taps",
+)
+def repeats_taken_again(original: Callable[[str], bool], control: str) -> bool:
+    """Take every message as if it were new."""
+    return original(control) and not control
 
 
 SHARED = {**collect(globals()), **security.QUIRKS, **bearer.QUIRKS}

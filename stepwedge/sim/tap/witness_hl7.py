@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim import keys
-from stepwedge.wire.hl7 import HL7Error, parse
+from stepwedge.wire.hl7 import HL7Error, control_of, parse
 from stepwedge.wire.mllp import Frame, Framer
 
 if TYPE_CHECKING:
@@ -34,18 +34,14 @@ class Hl7Witness:
     def asked(self, data: bytes) -> None:
         """Take what was handed to the system."""
         for raw in self._frames(0, data):
-            self._open.append((_control(raw), raw, time.time()))
+            self._open.append((control_of(raw), raw, time.time()))
             if len(self._open) > _OPEN:
                 self._record(*self._open.popleft()[1:], b"", "timeout")
 
     def answered(self, data: bytes) -> None:
         """Take what the system said."""
         for raw in self._frames(1, data):
-            try:
-                answer = parse(raw)
-                control, code = answer["MSA-2"], answer["MSA-1"]
-            except HL7Error:
-                control, code = "", "garbled"
+            code, control = _answer(raw)
             for one in self._open:
                 if one[0] == control:
                     self._open.remove(one)
@@ -94,8 +90,10 @@ class Hl7Witness:
         )
 
 
-def _control(raw: bytes) -> str:
-    try:
-        return parse(raw).control
-    except HL7Error:
-        return ""
+def _answer(raw: bytes) -> tuple[str, str]:
+    """Return MSA-1 and MSA-2, read off the segment alone; empty where there is none."""
+    start = raw.find(b"\rMSA" + raw[3:4])
+    fields = raw[start + 1 :].partition(b"\r")[0].split(raw[3:4], 3) if start >= 0 else []
+    if len(fields) < 3:  # noqa: PLR2004 - MSA-2, counted with the segment's name
+        return "garbled", ""
+    return fields[1].decode("latin-1"), fields[2].decode("latin-1")
