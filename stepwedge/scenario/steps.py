@@ -114,12 +114,13 @@ class Taker:
         self.case.pull()
         made = self.case.exchanges[before:]
         outcome.evidence = [one.number for one in made]
-        if reply is not None and (trouble is None or blame(trouble) is Verdict.FAILED):
+        judged = trouble is None or blame(trouble) is Verdict.FAILED or _foreseen(reply, blame(trouble))
+        if reply is not None and judged:
             sent = [one.outcome for one in made if one.actor == name and one.direction == "out"]
             said = {"text": str(trouble or ""), "outcome": sent[-1] if sent else ""}
             outcome.differences = matchers.compare("", reply, {**(outcome.result or {}), **said})
             outcome.verdict = Verdict.FAILED if outcome.differences else Verdict.PASSED
-        elif trouble is not None and not _foreseen(reply, blame(trouble)):
+        elif trouble is not None:
             outcome.verdict = blame(trouble)
         if outcome.verdict is not Verdict.PASSED:
             outcome.verdict = place.judged(outcome.verdict)

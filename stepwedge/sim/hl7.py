@@ -77,7 +77,7 @@ class Answered:
     hidden: bool = False
 
 
-class DoorHabits:
+class MemoryHabits:
     """What a careful receiver does."""
 
     def remembers(self, control: str) -> bool:
@@ -99,7 +99,7 @@ class Hl7Door:
         self._state = state
         self._handlers = handlers
         self._codes = {kind.partition("^")[0] for kind in handlers}
-        self._habits = bench.adopt(DoorHabits())
+        self._habits = bench.adopt(MemoryHabits())
         self._salt = int.from_bytes(digest(bench.ae_title.encode())[:7])
         self._server: mllp_asyncio.Server | None = None
 

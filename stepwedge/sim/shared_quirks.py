@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stepwedge.sim import bearer, security
 from stepwedge.sim.audit import TrailHabits
-from stepwedge.sim.hl7 import DoorHabits
+from stepwedge.sim.hl7 import MemoryHabits
 from stepwedge.sim.log import LogHabits
 from stepwedge.sim.quirks import collect, quirk
 
@@ -114,7 +114,7 @@ def phi(original: Callable[[Exchange], str], exchange: Exchange) -> str:
     "ack.repeats_taken_again",
     defect="not listed",
     severity="S1",
-    overrides=DoorHabits.remembers,
+    overrides=MemoryHabits.remembers,
     notices="what was sent twice because an acknowledgement was lost happens twice, or is refused the second time",
     needs="taps",
 )

@@ -294,3 +294,30 @@ def test_no_packet_leaves_for_a_host_that_is_not_allowed(load, monkeypatch):
         monkeypatch.setattr(socket, name, never)
     with pytest.raises(BadInput, match="allow"):
         load(real("dicom: dicom://A@pacs.clinic.example:104"))
+
+
+TAPPED = "lab: tapped\nactors: {ehr: simulated, ris: simulated, pacs: {real: {hl7: mllp://127.0.0.1:2576}}}\ntaps:\n"
+
+
+def test_taps_stand_between_two_actors(load):
+    lab = load(TAPPED + "  - {on: ris->pacs, doors: [hl7]}\n  - {on: ehr->ris}\n")
+    assert [tap.on for tap in lab.text.taps] == ["ris->pacs", "ehr->ris"]
+    assert lab.text.taps[1].doors == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("{on: ris->pacz}", "did you mean 'pacs'"),
+        ("{on: ris->ris}", "a tap stands between two systems"),
+        ("{on: ris}", "taps"),
+        ("{on: pacs->ris}", "ports where the caller finds the tap"),
+        ("{on: ehr->ris, doors: [hl8]}", "hl7"),
+        ("{on: ehr->ris, ports: {hl7: 0}}", "65535"),
+    ],
+)
+def test_taps_that_cannot_be(load, line, text):
+    with pytest.raises(BadInput) as told:
+        load(TAPPED + f"  - {line}\n")
+    assert text in str(told.value)
+    assert "lab.yaml" in str(told.value)

@@ -151,11 +151,15 @@ class Taps:
         fault = kind(_wish(asked))
         self._count += 1
         running = Running(self._count, edge, str(asked.get("case", "")), fault, taps, time.time())
+        try:
+            for tap in taps:
+                await tap.begin(fault)
+        except BaseException:  # on all of them, or on none
+            await self._lift(running)
+            raise
         self.faults[running.number] = running
         if len(self.faults) > _KEPT:
             del self.faults[next(iter(self.faults))]
-        for tap in taps:
-            await tap.begin(fault)
         seconds = min(float(asked.get("seconds") or LONGEST), LONGEST)
         running.alarm = asyncio.get_running_loop().create_task(self._later(running, seconds))
         return running.told()
