@@ -114,12 +114,16 @@ class Taker:
         self.case.pull()
         made = self.case.exchanges[before:]
         outcome.evidence = [one.number for one in made]
-        judged = trouble is None or blame(trouble) is Verdict.FAILED or _foreseen(reply, blame(trouble))
-        if reply is not None and judged:
-            sent = [one.outcome for one in made if one.actor == name and one.direction == "out"]
-            said = {"text": str(trouble or ""), "outcome": sent[-1] if sent else ""}
+        unknown = trouble is not None and _foreseen(reply, blame(trouble))
+        if reply is not None and (trouble is None or unknown or blame(trouble) is Verdict.FAILED):
+            sent = [one for one in made if one.actor == name and one.direction == "out"]
+            words = [
+                one.outcome for one in sent if not unknown or one.protocol != "act"
+            ]  # an act ends inconclusive
+            said = {"text": str(trouble or ""), "outcome": words[-1] if words else ""}
             outcome.differences = matchers.compare("", reply, {**(outcome.result or {}), **said})
-            outcome.verdict = Verdict.FAILED if outcome.differences else Verdict.PASSED
+            if outcome.differences:
+                outcome.verdict = Verdict.INCONCLUSIVE if unknown else Verdict.FAILED
         elif trouble is not None:
             outcome.verdict = blame(trouble)
         if outcome.verdict is not Verdict.PASSED:

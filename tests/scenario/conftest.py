@@ -155,10 +155,19 @@ class FakeHospital:
         else:
             self.later.append((time.monotonic() + after, exchange))
 
-    def note(self, actor, protocol, kind, case="", outcome="", keys=None):
+    def note(self, actor, protocol, kind, case="", outcome="", keys=None, direction="in"):
         self.add(
             Exchange(
-                0, time.time(), 0.0, actor, "in", protocol, kind, outcome=outcome, keys=keys or {}, case=case
+                0,
+                time.time(),
+                0.0,
+                actor,
+                direction,
+                protocol,
+                kind,
+                outcome=outcome,
+                keys=keys or {},
+                case=case,
             )
         )
 

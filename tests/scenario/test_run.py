@@ -482,3 +482,18 @@ def test_the_verdict_is_written_when_pytest_ends_a_case(play, hospital):
     hospital.words["place_order"] = late_bell
     with pytest.raises(Outcome):
         play(ORDER + HEARD)
+
+
+@pytest.mark.parametrize(
+    ("foreseen", "verdict"),
+    [("[lost, passed]", "passed"), ("[timeout]", "inconclusive"), ("[AA]", "inconclusive")],
+)
+def test_an_unknown_outcome_passes_only_where_it_is_foreseen(play, hospital, foreseen, verdict):
+    def fail(args, case):
+        hospital.note("ehr", "hl7", "ORM^O01", case=case["id"], outcome="lost", direction="out")
+        raise LinkLost("gone")
+
+    hospital.words["place_order"] = fail
+    reply = f"    reply: {{outcome: {{one_of: {foreseen}}}}}\n"
+    ending, _ = play(ORDER + reply + "  - {expect: result, where: {of: $patient.issuer}, is: STEPWEDGE}\n")
+    assert ending.verdict == verdict
