@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from stepwedge.errors import Broken
+from stepwedge.sim.tap.line import Line
 
 
 def test_every_byte_passes_both_ways(tapped):
@@ -97,5 +98,20 @@ def test_one_fault_at_a_time(tapped):
         assert await bench.tap.lift() == ""
         assert await bench.tap.lift() == ""
         assert await bench.ask(b"x", 1) == b"x"
+
+    tapped(body)
+
+
+def test_what_is_said_before_the_other_end_stands_is_not_lost(tapped, monkeypatch):
+    straight = Line.connect
+
+    async def late(self, host, port):
+        await asyncio.sleep(0.2)
+        await straight(self, host, port)
+
+    monkeypatch.setattr(Line, "connect", late)
+
+    async def body(bench):
+        assert await bench.ask(b"\x0bone\x1c\r", 6) == b"\x0bone\x1c\r"
 
     tapped(body)

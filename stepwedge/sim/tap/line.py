@@ -85,7 +85,8 @@ class Line:
         """Take a socket; the caller's waits until the other one stands."""
         self.ends[end.side] = end
         if end.side == REQUEST:
-            self.hold(REQUEST)
+            # Not at once: asyncio begins to read after connection_made, whatever was paused in it, and bytes would be lost.
+            asyncio.get_running_loop().call_soon(self.hold, REQUEST)
             self.tap.opened(self)
 
     async def connect(self, host: str, port: int) -> None:
