@@ -25,9 +25,8 @@ def join(lab: Lab, seed: int, quirks: Sequence[str]) -> dict[str, Any]:
     """
     actors = look(lab)
     known = {name: Admin(one["admin"], timeout=_GLANCE) for name, one in actors.items()}
-    for (
-        admin
-    ) in known.values():  # all know each other before the first forgets: what is on its way is forgotten too
+    # All know each other before the first forgets: what is on its way is forgotten too.
+    for admin in known.values():
         admin.reset()
     _give(known, quirks)
     for admin in known.values():

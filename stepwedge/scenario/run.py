@@ -82,7 +82,7 @@ def _run_case(case: Case, setting: Setting) -> Ending:
             return run.finish(scope, whole=False)
         whole = run.take(case.steps(), scope)
     except (KeyboardInterrupt, SystemExit):
-        run.lift()
+        run.undo()
         raise  # the case has no verdict then, so it counts as not run
     except StepwedgeError as trouble:  # the simulated hospital is gone: nothing can be seen
         run.note(
@@ -155,8 +155,7 @@ class Run:
 
     def finish(self, scope: Scope, *, whole: bool, blind: bool = False) -> Ending:
         """Apply the standing rules and record the verdict; ``whole`` tells that no step went wrong, ``blind`` that nothing can be seen."""
-        self.lift()
-        self._take_back()
+        self.undo()
         if Verdict.SKIPPED not in self.verdicts and not blind:
             self._seen(whole=whole)
         if not self.judged and _BAD.isdisjoint(self.verdicts) and Verdict.SKIPPED not in self.verdicts:
@@ -180,8 +179,13 @@ class Run:
         )
         return ending
 
-    def _take_back(self) -> None:
-        """Take back what the case did to systems that others use; what stays makes it broken, for the next would suffer."""
+    def undo(self) -> None:
+        """Lift every fault, then take back what was done to systems that others use.
+
+        A fault that did not act proves nothing; what stays makes the case broken, for the next would suffer.
+        """
+        for outcome in self.faults.end(self.replay):
+            self.note(outcome.verdict, outcome.message)
         for debt in self.debts.take():
             planned, start = debt.step(), time.monotonic()
             place = Place(f"{planned.source.name}:{planned.line}", self.replay, arranging=True)
@@ -201,11 +205,6 @@ class Run:
             self.note(
                 Verdict.BROKEN, wording.text(Verdict.BROKEN, place, "the standing rules", str(trouble), [])
             )
-
-    def lift(self) -> None:
-        """Lift every fault that is still on; a case whose fault did not act, or stays, has not passed."""
-        for outcome in self.faults.end(self.replay):
-            self.note(outcome.verdict, outcome.message)
 
     def note(self, verdict: Verdict, message: str) -> None:
         """Let a verdict count, and tell why."""

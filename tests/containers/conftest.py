@@ -17,10 +17,6 @@ from stepwedge.lab import apart, containers, labfile
 ROOT = Path(__file__).parents[2]
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "docker: needs a container engine and the images of 'make images'")
-
-
 def command(*arguments, **more):
     """Run ``stepwedge`` and return what came of it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

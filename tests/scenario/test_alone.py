@@ -70,8 +70,8 @@ def test_two_that_turn_out_to_disturb_do_not_wait_for_each_other(rooms):
 
 
 def test_a_process_of_its_own_waits_for_nobody():
-    Room().enter(alone=True)
-    Room().enter(alone=True)
+    for _ in range(2):
+        assert Entering(Room(), alone=True).inside.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("one", [one for one in words() if one.undo], ids=lambda one: one.full)

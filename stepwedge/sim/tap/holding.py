@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from stepwedge.sim.tap.fault import Fault
@@ -81,3 +82,29 @@ class Holding(Fault):
         """Tell of bytes that are still kept back."""
         left = sum(held.size for held in self.held.values())
         return f"{left} bytes kept back" if left else ""
+
+
+class Helping(Holding, ABC):
+    """Hands out what it keeps back in helpings, one after the other as long as there is anything."""
+
+    def __init__(self, wish: Wish) -> None:
+        """Hand out nothing yet."""
+        super().__init__(wish)
+        self._turning: set[int] = set()
+
+    @abstractmethod
+    def hand_out(self, held: Held) -> float:
+        """Let one helping go on; return the seconds until the next."""
+
+    def kept(self, held: Held, size: int) -> None:
+        """Begin to hand out, unless that is under way."""
+        del size
+        if id(held) not in self._turning:
+            self._turning.add(id(held))
+            self._turn(held)
+
+    def _turn(self, held: Held) -> None:
+        if held.size:
+            self.after(self.hand_out(held), lambda: self._turn(held))
+        else:
+            self._turning.discard(id(held))

@@ -34,9 +34,7 @@ class NoAnswer(Fault):
         """Remember the lines whose answers vanish."""
         super().__init__(wish)
         self._silent: dict[int, Line] = {}
-        self._between: set[int] = (
-            set()
-        )  # those of them that stand between two answers: nothing is missing there
+        self._between: set[int] = set()  # those of them between two answers, on which nothing is missing
 
     def arrived(self, line: Line, side: Side, data: bytes, ends: Sequence[int]) -> None:
         """Swallow the answers that are due to be lost."""

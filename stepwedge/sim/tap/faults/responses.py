@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import RemoteProtocolError
@@ -49,7 +50,7 @@ def written(context_id: int, command: dict[str, Any]) -> bytes:
     return b"".join(pdu.fragments(context_id, commands.encode(command), _FRAGMENT, is_command=True))
 
 
-class Messages(Whole):
+class Messages(Whole, ABC):
     """Is asked about the command of each message: to hand on its PDUs, or to keep them and say something else."""
 
     doors = ("dicom", "worklist")
@@ -60,13 +61,13 @@ class Messages(Whole):
         self._messages: dict[int, Message] = {}
         self._taken: set[int] = set()
 
+    @abstractmethod
     def wanted(self, command: dict[str, Any]) -> bool:
         """Tell whether a message is one of those to act upon."""
-        raise NotImplementedError
 
+    @abstractmethod
     def act(self, line: Line, message: Message) -> None:
         """Act upon a whole message, none of which was handed on."""
-        raise NotImplementedError
 
     def whole(self, line: Line, unit: bytes) -> None:
         """Put messages together; a data set is kept only of those that are acted upon."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stepwedge.sim.tap.fault import Argument
-from stepwedge.sim.tap.holding import Holding
+from stepwedge.sim.tap.holding import Helping, Holding
 
 if TYPE_CHECKING:
     from stepwedge.sim.tap.fault import Wish
     from stepwedge.sim.tap.held import Held
 
 
-class Slices(Holding):
+class Slices(Helping):
     """Sends the first bytes of each side in pieces, the rest as it comes."""
 
     kind = "slices"
@@ -24,22 +24,12 @@ class Slices(Holding):
     )
 
     def __init__(self, wish: Wish) -> None:
-        """Have nothing on its way."""
+        """Have cut nothing."""
         super().__init__(wish)
-        self._turning: set[int] = set()
         self._cut: dict[int, int] = {}
 
-    def kept(self, held: Held, size: int) -> None:
-        """Begin to hand out pieces."""
-        del size
-        if id(held) not in self._turning:
-            self._turning.add(id(held))
-            self._turn(held)
-
-    def _turn(self, held: Held) -> None:
-        if not held.size:
-            self._turning.discard(id(held))
-            return
+    def hand_out(self, held: Held) -> float:
+        """Let one piece go on; behind the first bytes of the side, all there is."""
         done = self._cut.get(id(held), 0)
         if done >= self.args["first"]:
             held.give()
@@ -48,7 +38,7 @@ class Slices(Holding):
             self._cut[id(held)] = done + piece
             self.acted("sliced", held.line, held.side, piece)
             held.give(piece)
-        self.after(self.args["pause"], lambda: self._turn(held))
+        return float(self.args["pause"])
 
 
 class Merged(Holding):
