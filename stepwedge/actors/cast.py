@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import select
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -30,6 +31,7 @@ PROBE_AE = "SW_PROBE"
 """The calling AE title of questions that checks ask; a real system under test must know it (connection sheet)."""
 
 _TIMEOUT = 60.0
+_IDLE = 10.0  # A host keeps an idle connection for 30 s (stepwedge.sim.web.KEPT).
 _KINDS: Mapping[str, type[Exception]] = {
     "failed": Failed,
     "refused": Refused,
@@ -42,11 +44,13 @@ _KINDS: Mapping[str, type[Exception]] = {
 class Admin:
     """The admin API of one host process, over one persistent HTTP connection."""
 
-    def __init__(self, url: str, timeout: float = _TIMEOUT) -> None:
+    def __init__(self, url: str, timeout: float = _TIMEOUT, idle: float = _IDLE) -> None:
+        """Give an answer ``timeout`` seconds, and use no connection that was silent for ``idle`` seconds."""
         self.url = url.rstrip("/")
         self._parts = urlsplit(self.url)
-        self._timeout = timeout
+        self._timeout, self._idle = timeout, idle
         self._link: http.client.HTTPConnection | None = None
+        self._used = 0.0
 
     def act(self, word: str, args: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:
         """Tell the actor to do something and return its result.
@@ -107,9 +111,12 @@ class Admin:
         return self._call("POST", path, json.dumps(body).encode(), self._timeout)
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
-        """Return a live connection: an act must not be repeated, so a dead one is noticed before sending."""
+        """Return a live connection: an act must not be repeated, so a dead one is noticed before sending.
+
+        One that the other side is about to end for being idle cannot be noticed; it is left before that time comes.
+        """
         if self._link is not None and self._link.sock is not None:
-            if select.select([self._link.sock], [], [], 0)[0]:
+            if time.monotonic() - self._used >= self._idle or select.select([self._link.sock], [], [], 0)[0]:
                 self.close()
             else:
                 self._link.sock.settimeout(timeout)
@@ -134,7 +141,7 @@ class Admin:
             link = self._connection(timeout)
             link.request(method, self._parts.path + path, body, headers)
             answer = link.getresponse()
-            return answer.status, answer.read()
+            data = answer.read()
         except TimeoutError:
             self.close()
             raise Broken(
@@ -145,6 +152,8 @@ class Admin:
             raise Broken(
                 f"{self.url}{path}: the simulated system cannot be reached ({trouble!r})"
             ) from trouble
+        self._used = time.monotonic()
+        return answer.status, data
 
     @staticmethod
     def _result(answer: Mapping[str, Any], asked: str) -> dict[str, Any]:

@@ -29,6 +29,11 @@ BACKLOG = 128
 FORBIDDEN, SERVER_ERROR = 403, 500
 GRACE = 1
 """Seconds that open requests get when a server stops."""
+KEPT = 30
+"""Seconds that an idle connection stays open.
+
+Longer than clients commonly keep one (5 s): when both give up at the same second, a request meets a reset.
+"""
 
 
 class WebServer:
@@ -54,6 +59,7 @@ class WebServer:
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=KEPT,
         )
         self._server = _Server(config, gate)
         self._task = asyncio.get_running_loop().create_task(self._server.serve([listening]))

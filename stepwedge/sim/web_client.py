@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.sim import bearer, keys
 from stepwedge.wire import tls
+from stepwedge.wire.http_blocking import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,6 +180,7 @@ class Web:
                 follow_redirects=False,
                 trust_env=False,
                 verify=credentials.client() if credentials else True,
+                limits=httpx.Limits(keepalive_expiry=KEPT),
             )
         return self._client
 

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 30
 """A body may take this many times the timeout that each of its pieces has."""
+KEPT: Final = 2.0
+"""Seconds after which an idle connection is not used again.
+
+Servers commonly end one after 5 s, as the client's library would: a request sent at that moment meets a reset, and nobody
+can tell whether it was acted upon.
+"""
 
 
 class HttpRefused(Refused):
@@ -88,6 +94,7 @@ class Http:
             timeout=timeout,
             follow_redirects=False,
             trust_env=False,
+            limits=httpx.Limits(keepalive_expiry=KEPT),
             verify=context or True,
             headers={"Accept-Encoding": "identity", **headers},
         )

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.wire import tls
+from stepwedge.wire.http_blocking import KEPT
 
 if TYPE_CHECKING:
     import ssl
@@ -210,7 +211,11 @@ class Oidc:
         self.client = client
         self._timeout = timeout
         self._http = httpx.Client(
-            timeout=timeout, follow_redirects=False, trust_env=False, verify=context or True
+            timeout=timeout,
+            follow_redirects=False,
+            trust_env=False,
+            verify=context or True,
+            limits=httpx.Limits(keepalive_expiry=KEPT),
         )
         self._metadata: dict[str, Any] = {}
 
