@@ -194,6 +194,10 @@ def prove(
         bool,
         typer.Option("--first", help="End each run at the first case its quirk turns red: much quicker."),
     ] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep every message of every run, not only those that caught a quirk."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the first run.")] = 1,
     patience: Patience = "",
     evidence: Annotated[
@@ -226,6 +230,7 @@ def prove(
         patience=patience,
         folder=evidence,
         first_only=first,
+        keep=keep,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from stepwedge.lab import hospital, launch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from stepwedge.lab.child import Child
@@ -36,7 +37,12 @@ class Trial:
     @property
     def name(self) -> str:
         """What distinguishes it from all other trials; also its folder."""
-        return f"{self.place}/{self.quirk or f'{CLEAN}-{self.seed}'}"
+        return f"{self.place}/{self.folder}"
+
+    @property
+    def folder(self) -> str:
+        """The last part of its name."""
+        return self.quirk or f"{CLEAN}-{self.seed}"
 
 
 @dataclass
@@ -92,6 +98,13 @@ class Bench:
             more=self.wish.more if trial.quirk else (),
         )
         self._running[trial.name] = (trial, launch.start(wish, folder.absolute()), time.monotonic())
+
+
+def thin(folder: Path, cases: Collection[str]) -> None:
+    """Delete the messages of all cases but these, and what the simulated systems kept; journal and reports stay."""
+    for inside in folder.iterdir():
+        if inside.is_dir() and not inside.is_symlink() and inside.name not in cases:
+            shutil.rmtree(inside)
 
 
 def acted(folder: Path, quirk: str) -> int:

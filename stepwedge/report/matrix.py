@@ -111,9 +111,11 @@ class Matrix:
 
     Attributes:
         stains: cases of clean runs that were played and did not pass, each with its lab, run, verdict and reason.
+        left: how many runs were still to be made when this was written.
     """
 
     seed: int
+    left: int = 0
     cases: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     clean_runs: int = 0
@@ -125,7 +127,7 @@ class Matrix:
         outcomes = {row.outcome for row in self.rows}
         if "missed" in outcomes or any(stain["verdict"] == "failed" for stain in self.stains):
             return 1
-        return 3 if "inconclusive" in outcomes or self.stains or not self.clean_runs else 0
+        return 3 if self.left or "inconclusive" in outcomes or self.stains or not self.clean_runs else 0
 
     def settle(self) -> None:
         """Take back what a case that is red in the same lab without any quirk seemed to catch."""
@@ -228,6 +230,7 @@ def as_json(matrix: Matrix) -> dict[str, Any]:
     rows = [{**asdict(row), "outcome": row.outcome, "why": row.why} for row in matrix.rows]
     return {
         "exit": matrix.exit,
+        "left": matrix.left,
         "seed": matrix.seed,
         "quirks": len(matrix.tried),
         "caught": matrix.caught,

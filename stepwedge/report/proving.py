@@ -34,11 +34,14 @@ def prove(
     patience: str,
     folder: Path | None,
     first_only: bool,
+    keep: bool,
 ) -> int:
     """Run every trial; return 0 only when each quirk was caught and nothing was red without one.
 
     Each quirk is tried in the labs it can act in, one after the other, until it is caught in one. ``first_only`` ends
-    the run of a quirk at the first case it turns red.
+    the run of a quirk at the first case it turns red. The matrix is written after each run, so that one who gives up has
+    what was found. Of a run that came out as it should, the messages of the cases that caught the quirk stay; ``keep``
+    keeps all, which is some 200 MB a run.
     """
     labs = _labs(lab)
     quirks = {} if clean else systems.chosen(names)
@@ -59,13 +62,16 @@ def prove(
         task = bar.add_task(f"{workers} runs at a time", total=total, left="")
         for done, trial in enumerate(bench.run(waiting), 1):
             line = _take_in(said, found, trial, quirks, folder / trial.name)
+            if not keep and _as_it_should(said, found, trial):
+                trials.thin(folder / trial.name, _telling(found, trial))
             more = _further(trial, found, ahead, used)
             waiting += more
             total += len(more)
+            said.rows, said.left = list(found.values()), total - done
+            proof.write(said, folder)
             left = bench.left(total - done)
             bar.update(task, advance=1, total=total, left=f"about {left:.0f} s left" if left else "")
             bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
-    said.rows = list(found.values())
     said.settle()
     proof.write(said, folder)
     proof.say(console, said, folder)
@@ -82,6 +88,16 @@ def catalogue(console: Console, names: Sequence[str], lab: Path | None) -> int:
 
 def _labs(lab: Path | None) -> list[Lab]:
     return [labfile.load(lab)] if lab else places.shipped()
+
+
+def _as_it_should(said: proof.Matrix, found: dict[str, proof.Row], trial: trials.Trial) -> bool:
+    if trial.quirk:
+        return found[trial.quirk].outcome == "caught"
+    return not any((stain["lab"], stain["run"]) == (trial.place, trial.folder) for stain in said.stains)
+
+
+def _telling(found: dict[str, proof.Row], trial: trials.Trial) -> set[str]:
+    return {catch.case for catch in found[trial.quirk].catches} if trial.quirk else set()
 
 
 def _further(

@@ -6,7 +6,7 @@ import pytest
 
 from stepwedge import kit
 from stepwedge.errors import BadInput
-from stepwedge.lab import hospital, quirks
+from stepwedge.lab import hospital, prove, quirks
 from stepwedge.report import matrix
 from stepwedge.sim.quirks import Quirk
 
@@ -172,3 +172,20 @@ def test_one_quirk_is_proven_from_the_command_line(tmp_path):
     assert kept["clean_runs"] == 1
     assert kept["rows"][0]["acted"] > 0
     assert kept["rows"][0]["catches"][0]["step"] == "expect worklist.no_entry"
+
+
+def test_of_a_run_that_came_out_as_it_should_the_telling_messages_stay(tmp_path):
+    run(tmp_path, 1, "failed")
+    for name in ("state", "telling[one]", "other"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "0001.hl7").write_text("MSH")
+    prove.thin(tmp_path, {"telling[one]"})
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"telling[one]"}
+    assert (tmp_path / "telling[one]" / "0001.hl7").exists()
+    assert (tmp_path / "journal.jsonl").exists()
+
+
+def test_a_proof_that_was_given_up_is_no_proof(tmp_path):
+    said = proof(tmp_path, "failed", "passed")
+    said.left = 1
+    assert said.exit == 3
