@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import select
 from dataclasses import dataclass, field
 from time import time
@@ -100,7 +101,7 @@ class Journals:
                 if (data := admin.payload(int(exchange["number"]), part)) is None:
                     continue
                 self.blobs.mkdir(parents=True, exist_ok=True)
-                draft = path.with_suffix(".part")
+                draft = path.with_name(f"{path.name}.{os.getpid()}.part")  # Others fetch it here as well.
                 draft.write_bytes(data)
                 draft.replace(path)
             payload["file"] = str(path.absolute())

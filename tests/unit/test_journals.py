@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from stepwedge.actors.journals import Journals
@@ -91,6 +94,26 @@ def test_payloads_on_the_systems_own_disk_are_fetched_once(tmp_path):
     one, two = Journals({"a": system}, tmp_path / "blobs", now=lambda: 9).journal(0)
     assert one["request"]["file"] == two["request"]["file"] == str(tmp_path / "blobs/abc")
     assert (tmp_path / "blobs/abc").read_bytes() == b"image"
+
+
+def test_workers_that_fetch_the_same_payload_at_the_same_moment_do_not_meet(tmp_path, monkeypatch):
+    system = System(payloads={(1, "request"): b"image"})
+    system.add(1, request={"sha256": "abc", "file": "elsewhere"})
+    here = Journals({"a": system}, tmp_path / "blobs", now=lambda: 9)
+    there = Journals({"a": system}, tmp_path / "blobs", now=lambda: 9)
+    written, pid = Path.write_bytes, os.getpid()
+
+    def written_by_both(path, data):
+        monkeypatch.setattr(Path, "write_bytes", written)
+        written(path, data)
+        with monkeypatch.context() as other:
+            other.setattr(os, "getpid", lambda: pid + 1)
+            there.journal(0)
+
+    monkeypatch.setattr(Path, "write_bytes", written_by_both)
+    (one,) = here.journal(0)
+    assert Path(one["request"]["file"]).read_bytes() == b"image"
+    assert [path.name for path in (tmp_path / "blobs").iterdir()] == ["abc"]
 
 
 def test_a_payload_that_was_deleted_stays_a_name(tmp_path):
