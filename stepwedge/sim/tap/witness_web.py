@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}")
 _PARTS: Final = 10_000
+MOST_OPENED: Final = 64 << 20
+"""Bytes that a compressed body may grow to."""
 
 
 class WebWitness:
@@ -84,14 +87,17 @@ class WebWitness:
         sizes = [getattr(body, "size", len(body)) for body in (one.body, one.answer)]
         found = keys_of(path, query, (one.headers, b""), (one.answer_headers, b""))
         bodies = []
-        for headers, body in ((one.headers, one.body), (one.answer_headers, one.answer)):
-            read = speaks_of(headers, body)
-            bodies.append(b"" if read is None else body)
+        for headers, said in ((one.headers, one.body), (one.answer_headers, one.answer)):
+            body = opened(headers, said)
+            read = None if body is None else speaks_of(headers, body)
+            bodies.append(b"" if read is None or body is None else body)
+            if said and (coding := headers.get(b"content-encoding")):
+                facts["content_encoding"] = coding.decode("latin-1")
             found = keys.merge(found, read or {})
         if any(refusal(self.bench.identity, patients=[patient]) for patient in found.get("patient", ())):
             path, found, bodies = "/", {}, [b"", b""]
             facts = {"refused": "identifiers that are not synthetic", "tap": str(self._edge)}
-        if sizes != [len(body) for body in bodies]:
+        if any(size and not body for size, body in zip(sizes, bodies, strict=True)):
             facts["withheld"] = sizes
         return self.bench.exchange(
             "web",
@@ -108,12 +114,27 @@ class WebWitness:
         )
 
 
+def opened(headers: Mapping[bytes, bytes], body: bytes) -> bytes | None:
+    """Return a body without its Content-Encoding (RFC 9110 section 8.4.1); None when it is not whole, or grows too long."""
+    coding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if isinstance(body, Part):
+        return None
+    if coding == b"identity" or not body:
+        return body
+    if coding not in {b"gzip", b"x-gzip", b"deflate"}:
+        return None
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        plain_body = unpacking.decompress(body, MOST_OPENED)
+    except zlib.error:
+        return None
+    return plain_body if unpacking.eof else None
+
+
 def speaks_of(headers: Mapping[bytes, bytes], body: bytes) -> Keys | None:
     """Return whom a body speaks of; None when nobody here can tell, and it must not be kept."""
     if not body:
         return {}
-    if isinstance(body, Part) or headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        return None
     said = headers.get(b"content-type", b"").decode("latin-1")
     with contextlib.suppress(RemoteProtocolError, ValueError, KeyError, fhir.FhirError):
         kind, named = parameters(said)
