@@ -234,7 +234,7 @@ class Overheard:
         error = "the connection ended without a release of the association"
         open_ = list(self._end("lost", error, at))
         yield from open_
-        if self._began and not orderly and not open_:
+        if self._proposal is not None and not orderly and not open_:
             yield self._incident("A-ASSOCIATE", REQUESTOR, "lost", error, self._began)
 
     def lose(self, why: str, at: float) -> Iterator[Told]:
@@ -265,7 +265,7 @@ class Overheard:
                 error = str(negotiation.read_rejection(one.body))
                 yield self._incident("A-ASSOCIATE", REQUESTOR, "refused", error, self._began)
             case pdu.Kind.ABORT:
-                self._expect(bool(self._began) and len(one.body) == 4, one.kind)  # noqa: PLR2004 - PS3.8 table 9-26
+                self._expect(self._proposal is not None and len(one.body) == 4, one.kind)  # noqa: PLR2004 - PS3.8 table 9-26
                 error = str(Abort(one.body[2], one.body[3])).replace("the peer", self._name(side))
                 yield from self._end("refused", error, at)
                 yield self._incident("A-ABORT", side, "refused", error, at)
