@@ -60,10 +60,10 @@ async def running(*command, port, folder):
 
 
 @pytest.fixture
-def tapped(tmp_path, program, free_port):
+def tapped(tmp_path, program, free_port, papers):
     """Run a test with Orthanc as ``pacs`` behind taps of a scanner that is not ours either."""
 
-    def run(body, **options):
+    def run(body, *, tls=False, tap=None, **options):
         async def whole():
             orthanc, dicom, web, folder = program("Orthanc"), free_port(), free_port(), tmp_path / "orthanc"
             folder.mkdir()
@@ -73,6 +73,7 @@ def tapped(tmp_path, program, free_port):
                 "DicomAet": "ORTHANC",
                 "DicomPort": dicom,
                 "HttpPort": web,
+                "HttpServerEnabled": not tls,
                 "AuthenticationEnabled": False,
                 "RemoteAccessAllowed": False,
                 "DicomAlwaysAllowFind": True,
@@ -87,23 +88,29 @@ def tapped(tmp_path, program, free_port):
                 "actors": {"ehr": {"role": "ehr", "settings": {"tells": []}}},
                 "directory": {
                     "ct": {},
+                    "modality": {},
                     "pacs": {
-                        "dicom": f"dicom://ORTHANC@127.0.0.1:{dicom}",
-                        "web": f"http://127.0.0.1:{web}/dicom-web",
+                        "dicom": f"dicom{'s' * tls}://ORTHANC@127.0.0.1:{dicom}",
+                        "web": f"http{'s' * tls}://127.0.0.1:{web}/dicom-web",
                     },
                 },
-                "taps": [{"on": "ct->pacs"}],
+                "taps": [{"on": "ct->pacs", **(tap or {})}],
             }
             async with running(orthanc, folder / "orthanc.json", port=dicom, folder=folder) as log:
                 host = Host(Plan.parse(plan, "test"), tmp_path / "state", 1)
                 await host.start()
                 ports = {one["door"]: one["port"] for one in host.taps.told()["taps"]}
                 try:
-                    await body(host.journal, ports, log)
+                    async with (
+                        web_server(program("openssl"), papers, web, folder)
+                        if tls
+                        else contextlib.nullcontext()
+                    ):
+                        await body(host.journal, ports, log)
                 finally:
                     await host.stop()
 
-        asyncio.run(asyncio.wait_for(whole(), 120))
+        asyncio.run(asyncio.wait_for(whole(), 60))
 
     return run
 
@@ -263,3 +270,132 @@ def test_curl_and_dicomweb_client(tapped, program, call, file, tmp_path):
         assert json.loads(qido.response.read())[0]["0020000D"]["Value"] == [study]
 
     tapped(body)
+
+
+@pytest.fixture
+def secured(papers):
+    """Return what lets Orthanc speak TLS at its DICOM door, as its own options."""
+    return {
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(papers / "pacs.pem"),
+        "DicomTlsPrivateKey": str(papers / "pacs.key"),
+        "DicomTlsTrustedCertificates": str(papers / "ca.pem"),
+    }
+
+
+@contextlib.asynccontextmanager
+async def web_server(openssl, papers, port, folder):
+    """Let ``openssl s_server -HTTP`` answer /dicom-web/studies: Debian's Orthanc 1.10 dies of its first HTTPS connection."""
+    body = b'[{"00100020": {"vr": "LO", "Value": ["SW12345678"]}}]'
+    (folder / "dicom-web").mkdir()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\nConnection: close\r\n\r\n"
+    (folder / "dicom-web/studies").write_bytes(head + body)
+    options = (
+        "-cert",
+        papers / "pacs.pem",
+        "-cert_chain",
+        papers / "pacs.pem",
+        "-key",
+        papers / "pacs.key",
+        "-HTTP",
+        "-quiet",
+    )
+    command = (openssl, "s_server", "-accept", port, *options)
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command), cwd=folder, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    writer.close()
+                    break
+                await asyncio.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def dcmtk(papers, name="probe"):
+    return ("+tls", papers / f"{name}.key", papers / f"{name}.pem", "+cf", papers / "ca.pem")
+
+
+def test_tls_that_passes_is_not_read_and_its_hellos_are(tapped, program, call, dial, papers, secured):
+    echo, curl = map(program, ("echoscu", "curl"))
+
+    async def body(journal, ports, _log):
+        there = ("-aec", "ORTHANC", "127.0.0.1", ports["dicom"])
+        code, said = await call(echo, *dcmtk(papers), *there)
+        assert code == 0, said
+        told = await seen(journal, len)
+        assert [(one.kind, one.outcome, one.protocol, one.actor) for one in told] == [
+            ("TLS", "sealed", "dimse", "pacs")
+        ]
+        facts = told[0].facts["tls"]
+        assert facts["version"] in {"TLS 1.2", "TLS 1.3"}
+        assert facts["version"] in facts["offered"]
+        assert "alert" not in facts
+
+        root = f"https://localhost:{ports['web']}/dicom-web/studies"
+        code, said = await call(curl, "-sSf", "--tls-max", "1.2", "--cacert", papers / "ca.pem", root)
+        assert code == 0, said
+        _, web = await seen(journal, lambda all_: len(all_) == 2)
+        assert (web.kind, web.protocol, web.facts["tls"]["sni"]) == ("TLS", "web", "localhost")
+        assert web.facts["tls"]["version"] == "TLS 1.2"
+        assert len(web.facts["tls"]["certificate"]) == 64
+
+        options = ("-tls1_2", "-cipher", "NULL-SHA256:@SECLEVEL=0", "-servername", "pacs.example")
+        await dial(ports["web"], *options)  # nothing in common: one side says so in the clear
+        _, _, refused = await seen(journal, lambda all_: len(all_) == 3)
+        assert (refused.outcome, refused.facts["tls"]["alert"]) == ("refused", "handshake_failure")
+        assert refused.facts["tls"]["sni"] == "pacs.example"
+
+    tapped(body, tls=True, **secured)
+
+
+def test_tls_that_ends_in_the_tap_is_read(tapped, program, call, papers, secured, file):
+    store, curl = map(program, ("storescu", "curl"))
+    path, image, _ = file()
+
+    async def body(journal, ports, _log):
+        there = ("-aec", "ORTHANC", "127.0.0.1", ports["dicom"])
+        code, said = await call(store, *dcmtk(papers), *there, path)
+        assert code == 0, said
+        (stored,) = await seen(journal, len)
+        assert (stored.kind, stored.outcome, stored.peer) == ("C-STORE", "0000", "modality")
+        assert stored.facts["dataset"]["pixels"] == hashlib.sha256(image["PixelData"]).hexdigest()
+
+        root = f"https://localhost:{ports['web']}/dicom-web/studies"
+        shown = ("--cacert", papers / "ca.pem", "--cert", papers / "probe.pem", "--key", papers / "probe.key")
+        code, said = await call(curl, "-sSf", *shown, root)
+        assert code == 0, said
+        assert "SW12345678" in said
+        _, asked = await seen(journal, lambda all_: len(all_) == 2)
+        assert (asked.kind, asked.outcome) == ("GET /studies", "200")
+        assert asked.keys["patient"] == ["SW12345678"]
+
+        assert (await call(curl, "-sS", "--cacert", papers / "ca.pem", root))[0] != 0  # it shows nothing
+        assert (await call(store, *dcmtk(papers, "bad/expired"), *there, path))[0] != 0
+        *_, nobody, expired = await seen(journal, lambda all_: len(all_) == 4)
+        assert [(one.kind, one.outcome) for one in (nobody, expired)] == [("TLS", "refused")] * 2
+        assert "expired" in expired.facts["error"]
+
+    tap = {"on": "modality->pacs", "terminate": {"folder": str(papers)}}
+    tapped(body, tls=True, tap=tap, **secured)
+
+
+def test_what_a_callee_behind_a_tap_refuses_is_told(tapped, program, call, papers, secured):
+    echo = program("echoscu")
+
+    async def body(journal, ports, _log):
+        code, _ = await call(echo, *dcmtk(papers), "-aec", "ORTHANC", "127.0.0.1", ports["dicom"])
+        assert code != 0
+        (told,) = await seen(journal, len)
+        assert (told.kind, told.outcome, told.peer) == ("TLS", "refused", "modality")
+
+    tap = {"on": "modality->pacs", "terminate": {"folder": str(papers)}}
+    secured["DicomTlsCertificate"] = str(papers / "bad/wrong-name.pem")
+    secured["DicomTlsPrivateKey"] = str(papers / "bad/wrong-name.key")
+    tapped(body, tls=True, tap=tap, **secured)

@@ -88,8 +88,11 @@ class Line:
         """Take a socket; the caller's waits until the other one stands."""
         self.ends[end.side] = end
         if end.side == REQUEST:
-            # Not at once: asyncio begins to read after connection_made, whatever was paused in it, and bytes would be lost.
-            asyncio.get_running_loop().call_soon(self.hold, REQUEST)
+            if self.tap.seal is not None:  # what was said with the end of the handshake is here already
+                self.hold(REQUEST)
+            else:
+                # Not at once: asyncio begins to read after connection_made, whatever was paused in it, and bytes would be lost.
+                asyncio.get_running_loop().call_soon(self.hold, REQUEST)
             self.tap.opened(self)
 
     async def connect(self, host: str, port: int) -> None:
