@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_LINES: Final = 256
 """Connections through one tap at once; those beyond are reset."""
-_READ: Final = 1 << 16
+_READ: Final = 1 << 18
 _NUMBERS: Final = count(1)
 _HOST: Final = "127.0.0.1"
 _PATIENCE: Final = 10.0
