@@ -9,7 +9,7 @@ import pytest
 
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.wire import pki
-from stepwedge.wire.overheard_tls import CLIENT, SERVER, OverheardTls
+from stepwedge.wire.overheard_tls import CLIENT, OverheardTls
 
 
 @pytest.fixture(scope="module")
