@@ -8,8 +8,8 @@ Caller, tap and receiver are three processes. The receivers are
 - *simulated*: a simulated RIS (HL7) and PACS (C-STORE, QIDO), with their journals: taps do not read what passes to them;
 - *orthanc*: Orthanc with its DICOMweb plug-in (C-STORE, QIDO), as a real archive: taps read what passes.
 
-*read* is through a tap that reads into the journal, *through* is through one that does not. The ratio is that of the medians of
-what passed in a second, and the figure to quote. The CPU time of the tap's process for each message, image or request stands beside it, and
+*read* is through a tap that reads into the journal, *through* is through one that does not. The ratio is the median of those to
+what passed in a second past the tap just before, and the figure to quote. The CPU time of the tap's process for each message, image or request stands beside it, and
 that of caller and receiver together: on cores that are all busy the ratio cannot be better than what these say.
 """
 
@@ -240,12 +240,13 @@ def main():
                     for _ in range(given.repeats):
                         for way, port in ways.items():
                             figures[way].append(measured(do, count, port, far, between))
-                    past = statistics.median(one[0] for one in figures["past"])
                     for way, all_ in figures.items():
                         speed = statistics.median(one[0] for one in all_)
+                        pairs = zip(all_, figures["past"], strict=True)
+                        ratio = statistics.median(one[0] / past[0] for one, past in pairs)
                         ends, tap = (statistics.mean(one[column] for one in all_) for column in (1, 2))
                         print(
-                            f"{what:16}{name:12}{way:10}{speed:11.0f}{speed / past:8.2f}{tap:9.0f}{ends:9.0f}",
+                            f"{what:16}{name:12}{way:10}{speed:11.0f}{ratio:8.2f}{tap:9.0f}{ends:9.0f}",
                             flush=True,
                         )
 
