@@ -87,6 +87,10 @@ class Admin:
         """Return what the process says about itself; raises ``Broken`` when it does not answer."""
         return self._call("GET", "/health", None, self._timeout)
 
+    def health_of(self) -> dict[str, Any]:
+        """Return what one actor says about itself: how many messages wait and are parked."""
+        return self._result(self._call("GET", "/health", None, self._timeout), "health")
+
     def payload(self, number: int, part: str) -> bytes | None:
         """Return the payload that a line of the journal refers to as a file; None when it is gone."""
         query = urlencode({"number": number, "part": part})

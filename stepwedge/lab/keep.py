@@ -55,7 +55,7 @@ class Keeper:
 
     def __init__(self, command: list[str], told: Path | None) -> None:
         self._command, self._told = command, told
-        self._over = False
+        self._over = threading.Event()
         self._starts = 0
         self._code: int | None = None
         self._child = self._start()
@@ -64,18 +64,18 @@ class Keeper:
         """Run until the command ends for good; return its exit code."""
         while True:
             self._code = self._child.wait()
-            if self._over or not self._down():
+            if self._over.is_set() or not self._down():
                 return self._code
             self._tell(0)
-            while self._down() and not self._over:
-                time.sleep(_LOOK)
-            if self._over:
+            while self._down() and not self._over.wait(_LOOK):
+                pass
+            if self._over.is_set():
                 return self._code
             self._child = self._start()
 
     def end(self) -> None:
         """Ask the command to end; one that is stopped must be continued to hear it."""
-        self._over = True
+        self._over.set()
         self._child.terminate()
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGCONT)

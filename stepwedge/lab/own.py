@@ -102,7 +102,8 @@ def kept(command: Sequence[str], told: Path, disk: Path | None = None, size: int
 def machine(lab: Lab, name: str, state: Path) -> Process:
     """Return what a system in a process of its own runs on."""
     one = lab.own.get(name)
-    sized = one.disk if one else (lab.real[name].start and lab.real[name].start.disk)
+    begun = None if one else lab.real[name].start
+    sized = one.disk if one else begun is not None and begun.disk
     disk = (_folder(state, name) if one else state / name) if sized else None
     return Process(name, state / f"{name}.kept.json", disk)
 

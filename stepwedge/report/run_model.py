@@ -79,6 +79,8 @@ class Case:
     steps: list[Record] = field(default_factory=list)
     exchanges: list[Record] = field(default_factory=list)
     rules: list[Record] = field(default_factory=list)
+    faults: list[Record] = field(default_factory=list)
+    ledger: Record | None = None
     end: Record | None = None
 
     @property
@@ -199,5 +201,9 @@ def add(run: Run, cases: dict[str, Case], record: Record) -> None:
             case.exchanges.append(record["exchange"])
         elif kind == "rule":
             case.rules.append(record)
+        elif kind == "fault" and record["event"] == "lifted":
+            case.faults.append(record)
+        elif kind == "ledger":
+            case.ledger = record
         elif kind == "verdict":
             case.end = record

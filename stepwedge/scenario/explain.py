@@ -56,7 +56,7 @@ def _topics(actors: Mapping[str, str]) -> Iterator[tuple[str, Iterable[str]]]:
     yield "checks", (f"{one.name:22} {one.says}" for one in checks.checks())
     for check in checks.checks():
         yield check.name, _check(check)
-    yield "faults", (f"{name:16} {kind.says}" for name, kind in {**kinds(), **KINDS}.items())
+    yield "faults", (f"{name:16} {kind.says}" for name, kind in _faults().items())
     for name, trouble in KINDS.items():
         yield f"fault.{name}", _trouble(trouble)
     for name, kind in kinds().items():
@@ -140,6 +140,10 @@ def _fault(kind: type[Fault]) -> Iterator[str]:
         default = f"{one.default:g}s" if one.kind == "seconds" else one.default
         yield f"    {one.name:16} {one.says}: {one.expected} - default {default}"
     yield from ("", f"  - fault: {{on: ris->pacs, kind: {kind.kind}, for: 5s}}")
+
+
+def _faults() -> dict[str, type[Fault] | Trouble]:
+    return {**kinds(), **KINDS}
 
 
 def _trouble(kind: Trouble) -> Iterator[str]:

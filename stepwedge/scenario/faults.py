@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Faults:
-    """The faults of one case; ``began`` counts them."""
+    """The faults of one case; ``begun`` counts them."""
 
     cast: Cast
     case: str
     seed: int
     recorder: Recorder
-    began: int = 0
+    begun: int = 0
     _processes: dict[int, ProcessFault] = field(default_factory=dict)
     _on: dict[int, tuple[str, str]] = field(default_factory=dict)
 
@@ -71,7 +71,7 @@ class Faults:
             told = fault.told()
         else:
             told = self._host().begin_fault({**asked(step, scope), "seed": self.seed, "case": self.case})
-        self.began += 1
+        self.begun += 1
         line = f"{planned.source.name}:{planned.line}"
         self._on[told["fault"]] = (line, f"fault {told['kind']} on {told['on']}")
         self.recorder.write("fault", event="began", **told)
