@@ -31,6 +31,7 @@ class Trouble:
 
     Attributes:
         on, off: the machine's verbs that begin and end it; without ``off`` it is over when it has acted.
+        mute: whether the proof is that no new connection is answered.
         away: whether the system answers nobody meanwhile, so that its journal has to wait.
         takes: arguments of the step; all but ``delay`` go to ``on``.
     """
@@ -40,6 +41,7 @@ class Trouble:
     on: str
     off: str = ""
     away: bool = False
+    mute: bool = False
     takes: tuple[Argument, ...] = (DELAY,)
 
 
@@ -56,6 +58,7 @@ KINDS: Final = {
             "it may open no further file and no further connection (RLIMIT_NOFILE, EMFILE)",
             "limit_files",
             "free_files",
+            mute=True,
             takes=(DELAY, Argument("spare", "how many more it may open", 0, "number", 0, 1024)),
         ),
     )

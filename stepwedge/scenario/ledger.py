@@ -121,7 +121,7 @@ class Ledger:
 
     def judge(self, facts: CaseFacts) -> Finding:
         """Compare what was acknowledged and refused with what another door shows."""
-        differences, unseen = [], list[str]()
+        differences, unseen = list[Difference](), list[str]()
         for account in accounts(facts.exchanges):
             withdrawn = set(account.withdrawn)
             there = _there(facts, account.study, self._other_doors(account.sent), unseen)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.actors import machines
 from stepwedge.actors.answering import silent
-from stepwedge.errors import StepwedgeError
+from stepwedge.errors import Inconclusive, StepwedgeError
 from stepwedge.scenario.bindings import Unbound, resolve
 from stepwedge.scenario.schema import duration
 
@@ -30,6 +30,8 @@ LONGEST: Final = 120.0
 _COMES_BACK: Final = 30.0
 """Seconds a system has to answer at every door again."""
 _LOOK: Final = 0.05
+_MUTE: Final = 0.5
+"""Seconds without an answer that show that nobody is heard."""
 _NUMBERS: Final = itertools.count(1_000_001)
 """Apart from the numbers that taps give to theirs."""
 
@@ -123,7 +125,12 @@ class ProcessFault:
 
     def _note(self, kept: list[Acted], verb: str, args: Mapping[str, Any]) -> None:
         at = time.time()
-        kept.append(Acted(at, machines.act(self.machine, verb, args)))
+        what = machines.act(self.machine, verb, args)
+        if self.trouble.mute and kept is self.acts:
+            if not (found := silent(self.player, self.cast, _MUTE)):
+                raise Inconclusive(f"{what}; but every door of {self.player.name} answers a new connection")
+            what += f"; no new connection is answered at {', '.join(found)}"
+        kept.append(Acted(at, what))
 
     def _silence(self) -> str:
         """Wait until every door answers; return which do not and why."""
