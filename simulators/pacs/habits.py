@@ -20,6 +20,10 @@ class PacsHabits(LifeHabits):
         """Tell whether an accepted instance is really kept."""
         return True
 
+    def refuses_when_full(self, status: int) -> int:
+        """Return what an instance is answered for which there is no room on the disk (A700)."""
+        return status
+
     def duplicate(self, same_content: bool) -> str:
         """Say what happens to a SOP Instance UID that is here already: ``same``, ``refuse``, ``replace`` or ``delete``."""
         return "same" if same_content else "refuse"

@@ -382,4 +382,17 @@ def no_accession(_: Callable[[str], str], accession: str) -> str:
     return accession[:0]
 
 
+@quirk(
+    "store.success_when_full",
+    defect="DEF-080",
+    severity="S1",
+    overrides=PacsHabits.refuses_when_full,
+    notices="images are gone that the archive acknowledged while its disk was full (0000 instead of A700)",
+    needs="disk",
+)
+def success_when_full(original: Callable[[int], int], status: int) -> int:
+    """Swallow what the disk said."""
+    return original(status) and 0
+
+
 QUIRKS = collect(globals()) | collect(vars(quirks_life))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.files import Files
+from stepwedge.sim.full import OUT_OF_RESOURCES, full
 from stepwedge.wire.encodings import EVERY
 
 from . import objects, transcoding
@@ -57,7 +59,20 @@ class Vault:
             return _refused(PROCESSING_FAILURE, "the object belongs to another study than the request")
         at = self._bench.clock.now().isoformat()
         instance = replace(instance, sender=sender, at=at)
-        gone: list[str] = []
+        try:
+            return self._kept(instance, data, at)
+        except (OSError, sqlite3.OperationalError) as trouble:
+            if not full(trouble):
+                raise
+            if all(one.file != instance.file for one in self.archive.instances.values()):
+                self.discard([instance.file])  # a file whose row found no room is nobody's
+            if not (status := self.archive.habits.refuses_when_full(OUT_OF_RESOURCES)):
+                return Filing(status, "", "full")
+            return _refused(status, "out of resources: no room on the disk")
+
+    def _kept(self, instance: Instance, data: bytes, at: str) -> Filing:
+        """Keep one instance, file and index in one transaction; raises what the disk says."""
+        sop, gone = instance.sop, list[str]()
         with self._bench.change(self.archive) as change:
             patient, uids = (
                 instance.patient.partition("^^^")[0],

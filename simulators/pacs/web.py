@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.sim.bearer import only_patient
+from stepwedge.sim.full import INSUFFICIENT_STORAGE, OUT_OF_RESOURCES
 from stepwedge.sim.keys import add
 from stepwedge.sim.web import note
 from stepwedge.wire import accept, dicomjson, multipart, part10
@@ -201,6 +202,8 @@ class Web:
         if failed:
             answer["FailedSOPSequence"] = failed
         status = 200 if not failed and stored else 202 if stored else 409
+        if not stored and all(one.get("FailureReason") == OUT_OF_RESOURCES for one in failed):
+            status = INSUFFICIENT_STORAGE
         body = json.dumps(dicomjson.encode(answer))  # one object, not an array (PS3.18 annex I)
         return Response(body, status, media_type=JSON)
 

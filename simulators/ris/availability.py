@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
 
     from .state import Ris
@@ -34,8 +34,8 @@ class Available:
     """
 
     study: str
-    instances: Mapping[str, str]
-    retrieve: Mapping[str, str]
+    instances: dict[str, str]
+    retrieve: dict[str, str]
     steps: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     at: str = ""

@@ -5,6 +5,7 @@ The engine talks to a simulated actor through its admin API (:class:`Admin`) and
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import select
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stepwedge.actors.journals import Journals
+    from stepwedge.actors.machines import Machine
     from stepwedge.actors.wallet import Wallet
     from stepwedge.evidence.exchange import Exchange
     from stepwedge.sim.address import Address
@@ -31,6 +33,8 @@ PROBE_AE = "SW_PROBE"
 """The calling AE title of questions that checks ask; a real system under test must know it (connection sheet)."""
 
 _TIMEOUT = 60.0
+_AWAY = 3.0
+"""Seconds for an answer of a system that a fault keeps from answering."""
 _IDLE = 10.0  # A host keeps an idle connection for 30 s (stepwedge.sim.web.KEPT).
 _KINDS: Mapping[str, type[Exception]] = {
     "failed": Failed,
@@ -82,6 +86,10 @@ class Admin:
     def health(self) -> dict[str, Any]:
         """Return what the process says about itself; raises ``Broken`` when it does not answer."""
         return self._call("GET", "/health", None, self._timeout)
+
+    def health_of(self) -> dict[str, Any]:
+        """Return what one actor says about itself: how many messages wait and are parked."""
+        return self._result(self._call("GET", "/health", None, self._timeout), "health")
 
     def payload(self, number: int, part: str) -> bytes | None:
         """Return the payload that a line of the journal refers to as a file; None when it is gone."""
@@ -164,7 +172,11 @@ class Admin:
 
 @dataclass(slots=True)
 class Player:
-    """One actor of the lab: who plays it, and where it is reached."""
+    """One actor of the lab: who plays it, and where it is reached.
+
+    Attributes:
+        away: the fault of the running case that lets it answer nobody; empty when it should answer.
+    """
 
     name: str
     role: str
@@ -172,6 +184,7 @@ class Player:
     address: Address
     admin: Admin | None = None
     claims: frozenset[str] = frozenset()
+    away: str = ""
 
     @property
     def played(self) -> str:
@@ -182,13 +195,28 @@ class Player:
         """Tell a simulated actor to do something."""
         if self.admin is None:
             raise Broken(f"{self.name} is a real system: nobody can tell it to {word}")
-        return self.admin.act(word, args, case)
+        with self._reached() as admin:
+            return admin.act(word, args, case)
 
     def ask(self, what: str, args: Mapping[str, Any]) -> dict[str, Any]:
         """Ask a simulated actor for something it knows."""
         if self.admin is None:
             raise Broken(f"{self.name} is a real system: it can only be asked on the wire")
-        return self.admin.ask(what, args)
+        with self._reached() as admin:
+            return admin.ask(what, args)
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[Admin]:
+        """Return the line to it; under a fault of the case its silence is what was asked for, and tells nothing."""
+        assert self.admin is not None  # noqa: S101 - the caller looked
+        if not self.away:
+            yield self.admin
+            return
+        with contextlib.closing(Admin(self.admin.url, timeout=_AWAY)) as admin:
+            try:
+                yield admin
+            except Broken as trouble:
+                raise Inconclusive(f"{self.name} is under the fault {self.away}: {trouble}") from trouble
 
 
 @dataclass(slots=True)
@@ -205,6 +233,7 @@ class Cast:
         observe: told of every exchange a check makes itself; returns the number it is evidence under.
         tokens: how checks get bearer tokens, where web doors ask for them.
         taps: where traffic is led through a tap: caller, callee and door.
+        machines: what those systems run on that faults can kill, pause and fill up.
     """
 
     players: dict[str, Player]
@@ -217,6 +246,7 @@ class Cast:
     observe: Callable[[Exchange], int] = field(default=lambda _exchange: 0)
     tokens: Wallet | None = None
     taps: frozenset[tuple[str, str, str]] = frozenset()
+    machines: Mapping[str, Machine] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Player:
         """Return one player; an unknown name is answered with the nearest known."""

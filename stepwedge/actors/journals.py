@@ -35,11 +35,15 @@ class Journals:
         admins: admin API of each system, by actor name.
         blobs: folder for payloads that a system keeps in files of its own.
         now: the clock, seconds since 1970.
+        away: tells whether a system is under a fault that lets it answer nobody; its journal is read on afterwards.
+        taps: the process in which taps stand, when there is one.
     """
 
     admins: Mapping[str, Admin]
     blobs: Path
     now: Callable[[], float] = time
+    away: Callable[[str], bool] = lambda _: False
+    taps: Admin | None = None
     _seen: dict[str, int] = field(default_factory=dict)
     _early: list[dict[str, Any]] = field(default_factory=list)
     _merged: list[dict[str, Any]] = field(default_factory=list)
@@ -63,6 +67,23 @@ class Journals:
         """Return what each system says of itself; raises ``Broken`` when one does not answer."""
         return {name: admin.health() for name, admin in self.admins.items()}
 
+    def begin_fault(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Let a fault act in a tap."""
+        return self._tapping().begin_fault(asked)
+
+    def lift_fault(self, number: int) -> dict[str, Any]:
+        """Lift a fault of a tap."""
+        return self._tapping().lift_fault(number)
+
+    def _tapping(self) -> Admin:
+        if self.taps is None:
+            raise Broken("no process of this lab has taps")
+        return self.taps
+
+    def _there(self) -> list[tuple[str, Admin]]:
+        """Return the systems that can be asked."""
+        return [(name, admin) for name, admin in self.admins.items() if not self.away(name)]
+
     def close(self) -> None:
         """End all connections."""
         for admin in self.admins.values():
@@ -79,7 +100,7 @@ class Journals:
         """
         began = self.now()
         ready, self._early = self._early, []
-        for name, admin in self.admins.items():
+        for name, admin in self._there():
             while batch := admin.journal(self._seen.get(name, 0)):
                 self._seen[name] = int(batch[-1]["number"])
                 for one in batch:
@@ -111,7 +132,7 @@ class Journals:
         """Return as soon as one of the journals has grown; lost connections show in the sweep that follows."""
         with contextlib.ExitStack() as stack:
             sockets = []
-            for name, admin in self.admins.items():
+            for name, admin in self._there():
                 parts = urlsplit(admin.url)
                 link = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=wait + 1)
                 stack.callback(link.close)

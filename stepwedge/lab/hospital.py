@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from stepwedge.actors.cast import Admin, Cast, Player
 from stepwedge.actors.journals import Journals
 from stepwedge.errors import BadInput, Broken
-from stepwedge.lab import apart, preflight, security
+from stepwedge.lab import apart, own, preflight, security
+from stepwedge.lab.boxes import Box
 from stepwedge.lab.child import Child, python
 from stepwedge.sim.address import Address
 
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from stepwedge.actors.machines import Machine
     from stepwedge.actors.wallet import Wallet
     from stepwedge.lab.labfile import Lab
     from stepwedge.lab.schema import Real
 
 READY: Final = "hospital.json"
 LOG: Final = "hospital.log"
+HOSPITAL: Final = "hospital"
+"""The journal of all systems that share one process, beside those that have one of their own."""
 ACTED: Final = "quirks.json"
 _START: Final = 30.0
 _BAD_INPUT: Final = 2
@@ -61,7 +65,7 @@ class Running:
     def cast(self) -> Cast:
         """Return who plays what, with lines of its own to the simulated actors."""
         claims = self.lab.claims
-        players = {}
+        players: dict[str, Player] = {}
         for name in self.lab.actors:
             if name in self.told["actors"]:
                 one = self.told["actors"][name]
@@ -71,24 +75,39 @@ class Running:
                 )
             else:
                 real = self.lab.real[name]
-                own = frozenset(self.lab.text.sut.claims)
-                players[name] = Player(name, real.role, simulated=False, address=real.address, claims=own)
+                said = frozenset(self.lab.text.sut.claims)
+                players[name] = Player(name, real.role, simulated=False, address=real.address, claims=said)
         tls = security.probe(self.lab, self.state)
-        scale, logs = self.lab.text.patience.scale, (self.state / LOG,)
-        cast = Cast(players, self._host(), claims, self.lab.text.probe.ae_title, scale, tls, logs)
+        scale = self.lab.text.patience.scale
+        logs = (self.state / LOG, *(self.state / f"{name}.log" for name in self.lab.own))
+        cast = Cast(players, self._host(players), claims, self.lab.text.probe.ae_title, scale, tls, logs)
+        cast.machines = self._machines()
         cast.tokens = self._wallet(cast)
         taps = ((*one["on"].split("->"), one["door"]) for one in self.told.get("taps", ()))
         cast.taps = frozenset((caller, callee, door) for caller, callee, door in taps)
         return cast
 
-    def _host(self) -> Admin | Journals | None:
+    def _host(self, players: dict[str, Player]) -> Admin | Journals | None:
         """Return what holds the evidence: one process with its journal, or the journals of those that run by themselves."""
-        if self.lab.apart:
-            return Journals(
-                {name: Admin(url, timeout=_JOURNAL) for name, url in self.lab.apart.items()},
-                self.state / "blobs",
-            )
-        return Admin(self.told["admin"]) if "admin" in self.told else None
+        hospital = Admin(self.told["admin"]) if "admin" in self.told else None
+        apart = self.told.get("own") or self.lab.apart
+        if not apart:
+            return hospital
+        admins = {name: Admin(url, timeout=_JOURNAL) for name, url in apart.items()}
+        return Journals(
+            {HOSPITAL: hospital, **admins} if hospital else admins,
+            self.state / "blobs",
+            away=lambda name: name in players and bool(players[name].away),
+            taps=hospital,
+        )
+
+    def _machines(self) -> dict[str, Machine]:
+        """Return what those systems run on that faults can kill, pause and fill up."""
+        started = [name for name, real in self.lab.real.items() if real.start]
+        found: dict[str, Machine] = {
+            name: own.machine(self.lab, name, self.state) for name in (*self.lab.own, *started)
+        }
+        return found | {name: Box(name) for name in self.lab.apart}
 
     def _wallet(self, cast: Cast) -> Wallet | None:
         """Return how checks get tokens in a lab whose web doors ask for them."""
@@ -149,15 +168,14 @@ def start(lab: Lab, state: Path, seed: int, quirks: Sequence[str] = (), *, stays
             if real.start:
                 running.children.append(_start_real(name, real, lab, state))
         if lab.apart:
+            for name in lab.apart:
+                Box(name).mend()  # a run that was killed in the midst of a fault may have left it down
             running.told = apart.join(lab, seed, quirks)
             running.quirks = tuple(quirks)
             (state / READY).write_text(json.dumps(running.told, indent=1), encoding="utf-8")
         elif lab.simulated:
-            child = _start_hospital(lab, state, seed, quirks, stays=stays)
-            if not stays:
-                running.children.append(child)
             running.quirks = tuple(quirks)
-            running.told = json.loads((state / READY).read_text(encoding="utf-8"))
+            _start_simulated(running, seed, stays=stays)
     except BaseException:
         running.stop()
         raise
@@ -175,10 +193,44 @@ def attach(lab: Lab, state: Path) -> Running:
     return Running(lab, state, told)
 
 
-def _start_hospital(lab: Lab, state: Path, seed: int, quirks: Sequence[str], *, stays: bool) -> Child:
+def _start_simulated(running: Running, seed: int, *, stays: bool) -> None:
+    """Start the hospital, and then those that have a process of their own: they must know where everybody is."""
+    lab, state = running.lab, running.state
+    if lab.own and stays:
+        raise BadInput(str(lab.file), "a lab without process: own", ", ".join(lab.own), "use it with 'run'")
+    plan, where = _plan(lab, state), own.directory(lab)
+    shared = [name for name in lab.simulated if name not in lab.own]
+    if not shared:
+        raise BadInput(str(lab.file), "at least one simulated actor without process: own", ", ".join(lab.own))
+    parts = {name: plan["actors"][name] for name in shared}
+    others = {**plan["directory"], **where}
+    theirs = {quirk for one in lab.own.values() for quirk in own.able(one.role, running.quirks)}
+    ours = {quirk for name in shared for quirk in own.able(parts[name]["role"], running.quirks)}
+    mine = [quirk for quirk in running.quirks if quirk in ours or quirk not in theirs]
+    child = _start_hospital(
+        lab, state, seed, mine, {**plan, "actors": parts, "directory": others}, stays=stays
+    )
+    if not stays:
+        running.children.append(child)
+    running.told = json.loads((state / READY).read_text(encoding="utf-8"))
+    everybody = {**others, **{name: one["address"] for name, one in running.told["actors"].items()}}
+    admins = running.told["own"] = dict[str, str]()
+    for name in lab.own:
+        told = {"actors": {name: plan["actors"][name]}, "directory": everybody}
+        child, said = own.start(lab, name, told, state, seed, running.quirks)
+        running.children.append(child)
+        admins[name] = said.pop("admin")
+        running.told["actors"][name] = {**said, "admin": f"{admins[name]}/{name}"}
+    if lab.own:
+        (state / READY).write_text(json.dumps(running.told, indent=1), encoding="utf-8")
+
+
+def _start_hospital(
+    lab: Lab, state: Path, seed: int, quirks: Sequence[str], told: dict[str, Any], *, stays: bool
+) -> Child:
     (state / READY).unlink(missing_ok=True)
     plan = state / "actors.json"
-    plan.write_text(json.dumps(_plan(lab, state), indent=1), encoding="utf-8")
+    plan.write_text(json.dumps(told, indent=1), encoding="utf-8")
     command = python("-m", "stepwedge", "sim", "--hospital", "--actors", str(plan), "--state", str(state))
     command += ["--seed", str(seed), *(word for quirk in quirks for word in ("--quirk", quirk))]
     if not stays:
@@ -236,15 +288,17 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
             "a system that answers",
             "end it, or take start: out",
         )
-    own = state / name
-    own.mkdir(parents=True, exist_ok=True)
-    env = {"STEPWEDGE_STATE": str(own.resolve()), **told.env}
+    folder = state / name
+    folder.mkdir(parents=True, exist_ok=True)
+    env = {"STEPWEDGE_STATE": str(folder.resolve()), **told.env}
     if lab.text.tls is not None:
         env.setdefault("STEPWEDGE_PKI", str((security.settings(lab, state) or {}).get("folder", "")))
-    command = [
-        *python("-m", "stepwedge.lab.keep"),
-        *(word.replace("{state}", env["STEPWEDGE_STATE"]) for word in told.command),
-    ]
+    command = own.kept(
+        [word.replace("{state}", env["STEPWEDGE_STATE"]) for word in told.command],
+        (state / f"{name}.kept.json").resolve(),
+        folder.resolve() if told.disk else None,
+        told.disk,
+    )
     child = Child.start(name, command, state / f"{name}.log", env=env, cwd=lab.file.resolve().parent)
     try:
         child.wait_until(

@@ -62,6 +62,11 @@ class Lab:
         return {name: one.admin for name, one in self.simulated.items() if one.admin}
 
     @property
+    def own(self) -> dict[str, Simulated]:
+        """The simulated actors that get a process of their own."""
+        return {name: one for name, one in self.simulated.items() if one.own}
+
+    @property
     def claims(self) -> frozenset[str] | None:
         """Every claim that holds here; ``None`` when all systems are simulated."""
         return effective(self.text.sut.claims, {one.role for one in self.real.values()})

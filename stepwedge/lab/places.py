@@ -27,6 +27,8 @@ def offers(lab: Lab) -> frozenset[str]:
     """Return what a lab has: actors, their roles, and every setting of the lab or of a simulated actor that is not off."""
     settings = {key for one in lab.simulated.values() for key, value in one.settings.items() if value}
     settings |= {key for key in lab.text.model_fields_set if getattr(lab.text, key)}
+    settings |= {"process"} if lab.own else set()
+    settings |= {"disk"} if any(one.disk for one in lab.own.values()) else set()
     return frozenset({*lab.actors, *(one.role for one in lab.actors.values()), *settings})
 
 

@@ -6,11 +6,20 @@ file and line. Nothing here opens a socket or asks a name server: a lab file is 
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from stepwedge import kit
@@ -29,6 +38,8 @@ _HIGHEST_PORT = 65535
 _DOORS = ("hl7", "dicom", "worklist", "web", "fhir", "syslog")
 _URLS = frozenset({"web", "fhir"})
 """Doors that are the URL of a web service."""
+_PLACED = ("process", "disk")
+_SMALLEST, _LARGEST = 8, 1024
 _CALLS_ITSELF = ("application", "calling")
 
 
@@ -70,6 +81,14 @@ def finite(value: float) -> float:
     if not 0 < value <= 1000:  # noqa: PLR2004 - also refuses NaN; beyond it no budget is one
         raise wrong("a factor above 0 and at most 1000", remedy="1.0 keeps the budgets, 2.0 doubles them")
     return value
+
+
+def size(value: Any) -> int:
+    """Accept the size of a disk, such as ``32MB``; return it in bytes."""
+    found = re.fullmatch(r"(\d{1,4})MB", value) if isinstance(value, str) else None
+    if not found or not _SMALLEST <= int(found[1]) <= _LARGEST:
+        raise wrong(f"a size such as 32MB, from {_SMALLEST}MB to {_LARGEST}MB", remedy="it lies in memory")
+    return int(found[1]) << 20
 
 
 def door(name: str, value: Any) -> str:
@@ -158,12 +177,14 @@ class Start(Part):
         ready: the door that must answer before the system counts as started.
         env: added to its environment; ``STEPWEDGE_STATE`` is always set to a folder of its own.
         seconds: how long it may take to become ready.
+        disk: the bytes of a file system of its own for that folder, which faults can fill; none when left out.
     """
 
     command: tuple[str, ...] = Field(strict=False, min_length=1)
     ready: Literal["dicom", "worklist", "hl7", "http"] = "dicom"
     env: dict[str, str] = Field(default_factory=dict)
     seconds: Factor = 30.0
+    disk: Annotated[int, BeforeValidator(size)] = 0
 
 
 class Real(Part):
@@ -184,11 +205,14 @@ class Simulated(Part):
 
     Attributes:
         admin: URL of its admin API, when it runs already, in a container for example, and is not ours to start.
+        own: whether it gets a process of its own, which faults can kill and pause; ``disk`` is the size of its own disk in bytes.
     """
 
     role: str
     settings: dict[str, Any] = Field(default_factory=dict)
     admin: str | None = None
+    own: bool = False
+    disk: int = 0
 
 
 def actor(name: str, written: Any) -> Real | Simulated:
@@ -203,8 +227,8 @@ def actor(name: str, written: Any) -> Real | Simulated:
         role = _role(name, written["simulated"])
         if "admin" in written:
             return Simulated(role=role, admin=_elsewhere(written))
-        settings = {key: value for key, value in written.items() if key != "simulated"}
-        return Simulated(role=role, settings=_settings(settings))
+        settings = {key: value for key, value in written.items() if key not in {"simulated", *_PLACED}}
+        return Simulated(role=role, settings=_settings(settings), **_placed(written))
     rest = {key: value for key, value in written.items() if key not in {"real", "role", "start"}}
     if rest:
         stranger = next(iter(rest))
@@ -212,6 +236,19 @@ def actor(name: str, written: Any) -> Real | Simulated:
         raise wrong("the keys real, role and start of a real system", at=stranger, remedy=near)
     start = Start.model_validate(written["start"]) if "start" in written else None
     return Real(role=_role(name, written.get("role", name)), doors=_doors(written["real"]), start=start)
+
+
+def _placed(written: dict[str, Any]) -> dict[str, Any]:
+    """Read where a simulated system is played: ``process: own``, and with it ``disk: 32MB``."""
+    if written.get("process", "own") != "own":
+        raise wrong("process: own, or the hospital's when left out", at=written["process"])
+    if "disk" in written and "process" not in written:
+        raise wrong(
+            "process: own beside disk", at="disk", remedy="only a process of its own has a disk of its own"
+        )
+    if "disk" in written:
+        _pointing(written["disk"], size)
+    return {"own": "process" in written, "disk": size(written["disk"]) if "disk" in written else 0}
 
 
 def _elsewhere(written: dict[str, Any]) -> str:

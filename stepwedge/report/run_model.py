@@ -79,7 +79,22 @@ class Case:
     steps: list[Record] = field(default_factory=list)
     exchanges: list[Record] = field(default_factory=list)
     rules: list[Record] = field(default_factory=list)
+    faults: list[Record] = field(default_factory=list)
+    ledger: Record | None = None
     end: Record | None = None
+
+    def take(self, kind: str, record: Record) -> None:
+        """Put one of its records where it belongs."""
+        if kind == "exchange":
+            self.exchanges.append(record["exchange"])
+        elif kind in {"step", "rule"}:
+            (self.steps if kind == "step" else self.rules).append(record)
+        elif kind == "fault" and record["event"] == "lifted":
+            self.faults.append(record)
+        elif kind == "ledger":
+            self.ledger = record
+        elif kind == "verdict":
+            self.end = record
 
     @property
     def id(self) -> str:
@@ -193,11 +208,4 @@ def add(run: Run, cases: dict[str, Case], record: Record) -> None:
     elif kind == "case":
         cases[str(record["case"])] = Case(record)
     elif (case := cases.get(str(record.get("case")))) is not None:
-        if kind == "step":
-            case.steps.append(record)
-        elif kind == "exchange":
-            case.exchanges.append(record["exchange"])
-        elif kind == "rule":
-            case.rules.append(record)
-        elif kind == "verdict":
-            case.end = record
+        case.take(kind, record)

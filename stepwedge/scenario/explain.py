@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepwedge import kit
+from stepwedge.actors.machines import KINDS
 from stepwedge.actors.words import did_you_mean, roles, words
 from stepwedge.checks import check as checks
 from stepwedge.checks.rules import rules
@@ -19,6 +20,7 @@ from stepwedge.sim.tap.faults import kinds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from stepwedge.actors.machines import Trouble
     from stepwedge.actors.words import Parameter, Word
     from stepwedge.checks.check import Check
     from stepwedge.scenario.check import Known
@@ -54,7 +56,9 @@ def _topics(actors: Mapping[str, str]) -> Iterator[tuple[str, Iterable[str]]]:
     yield "checks", (f"{one.name:22} {one.says}" for one in checks.checks())
     for check in checks.checks():
         yield check.name, _check(check)
-    yield "faults", (f"{name:16} {kind.says}" for name, kind in kinds().items())
+    yield "faults", (f"{name:16} {kind.says}" for name, kind in _faults().items())
+    for name, trouble in KINDS.items():
+        yield f"fault.{name}", _trouble(trouble)
     for name, kind in kinds().items():
         yield f"fault.{name}", _fault(kind)
     yield "rules", (f"{one.id:8} {one.says}" for one in rules())
@@ -136,6 +140,21 @@ def _fault(kind: type[Fault]) -> Iterator[str]:
         default = f"{one.default:g}s" if one.kind == "seconds" else one.default
         yield f"    {one.name:16} {one.says}: {one.expected} - default {default}"
     yield from ("", f"  - fault: {{on: ris->pacs, kind: {kind.kind}, for: 5s}}")
+
+
+def _faults() -> dict[str, type[Fault] | Trouble]:
+    return {**kinds(), **KINDS}
+
+
+def _trouble(kind: Trouble) -> Iterator[str]:
+    yield f"{kind.kind}  {kind.says}"
+    yield "  befalls   a whole system: one with process: own, one the lab starts, or a container"
+    for at, one in enumerate(kind.takes):
+        if at == 0:
+            yield "  with"
+        default = f"{one.default:g}s" if one.kind == "seconds" else one.default
+        yield f"    {one.name:16} {one.says}: {one.expected} - default {default}"
+    yield from ("", f"  - fault: {{on: pacs, kind: {kind.kind}, for: 5s}}")
 
 
 def _transaction(number: str, name: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stepwedge.actors.machines import KINDS
 from stepwedge.actors.words import did_you_mean
 from stepwedge.scenario.schema import Fault, duration
 from stepwedge.sim.tap.faults import kinds
@@ -25,7 +26,13 @@ def problems(step: Fault) -> Iterator[Said]:
     told = step.fault
     if _open(told.kind):
         return
+    if "->" not in told.on and not _open(told.on):
+        yield from _of_a_system(step)
+        return
     known = kinds()
+    if told.kind in KINDS and not _open(told.on):
+        yield ("fault", "on"), f"an actor, because {told.kind} befalls a whole system", told.on, ""
+        return
     if told.kind not in known:
         yield ("fault", "kind"), f"a kind of fault ({', '.join(known)})", told.kind, _near(told.kind, known)
         return
@@ -43,6 +50,23 @@ def problems(step: Fault) -> Iterator[Said]:
     if told.after is not None:
         yield from _after(step, doors)
     yield from _arguments(step, kind.takes)
+
+
+def _of_a_system(step: Fault) -> Iterator[Said]:
+    """Yield what is wrong with a fault of a whole system."""
+    told = step.fault
+    if told.kind not in KINDS:
+        link = (
+            "it befalls a link: write on: caller->callee" if told.kind in kinds() else _near(told.kind, KINDS)
+        )
+        yield ("fault", "kind"), f"a kind of fault of a whole system ({', '.join(KINDS)})", told.kind, link
+        return
+    for key in ("door", "side", "after"):
+        if getattr(told, key) is not None:
+            yield ("fault", key), "nothing: it belongs to a link", getattr(told, key), ""
+    if told.times:
+        yield ("fault", "times"), "nothing: it acts once", told.times, ""
+    yield from _arguments(step, KINDS[told.kind].takes)
 
 
 def _after(step: Fault, doors: tuple[str, ...]) -> Iterator[Said]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import StepwedgeError
-from stepwedge.scenario import wording
+from stepwedge.scenario import process_faults, wording
 from stepwedge.scenario.bindings import Unbound, resolve
 from stepwedge.scenario.schema import Fault, Lift, duration
 from stepwedge.scenario.steps import Outcome
@@ -23,18 +23,21 @@ if TYPE_CHECKING:
 
     from stepwedge.actors.cast import Admin, Cast
     from stepwedge.scenario.load import Planned
+    from stepwedge.scenario.process_faults import ProcessFault
     from stepwedge.scenario.record import Recorder
     from stepwedge.scenario.steps import Place
 
 
 @dataclass(slots=True)
 class Faults:
-    """The faults of one case."""
+    """The faults of one case; ``begun`` counts them."""
 
     cast: Cast
     case: str
     seed: int
     recorder: Recorder
+    begun: int = 0
+    _processes: dict[int, ProcessFault] = field(default_factory=dict)
     _on: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def take(self, planned: Planned, scope: Mapping[str, Any], place: Place) -> Outcome:
@@ -61,14 +64,25 @@ class Faults:
                 yield outcome
 
     def _begin(self, planned: Planned, step: Fault, scope: Mapping[str, Any]) -> Outcome:
-        told = self._host().begin_fault({**asked(step, scope), "seed": self.seed, "case": self.case})
+        if process_faults.meant(step, scope):
+            fault = process_faults.of(step, scope, self.cast, self.case)
+            self._processes[fault.number] = fault
+            fault.begin()
+            told = fault.told()
+        else:
+            told = self._host().begin_fault({**asked(step, scope), "seed": self.seed, "case": self.case})
+        self.begun += 1
         line = f"{planned.source.name}:{planned.line}"
         self._on[told["fault"]] = (line, f"fault {told['kind']} on {told['on']}")
         self.recorder.write("fault", event="began", **told)
         return Outcome(result=told)
 
     def _lift(self, number: int) -> dict[str, Any]:
-        told = self._host().lift_fault(number)
+        if (fault := self._processes.get(number)) is not None:
+            fault.lift()
+            told = fault.told()
+        else:
+            told = self._host().lift_fault(number)
         self.recorder.write("fault", event="lifted", **told)
         return told
 
@@ -82,7 +96,7 @@ class Faults:
         if not told["count"]:
             lines = [
                 *said,
-                ("unsure", "it never acted, so nothing was proven about anybody"),
+                ("unsure", told.get("unsure") or "it never acted, so nothing was proven about anybody"),
                 ("replay", replay),
             ]
             text = wording.text(Verdict.INCONCLUSIVE, line, kind, "the fault did not act", lines)
@@ -127,6 +141,8 @@ def untapped(planned: Planned, names: Mapping[str, Any], cast: Cast) -> str:
         told = asked(planned.step, names)
     except Unbound:
         return ""  # only the run can know
+    if process_faults.meant(planned.step, names):
+        return process_faults.impossible(told["on"], told["kind"], cast)
     caller, _, callee = told["on"].partition("->")
     for name in (caller, callee):
         if name not in cast:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stepwedge.actors.machines import KINDS
 from stepwedge.actors.words import word
 from stepwedge.checks import check as checks
 from stepwedge.errors import BadInput
@@ -168,6 +169,8 @@ def plain(planned: Planned, roles: Mapping[str, str]) -> str:
             return "the trouble is over"
         if isinstance(planned.step, Fault):
             told = planned.step.fault
+            if told.kind in KINDS:
+                return f"trouble of {told.on}: {KINDS[told.kind].says}"
             return f"trouble between {' and '.join(told.on.split('->'))}: {kinds()[told.kind].says}"
         if isinstance(planned.step, Expect | Never):
             return checks.find(planned.word).says

@@ -37,7 +37,7 @@ _PATTERNS: Final = {
     schema.CHECK: "the name of a check, such as message.received",
     schema.REFERENCE: "one reference such as $order.accession",
     schema.CONDITION: "$name or not $name",
-    schema.EDGE: "caller->callee, such as ris->pacs",
+    schema.EDGE: "a link such as ris->pacs, or a whole system such as pacs",
 }
 _TYPES: Final = {
     "string_type": "text",

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.checks.rules import CaseFacts, rules
+from stepwedge.checks.rules import CaseFacts, Rule, rules
 from stepwedge.errors import Skipped, StepwedgeError
 from stepwedge.scenario import leaving, wording
 from stepwedge.scenario.alone import Debts, Room, disturbing, disturbs
@@ -15,6 +15,7 @@ from stepwedge.scenario.case import CaseView, Feed, Stopwatch
 from stepwedge.scenario.faults import Faults
 from stepwedge.scenario.fence import Fence
 from stepwedge.scenario.leaving import Scope
+from stepwedge.scenario.ledger import FILE, SAYS, SOURCE, Ledger
 from stepwedge.scenario.steps import Outcome, Place, Taker, arguments, broken, crashed, unbound
 from stepwedge.scenario.variants import taken
 from stepwedge.scenario.verdict import Verdict, combine
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stepwedge.actors.cast import Cast
-    from stepwedge.checks.rules import Finding, Rule
+    from stepwedge.checks.rules import Finding
     from stepwedge.scenario.load import FlowFile, Planned
     from stepwedge.scenario.record import Recorder
     from stepwedge.scenario.variants import Case
@@ -32,6 +33,8 @@ _QUIET: Final = 0.04
 """Seconds without a new exchange after which a case counts as quiet."""
 _SETTLE: Final = 3.0
 """Seconds a case may take to become quiet, and a red rule to turn green by what still arrives."""
+_DRAIN: Final = 15.0
+"""Seconds the queues of a case that was disturbed may take to drain."""
 _BAD: Final = frozenset({Verdict.FAILED, Verdict.BROKEN, Verdict.INCONCLUSIVE})
 
 
@@ -126,6 +129,7 @@ class Run:
     view: CaseView = field(init=False)
     taker: Taker = field(init=False)
     faults: Faults = field(init=False)
+    ledger: Ledger = field(init=False)
     replay: str = field(init=False)
     started: float = field(init=False)
     roles: dict[str, str] = field(init=False)
@@ -142,6 +146,7 @@ class Run:
         self.view = CaseView(case.id, setting.seed, setting.feed, setting.recorder, Stopwatch())
         self.taker = Taker(setting.cast, self.view, Fence(setting.cast, self.view))
         self.faults = Faults(setting.cast, case.id, setting.seed, setting.recorder)
+        self.ledger = Ledger(setting.recorder.folder / case.id / FILE)
         self.replay = wording.replay(case.file.source.name, case.variant, setting.seed, setting.options)
         self.started = time.monotonic()
         self.roles = {player.name: player.role for player in setting.cast}
@@ -163,6 +168,9 @@ class Run:
             self.note(
                 Verdict.SKIPPED, f"nothing was judged: {reason or 'no step that judges anything was reached'}"
             )
+        if self.faults.begun:
+            self.setting.recorder.write("ledger", case=self.case.id, **self.ledger.account())
+            self.ledger.close()
         verdict = combine(self.verdicts)
         took = time.monotonic() - self.started
         ending = Ending(verdict, "\n\n".join(self.messages), took, took - self.view.watch.waited)
@@ -291,7 +299,11 @@ class Run:
             with self.view.watch.outside():
                 outcome = self.faults.take(planned, scope.values, place)
         elif planned.acts:
+            if self.faults.begun:  # what is not disturbed needs no ledger to tell what became of it
+                self.ledger.attempt(planned.word, arguments(planned.step.with_, scope.values))
             outcome = self.taker.act(planned, scope.values, place)
+            if self.faults.begun:
+                self.ledger.read(self.view.exchanges)
             if outcome.result is not None:  # it was done, whether its answer is as it should be or not
                 given = arguments(planned.step.with_, scope.values)
                 self.debts.took(planned, self.setting.cast, given, outcome.result)
@@ -325,6 +337,8 @@ class Run:
         """
         deadline = time.monotonic() + _SETTLE * self.setting.cast.patience
         self._settle(deadline)
+        if self.faults.begun:
+            self.quiesce()
         found = self._judge()
         while _may_heal(found) and whole and time.monotonic() < deadline:
             if self.view.pull(min(0.25, max(0.0, deadline - time.monotonic()))):
@@ -344,6 +358,26 @@ class Run:
         while quiet < 2 and time.monotonic() < deadline:  # noqa: PLR2004 - two equal reads
             quiet = 0 if self.view.pull(_QUIET) else quiet + 1
 
+    def quiesce(self) -> None:
+        """Wait until nothing is on its way any more: what is still queued may land after everything was read."""
+        deadline = time.monotonic() + _DRAIN * self.setting.cast.patience
+        while (waiting := _queued(self.setting.cast)) and time.monotonic() < deadline:
+            self.view.pull(_QUIET)
+        self._settle(time.monotonic() + _SETTLE)
+        if waiting:
+            said = ", ".join(f"{count} at {name}" for name, count in waiting.items())
+            place = self.case.file.source.place()
+            lines = [("unsure", f"messages still wait: {said}"), ("replay", self.replay)]
+            text = wording.text(Verdict.INCONCLUSIVE, place, "recovery", "the queues do not drain", lines)
+            self.note(Verdict.INCONCLUSIVE, text)
+
+    def _account(self, facts: CaseFacts) -> Judged:
+        """Draw up the ledger of a case that was disturbed; before that, everything the journals told is entered."""
+        self.ledger.read(self.view.exchanges)
+        rule = Rule("LEDGER", SAYS, SOURCE, self.ledger.judge)
+        finding = rule.judge(facts)
+        return rule, finding, Verdict(finding.verdict), finding.unsure
+
     def _judge(self) -> list[Judged]:
         found: list[Judged] = []
         with self.view.watch.outside():
@@ -354,6 +388,8 @@ class Run:
                     found.append((rule, finding, Verdict(finding.verdict), finding.unsure))
                 except Exception as trouble:  # noqa: BLE001 - a crashing rule is broken, never failed or passed
                     found.append((rule, None, Verdict.BROKEN, f"the rule itself failed: {trouble!r}"))
+            if self.faults.begun:
+                found.append(self._account(facts))
         return found
 
     def _rule(self, rule: Rule, finding: Finding | None, verdict: Verdict, said: str) -> None:
@@ -402,6 +438,14 @@ class Run:
             took=round(took, 4),
             **outcome.record(),
         )
+
+
+def _queued(cast: Cast) -> dict[str, int]:
+    """Return how many messages wait at each simulated system that holds any."""
+    waiting = {
+        player.name: int(player.admin.health_of()["waiting"]) for player in cast if player.admin is not None
+    }
+    return {name: count for name, count in waiting.items() if count}
 
 
 def _may_heal(found: list[Judged]) -> bool:

@@ -39,7 +39,7 @@ SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 WORD: Final = r"^\$?[a-z][a-z0-9_-]*\.[a-z][a-z0-9_]*$"
 CHECK: Final = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$"
 REFERENCE: Final = r"^\$[a-z][A-Za-z0-9_.]*$"
-EDGE: Final = r"^(\$[a-z][A-Za-z0-9_.]*|[a-z][a-z0-9_]*->[a-z][a-z0-9_]*)$"
+EDGE: Final = r"^(\$[a-z][A-Za-z0-9_.]*|[a-z][a-z0-9_]*(->[a-z][a-z0-9_]*)?)$"
 CONDITION: Final = r"^(not )?\$[a-z][A-Za-z0-9_.]*$"
 Seconds = Annotated[
     float,
@@ -139,9 +139,11 @@ class After(Model):
 
 
 class FaultText(Model):
-    """Trouble on a link between two actors, put there by a tap."""
+    """Trouble on a link between two actors, put there by a tap; or of a whole system that has a process or container of its own."""
 
-    on: Annotated[str, Field(pattern=EDGE, description="caller->callee, such as ris->pacs")]
+    on: Annotated[
+        str, Field(pattern=EDGE, description="A link, such as ris->pacs, or a whole system, such as pacs")
+    ]
     kind: Text = Field(description="What happens: stepwedge explain faults lists them")
     door: Text | None = Field(
         None, description="hl7, dicom, worklist, web or fhir; all that are tapped when left out"

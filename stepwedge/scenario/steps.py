@@ -120,7 +120,7 @@ class Taker:
             words = [
                 one.outcome for one in sent if not unknown or one.protocol != "act"
             ]  # an act ends inconclusive
-            said = {"text": str(trouble or ""), "outcome": words[-1] if words else ""}
+            said = {"text": str(trouble or ""), "outcome": words[-1] if words else "lost" * unknown}
             outcome.differences = matchers.compare("", reply, {**(outcome.result or {}), **said})
             if outcome.differences:
                 outcome.verdict = Verdict.INCONCLUSIVE if unknown else Verdict.FAILED

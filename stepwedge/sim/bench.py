@@ -19,7 +19,7 @@ from stepwedge.sim.log import LogHabits
 from stepwedge.sim.outbox import Outbox
 from stepwedge.sim.quirks import Quirks
 from stepwedge.sim.security import Security
-from stepwedge.sim.store import Change, Store
+from stepwedge.sim.store import Change, Store, StoreHabits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -104,7 +104,7 @@ class Bench:
     def __post_init__(self) -> None:
         """Open the store and what waits in it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.store = Store(self.folder / "state.sqlite")
+        self.store = Store(self.adopt(StoreHabits()).lies(str(self.folder / "state.sqlite")))
         self.outbox = Outbox(self)
         self.outbox.register("hl7", Hl7Sender(self))
         self.outbox.register("dimse", DimseSender(self))

@@ -1,8 +1,9 @@
-# ruff: noqa: PTH103, PTH105, PTH110, PTH123 - a Path object for every name costs as much as the file
+# ruff: noqa: PTH103, PTH105, PTH108, PTH110, PTH123 - a Path object for every name costs as much as the file
 """Files of a simulated system, named by their content: whole or not there, whenever the process dies."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -46,6 +47,10 @@ class Files:
             except FileNotFoundError:  # the first one of its folder
                 os.makedirs(place, exist_ok=True)
                 _write(draft, data)
+            except OSError:  # no room: nothing half-written is left
+                with contextlib.suppress(OSError):
+                    os.unlink(draft)
+                raise
             os.replace(draft, path)
 
     def read(self, name: str) -> bytes:

@@ -9,6 +9,7 @@ from stepwedge.sim.audit import TrailHabits
 from stepwedge.sim.hl7 import MemoryHabits
 from stepwedge.sim.log import LogHabits
 from stepwedge.sim.quirks import collect, quirk
+from stepwedge.sim.store import StoreHabits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +122,20 @@ def phi(original: Callable[[Exchange], str], exchange: Exchange) -> str:
 def repeats_taken_again(original: Callable[[str], bool], control: str) -> bool:
     """Take every message as if it were new."""
     return original(control) and not control
+
+
+@quirk(
+    "store.in_memory",
+    defect="DEF-198",
+    severity="S1",
+    overrides=StoreHabits.lies,
+    notices="what was acknowledged is gone when the system is started again after it was killed",
+    needs="process",
+)
+def in_memory(original: Callable[[str], str], file: str) -> str:
+    """Keep everything in memory, and say that it is kept."""
+    original(file)
+    return ":memory:"
 
 
 SHARED = {**collect(globals()), **security.QUIRKS, **bearer.QUIRKS}

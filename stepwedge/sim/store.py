@@ -101,6 +101,14 @@ def digest(message: bytes) -> bytes:
     return hashlib.blake2b(message, digest_size=16).digest()
 
 
+class StoreHabits:
+    """What a careful system does."""
+
+    def lies(self, file: str) -> str:
+        """Return the file in which everything that was acknowledged lies."""
+        return file
+
+
 class Store:
     """The SQLite file of one simulated system.
 
@@ -108,7 +116,7 @@ class Store:
     half the time of a commit.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         self._path = path
         self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
         self._rows: dict[tuple[str, str], int] = {}

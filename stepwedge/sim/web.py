@@ -13,6 +13,7 @@ import uvicorn
 
 from stepwedge.sim import bearer, keys
 from stepwedge.sim.address import Address
+from stepwedge.sim.full import INSUFFICIENT_STORAGE, full
 from stepwedge.sim.web_client import AGENT, Web, keys_of, kind_of
 from stepwedge.wire import tls_asyncio
 
@@ -205,7 +206,8 @@ class WebDoor:
         except Exception as trouble:  # noqa: BLE001 - a handler's mistake is answered 500, and the door stays open
             note(scope).facts["error"] = f"{type(trouble).__name__}: {trouble}"
             if not seen.status:
-                await sent({"type": "http.response.start", "status": SERVER_ERROR, "headers": []})
+                status = INSUFFICIENT_STORAGE if full(trouble) else SERVER_ERROR
+                await sent({"type": "http.response.start", "status": status, "headers": []})
                 await sent({"type": "http.response.body", "body": b""})
         if seen.held is not None:
             self._record(scope, seen)

@@ -63,6 +63,9 @@ class FakeHospital:
         self.note("ehr", "act", word, case=case["id"], outcome="passed", keys=self.keys_of(args, result))
         return result
 
+    def health_of(self):
+        return {"waiting": 0, "parked": 0}
+
     def journal(self, after, wait=0.0):
         if self.dead:
             raise Broken("the simulated system cannot be reached")

@@ -106,7 +106,11 @@ def test_without_a_tap_the_case_is_skipped_with_the_reason(faulty):
     [
         (("kind: reset", "kind: rest"), "did you mean 'reset'"),
         (("on: ris->pacs", "on: ris->pax"), "an actor"),
-        (("on: ris->pacs", "on: ris"), "caller->callee, such as ris->pacs"),
+        (("on: ris->pacs", "on: ris-"), "a link such as ris->pacs, or a whole system such as pacs"),
+        (("on: ris->pacs", "on: ris"), "it befalls a link: write on: caller->callee"),
+        (("kind: reset, door: hl7", "kind: kill"), "an actor, because kill befalls a whole system"),
+        (("on: ris->pacs, kind: reset", "on: ris, kind: kill"), "nothing: it belongs to a link"),
+        (("on: ris->pacs, kind: reset, door: hl7", "on: ris, kind: kil"), "did you mean 'kill'"),
         (("door: hl7", "door: hl8"), "did you mean 'hl7'"),
         (("door: hl7", "side: requests"), "did you mean 'request'"),
         (("door: hl7", "door: hl7, after: {pdu: 1}"), "PDUs are DICOM's"),
