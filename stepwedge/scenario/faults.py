@@ -29,12 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Faults:
-    """The faults of one case."""
+    """The faults of one case.
+
+    Attributes:
+        forged: control IDs of messages about which one of them told a side what the other never said.
+    """
 
     cast: Cast
     case: str
     seed: int
     recorder: Recorder
+    forged: set[str] = field(default_factory=set)
     _on: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def take(self, planned: Planned, scope: Mapping[str, Any], place: Place) -> Outcome:
@@ -69,6 +74,7 @@ class Faults:
 
     def _lift(self, number: int) -> dict[str, Any]:
         told = self._host().lift_fault(number)
+        self.forged.update(told["forged"])
         self.recorder.write("fault", event="lifted", **told)
         return told
 
