@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from stepwedge.sim.tap.fault import ANSWER, REQUEST, Argument
 from stepwedge.sim.tap.faults.acknowledgements import message_of
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from stepwedge.sim.tap.line import Line
     from stepwedge.sim.tap.tap import Tap
     from stepwedge.wire.hl7 import Message
-
-_PATIENCE: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -47,7 +43,6 @@ class Reordered(Whole):
         """Hold nothing."""
         super().__init__(wish)
         self._late: dict[int, _Late] = {}
-        self._through = asyncio.Event()
 
     def concerns(self, side: Side) -> bool:
         """Look at messages and at their answers."""
@@ -62,7 +57,6 @@ class Reordered(Whole):
             self._sent(line, message, unit, late)
         elif late is not None and message["MSA-2"] == late.control:
             del self._late[line.number]
-            self._through.set()
             self.acted(
                 f"{late.type} behind {late.overtaker}: {message['MSA-1']}", line, REQUEST, len(late.unit)
             )
@@ -90,19 +84,15 @@ class Reordered(Whole):
         late.line.give(REQUEST, late.unit)
 
     async def lift(self, tap: Tap) -> None:
-        """Bring what is still held: its sender believes that it arrived."""
-        self._through.clear()
+        """Bring what is still held: its sender believes that it arrived, and will hear so a second time."""
         for late in self._late.values():
-            if not late.sent:
+            if not late.sent and not late.line.over:
                 self._bring(late)
-        if any(not late.line.over for late in self._late.values()):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._through.wait(), _PATIENCE)
         await super().lift(tap)
 
     def remains(self) -> str:
-        """Tell of messages that the receiver does not have."""
-        left = [late.control for late in self._late.values()]
+        """Tell of messages that the receiver will never have."""
+        left = [late.control for late in self._late.values() if not late.sent]
         return f"not delivered: {', '.join(left)}" if left else super().remains()
 
 
