@@ -26,7 +26,7 @@ async def find(association):
 
 
 def test_one_object_is_not_committed():
-    got = talk("commitment", commit, reason=0x0110)
+    got = talk("commitment", commit, reason="0110")
     status, event = got.said
     assert (status, event.type) == (0, 2)
     assert event.attributes == {

@@ -38,7 +38,7 @@ class Commitment(Messages):
             "text",
             choices=("failed", "short", "stranger", "early", "never"),
         ),
-        Argument("reason", "Failure Reason (PS3.3 C.14.1.1), with failed", 0x0112, "number", 1, 0xFFFF),
+        Argument("reason", "Failure Reason (PS3.3 C.14.1.1), with failed", "0112", "code"),
     )
 
     def __init__(self, wish: Wish) -> None:
@@ -93,7 +93,7 @@ class Commitment(Messages):
         command: Command = {}
         if what == "failed":
             command = {"EventTypeID": FAILURES}
-            told = _failed(told, int(self.args["reason"]))
+            told = _failed(told, int(self.args["reason"], 16))
         elif what == "short":
             told = told | {"ReferencedSOPSequence": told["ReferencedSOPSequence"][1:]}
         else:

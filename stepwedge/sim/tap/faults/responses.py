@@ -23,7 +23,7 @@ class Status(Messages):
     keeps = False
     takes = (
         Argument("service", "which requests", "c-store", "text", choices=tuple(SERVICES)),
-        Argument("status", "the status, such as 42752 (A700, out of resources)", 0xA700, "number", 1, 0xFFFF),
+        Argument("status", "the status, such as A700 (out of resources)", "A700", "code"),
     )
 
     def wanted(self, line: Line, side: Side, command: Command) -> bool:
@@ -35,7 +35,7 @@ class Status(Messages):
         """Give the status."""
         del side
         asked = message.command
-        status = int(self.args["status"])
+        status = int(self.args["status"], 16)
         self.acted(f"{status:04X} to message {asked['MessageID']}", line, REQUEST)
         line.give(ANSWER, written(message.context_id, response(asked, status)))
 
@@ -44,7 +44,7 @@ class OtherResponse(Messages):
     """Lets a response say that it is to another request, or about another object."""
 
     kind = "wrong-response"
-    says = "the response is to another request (D6)"
+    says = "the response is to another request, about another object, without a status, or has another one"
     usual = ANSWER
     takes = (
         Argument(
@@ -52,8 +52,9 @@ class OtherResponse(Messages):
             "what is wrong with it",
             "message-id",
             "text",
-            choices=("message-id", "instance", "no-status"),
+            choices=("message-id", "instance", "no-status", "status"),
         ),
+        Argument("status", "the status it has then, with status", "B000", "code"),
     )
 
     def wanted(self, line: Line, side: Side, command: Command) -> bool:
@@ -69,6 +70,8 @@ class OtherResponse(Messages):
             answer["MessageIDBeingRespondedTo"] = (answer["MessageIDBeingRespondedTo"] + 1) % 0x10000
         elif self.args["what"] == "instance":
             answer["AffectedSOPInstanceUID"] = f"{str(answer.get('AffectedSOPInstanceUID', '1.2'))[:60]}.9"
+        elif self.args["what"] == "status":
+            answer["Status"] = int(self.args["status"], 16)
         else:
             answer.pop("Status", None)
         self.acted(f"response changed: {self.args['what']}", line, ANSWER)
