@@ -129,6 +129,7 @@ def deletes_uncommitted(_: Callable[..., bool], _status: str) -> bool:
     severity="S2",
     overrides=ModalityHabits.whole,
     notices="exams are missing on the console, and nothing says that the list is cut short",
+    needs="taps",
 )
 def part_as_whole(_: Callable[..., bool], _category: str) -> bool:
     """Show whatever came before the query ended; seen as a list although it ended with FE00."""
@@ -141,6 +142,7 @@ def part_as_whole(_: Callable[..., bool], _category: str) -> bool:
     severity="S1",
     overrides=ModalityHabits.taken,
     notices="the scanner says that all images were sent, and the archive refused some",
+    needs="taps",
 )
 def refused_is_stored(_: Callable[..., bool], _category: str) -> bool:
     """Count every answered image as stored; seen as none refused where the archive refused one."""
@@ -153,6 +155,7 @@ def refused_is_stored(_: Callable[..., bool], _category: str) -> bool:
     severity="S3",
     overrides=ModalityHabits.taken,
     notices="the scanner sends images again and again that the archive has",
+    needs="taps",
 )
 def warning_is_refusal(_: Callable[..., bool], category: str) -> bool:
     """Take a warning (Bxxx) for a failure; seen as images refused that are in the archive."""
@@ -165,6 +168,7 @@ def warning_is_refusal(_: Callable[..., bool], category: str) -> bool:
     severity="S2",
     overrides=ModalityHabits.goes_on,
     notices="the exam is under way at the scanner, and the RIS knows nothing of it",
+    needs="taps",
 )
 def refusal_ignored(_: Callable[..., bool], _category: str) -> bool:
     """Go on whatever the RIS answered; seen as an exam that begins although N-CREATE was refused."""

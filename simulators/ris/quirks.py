@@ -184,6 +184,7 @@ def arrived_not_started(original: Callable[[str], str], mpps_event: str) -> str:
     severity="S2",
     overrides=RisHabits.final,
     notices="an exam that was completed is completed again, with other images",
+    needs="taps",
 )
 def final_changes(_: Callable[..., bool], _status: str) -> bool:
     """Take N-SET of a step that is over; seen as 0000 where 0110 belongs."""

@@ -32,7 +32,7 @@ class Faults:
     """The faults of one case.
 
     Attributes:
-        forged: control IDs of messages about which one of them told a side what the other never said.
+        forged: what they made up: control IDs of messages and transactions, patient IDs of nobody.
     """
 
     cast: Cast

@@ -31,7 +31,8 @@ class CaseFacts:
         exchanges: what the actors of the case sent and received.
         acts: the acts the scenario told the actors to do, in order.
         readback: what the systems show when asked afterwards, asked over the wire once and only when a rule wants it.
-        forged: control IDs of messages about which a fault told one side what the other never said.
+        forged: what faults made up: control IDs of messages and transactions of which they told one side what the other never
+            said, and patient IDs of nobody.
     """
 
     exchanges: Sequence[Exchange]

@@ -95,7 +95,7 @@ class Fault:
         kind: its name in scenarios; ``says`` is one line for people; ``doors`` are those it makes sense at, none named is all.
         takes: the arguments of the kind.
         usual: the side it acts on unless told.
-        forged: control IDs of messages about which it told a side what the other never said.
+        forged: what it made up: control IDs of messages and transactions of which it told a side what the other never said, patient IDs of nobody.
     """
 
     kind: ClassVar[str] = ""

@@ -99,6 +99,7 @@ class Commitment(Messages):
         else:
             told = told | {"TransactionUID": f"{told['TransactionUID'][:61]}.9"}
         told = {key: value for key, value in told.items() if value != []}
+        self.forged.add(str(told.get("TransactionUID", "")))
         self.acted(f"result changed: {what}", line, side, message.size)
         line.give(side, message.changed(command, told))
 

@@ -87,7 +87,9 @@ class Repeated(Messages):
         except RemoteProtocolError:
             return message.changed(number)
         if other == "patient":
-            return message.changed(number, elements | {"PatientID": f"{elements.get('PatientID', '')}9"})
+            nobody = f"{elements.get('PatientID', '')}9"
+            self.forged.add(nobody)
+            return message.changed(number, elements | {"PatientID": nobody})
         pixels = elements.get("PixelData", b"")
         turned = bytes(255 - one for one in pixels[:SHOWN]) + pixels[SHOWN:]
         return message.changed(number, elements | {"PixelData": turned})

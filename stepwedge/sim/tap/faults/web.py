@@ -44,7 +44,11 @@ class HttpStatus(HttpMessages):
             headers["www-authenticate"] = "Bearer"
         self.acted(f"{status} to {message.to}", line, REQUEST, len(message.raw))
         self.answered_here(line)
-        line.give(ANSWER, answer(status, headers))
+        content = b""
+        if line.tap.edge.door == "fhir":
+            headers["content-type"] = "application/fhir+json"
+            content = outcome(f"HTTP {status}")
+        line.give(ANSWER, answer(status, headers, content))
 
 
 class HttpRequest(HttpMessages):
@@ -149,6 +153,12 @@ class HttpTwice(HttpMessages):
             line.reset()
         self._first.clear()
         await super().lift(tap)
+
+
+def outcome(said: str) -> bytes:
+    """Write an OperationOutcome (FHIR R4 section 2.31)."""
+    issue = {"severity": "error", "code": "processing", "diagnostics": said}
+    return json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
 
 
 def shortened(message: Http) -> bytes:
