@@ -137,6 +137,19 @@ def part_as_whole(_: Callable[..., bool], _category: str) -> bool:
 
 
 @quirk(
+    "mwl.cuts_long_list",
+    defect="not listed",
+    severity="S2",
+    overrides=ModalityHabits.worklist,
+    notices="the console shows the first hundred exams of the day and nothing says that there are more",
+    needs="taps",
+)
+def cuts_long_list(_: Callable[..., Any], answers: list[Elements], _before: list[Elements]) -> list[Elements]:
+    """Show a hundred entries at most; seen as a list shorter than what was answered."""
+    return answers[:100]
+
+
+@quirk(
     "modality.refused_is_stored",
     defect="not listed",
     severity="S1",

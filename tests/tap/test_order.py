@@ -92,3 +92,62 @@ def test_committed_and_nothing_more(tapped):
         assert fault.told()["forged"] == ["1"]
 
     tapped(body, answer=acknowledge)
+
+
+def test_numbered_with_a_gap(tapped):
+    async def body(bench):
+        fault = await bench.begin("sequence", first=5, step=3)
+        said = await send(bench, message("1", "A04"), message("2", "A04"))
+        assert said == [("AA", "1"), ("AA", "2")]
+        heard = [parse(one) for one in frames(bytes(bench.far.heard[0]))]
+        assert [(one["MSH-13"], one["PID-3"], one.control) for one in heard] == [
+            ("5", "SW1", "1"),
+            ("8", "SW1", "2"),
+        ]
+        assert fault.count == 2
+
+    tapped(body, answer=acknowledge)
+
+
+def batch_of_answers(data):
+    """Answer a batch as section 2.10.3 has it: one answer each, in a batch; what has no control ID is refused."""
+    (raw,) = frames(data)
+    if not raw.startswith(b"FHS"):
+        return acknowledge(data)
+    now = datetime.now(UTC)
+    good = acknowledgement(parse(message("7", "A04")), "AA", control="A", now=now)
+    bad = acknowledgement(None, "AR", control="B", now=now)
+    assert raw.index(b"MSH|^~\\&||||") < raw.index(b"|ADT^A04|7|")
+    return frame(b"FHS|^~\\&\rBHS|^~\\&\r" + bad + good + b"BTS|2\rFTS|1\r")
+
+
+def test_a_batch_with_one_that_cannot_be_read(tapped):
+    async def body(bench):
+        fault = await bench.begin("batch", times=1)
+        assert await send(bench, message("7", "A04"), message("8", "A04")) == [("AA", "7"), ("AA", "8")]
+        assert [one.what for one in fault.acts] == ["batch of two answered AR, AA"]
+
+    tapped(body, answer=batch_of_answers)
+
+
+def test_a_receiver_that_takes_no_batches(tapped, until):
+    def refuse(data):
+        now = datetime.now(UTC)
+        raw = frames(data)[0]
+        return (
+            frame(acknowledgement(None, "AR", control="B", now=now))
+            if raw.startswith(b"FHS")
+            else acknowledge(data)
+        )
+
+    async def body(bench):
+        fault = await bench.begin("batch", times=1)
+        reader, writer = await bench.call()
+        writer.write(frame(message("7", "A04")))
+        await until(lambda: fault.count == 1)
+        writer.write(frame(message("7", "A04")))
+        assert parse(frames(await reader.readuntil(b"\x1c\r"))[0])["MSA-2"] == "7"
+        assert fault.acts[0].what == "batch of two answered AR"
+        writer.close()
+
+    tapped(body, answer=refuse)

@@ -107,10 +107,15 @@ class Taps:
         """Listen for every edge, and let ``wire(caller, directory)`` give each caller the addresses it is to use."""
         own: dict[str, Directory] = {}
         for plan in self._plans:
-            doors = [door for door in UNITS if getattr(directory[plan.callee], door) is not None]
+            doors = [door for door in UNITS if _streams(getattr(directory[plan.callee], door))]
             for door in plan.doors or doors:
                 edge = Edge(plan.caller, plan.callee, door)
-                tap = Tap(edge, place(directory.door(plan.callee, door)), watch(edge))
+                there = directory.door(plan.callee, door)
+                if not _streams(there):
+                    raise BadInput(
+                        f"taps: {edge}", "a door of streams", str(there), "a tap hands on no datagrams"
+                    )
+                tap = Tap(edge, place(there), watch(edge))
                 await self._listen(tap, plan.ports.get(door))
                 self.taps.append(tap)
                 view = own.setdefault(plan.caller, Directory(directory))
@@ -206,6 +211,11 @@ class Taps:
             await self._lift(running)
         for tap in self.taps:
             await tap.close()
+
+
+def _streams(door: Any) -> bool:
+    """Tell whether a door is there and is one that a tap can stand before: not one of datagrams."""
+    return door is not None and getattr(door, "transport", "tcp") != "udp"
 
 
 def place(door: Any) -> tuple[str, int]:
