@@ -45,6 +45,21 @@ def no_retry_on_timeout(
 
 
 @quirk(
+    "queue.gives_up_on_error",
+    defect="not listed",
+    severity="S2",
+    overrides=EngineHabits.pause,
+    notices="an order is lost over an error that would have passed, until somebody looks at the dead letters",
+    needs="taps",
+)
+def gives_up_on_error(
+    original: Callable[[str, int, int], float | None], word: str, tries: int, most: int
+) -> float | None:
+    """Give up at the first AE or CE; seen as a dead letter where the receiver would have taken the message."""
+    return None if word in {"AE", "CE"} else original(word, tries, most)
+
+
+@quirk(
     "queue.parallel_reorder",
     defect="DEF-065",
     severity="S1",

@@ -141,7 +141,7 @@ class Acts:
             self._settings.worklist, [WORKLIST], door="worklist", case=case.id
         ) as association:
             answers = await association.find(WORKLIST, query)
-        if answers.category != "success":
+        if not self._scanner.habits.whole(answers.category):
             raise Refused(f"the worklist query ended with {answers.status:04X} {answers.comment}".strip())
         shelf = self._scanner.shelves.get(key := _query_key(args))
         heard = [self._own(entry) for entry in answers]
@@ -211,7 +211,7 @@ class Acts:
         async with self._network.calling(self._settings.archive, contexts, case=case.id) as association:
             for picture, data in objects:
                 result = await association.store(picture.sop_class, picture.sop, syntax, data)
-                taken = result.category in {"success", "warning"}
+                taken = self._scanner.habits.taken(result.category)
                 sent.append(
                     {
                         "sop": picture.sop,
@@ -238,7 +238,8 @@ class Acts:
             case=case.id,
             found={"sop": sops, "study": list({picture.study for picture, _ in objects})},
         )
-        if answer.status not in {200, 202, 409}:
+        taken = self._scanner.habits.taken
+        if answer.status not in {200, 202, 409} and not taken("failure"):
             raise Refused(f"POST /studies was answered {answer.status}")
         told = (dicomjson.loads(answer.body) or [{}])[0]
         good = {item.get("ReferencedSOPInstanceUID") for item in told.get("ReferencedSOPSequence") or []}
@@ -251,7 +252,7 @@ class Acts:
                 "sop": sop,
                 "status": bad.get(sop, "0000" if sop in good else str(answer.status)),
                 "comment": "",
-                "stored": sop in good and sop not in bad,
+                "stored": taken("success" if sop in good and sop not in bad else "failure"),
             }
             for sop in sops
         ]

@@ -14,6 +14,18 @@ class ModalityHabits:
         """Return what the console shows: the answers of now, not those it had ``before`` (RAD-5)."""
         return answers
 
+    def whole(self, category: str) -> bool:
+        """Take a list for the worklist only when its last response says that it is whole (PS3.4 table C.4-1)."""
+        return category == "success"
+
+    def taken(self, category: str) -> bool:
+        """Count an object as stored when the archive took it, with a warning or without (PS3.4 table B.2-1)."""
+        return category in {"success", "warning"}
+
+    def goes_on(self, category: str) -> bool:
+        """Go on with an exam only when its performed step was accepted (RAD-6, RAD-7)."""
+        return category in {"success", "warning"}
+
     def shown_as_old(self) -> bool:
         """Mark a worklist that could not be fetched anew as what it is: old."""
         return True

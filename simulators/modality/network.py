@@ -65,7 +65,7 @@ class Network:
         ) as association:
             send = association.create if verb == "create" else association.set
             result = await send(MPPS, uid, attributes)
-        if result.category in {"success", "warning"}:
+        if self._scanner.habits.goes_on(result.category):
             return True
         what = "the exam" if verb == "create" else "the end of the exam"
         raise Refused(

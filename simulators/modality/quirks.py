@@ -123,4 +123,69 @@ def deletes_uncommitted(_: Callable[..., bool], _status: str) -> bool:
     return True
 
 
+@quirk(
+    "mwl.part_as_whole",
+    defect="not listed",
+    severity="S2",
+    overrides=ModalityHabits.whole,
+    notices="exams are missing on the console, and nothing says that the list is cut short",
+    needs="taps",
+)
+def part_as_whole(_: Callable[..., bool], _category: str) -> bool:
+    """Show whatever came before the query ended; seen as a list although it ended with FE00."""
+    return True
+
+
+@quirk(
+    "mwl.cuts_long_list",
+    defect="not listed",
+    severity="S2",
+    overrides=ModalityHabits.worklist,
+    notices="the console shows the first hundred exams of the day and nothing says that there are more",
+    needs="taps",
+)
+def cuts_long_list(_: Callable[..., Any], answers: list[Elements], _before: list[Elements]) -> list[Elements]:
+    """Show a hundred entries at most; seen as a list shorter than what was answered."""
+    return answers[:100]
+
+
+@quirk(
+    "modality.refused_is_stored",
+    defect="not listed",
+    severity="S1",
+    overrides=ModalityHabits.taken,
+    notices="the scanner says that all images were sent, and the archive refused some",
+    needs="taps",
+)
+def refused_is_stored(_: Callable[..., bool], _category: str) -> bool:
+    """Count every answered image as stored; seen as none refused where the archive refused one."""
+    return True
+
+
+@quirk(
+    "modality.warning_is_refusal",
+    defect="not listed",
+    severity="S3",
+    overrides=ModalityHabits.taken,
+    notices="the scanner sends images again and again that the archive has",
+    needs="taps",
+)
+def warning_is_refusal(_: Callable[..., bool], category: str) -> bool:
+    """Take a warning (Bxxx) for a failure; seen as images refused that are in the archive."""
+    return category == "success"
+
+
+@quirk(
+    "mpps.refusal_ignored",
+    defect="not listed",
+    severity="S2",
+    overrides=ModalityHabits.goes_on,
+    notices="the exam is under way at the scanner, and the RIS knows nothing of it",
+    needs="taps",
+)
+def refusal_ignored(_: Callable[..., bool], _category: str) -> bool:
+    """Go on whatever the RIS answered; seen as an exam that begins although N-CREATE was refused."""
+    return True
+
+
 QUIRKS = collect(globals())

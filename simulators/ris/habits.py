@@ -96,6 +96,10 @@ class RisHabits(FhirHabits):
         """Answer a cancellation with what became of it: CR cancelled, UC unable to cancel (HL7 table 0119)."""
         return control
 
+    def final(self, status: str) -> bool:
+        """Change a performed step no more once it is completed or discontinued (PS3.4 section F.7.2.2.2)."""
+        return status in {"COMPLETED", "DISCONTINUED"}
+
     def step_event(self, mpps_event: str) -> str:
         """Let what was performed drive what was scheduled: start, complete, discontinue."""
         return mpps_event

@@ -87,7 +87,8 @@ def change(ris: Ris, uid: str, attributes: Elements, now: datetime) -> Decision:
     if event is None:
         return Decision(INVALID_VALUE, f"PerformedProcedureStepStatus {status}")
     try:
-        follow(MPPS, performed.status, event)
+        if ris.habits.final(performed.status):
+            follow(MPPS, performed.status, event)
     except IllegalTransition:
         return Decision(NO_LONGER_UPDATED, f"this performed procedure step is {performed.status}")
     if event == "complete" and not attributes.get("PerformedSeriesSequence"):

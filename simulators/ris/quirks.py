@@ -179,6 +179,19 @@ def arrived_not_started(original: Callable[[str], str], mpps_event: str) -> str:
 
 
 @quirk(
+    "mpps.final_changes",
+    defect="not listed",
+    severity="S2",
+    overrides=RisHabits.final,
+    notices="an exam that was completed is completed again, with other images",
+    needs="taps",
+)
+def final_changes(_: Callable[..., bool], _status: str) -> bool:
+    """Take N-SET of a step that is over; seen as 0000 where 0110 belongs."""
+    return False
+
+
+@quirk(
     "mpps.creator_completes",
     defect="DEF-250",
     severity="S3",

@@ -30,13 +30,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Faults:
-    """The faults of one case; ``begun`` counts them."""
+    """The faults of one case.
+
+    Attributes:
+        begun: how many there were.
+        forged: what they made up: control IDs of messages and transactions, patient IDs of nobody.
+    """
 
     cast: Cast
     case: str
     seed: int
     recorder: Recorder
     begun: int = 0
+    forged: set[str] = field(default_factory=set)
     _processes: dict[int, ProcessFault] = field(default_factory=dict)
     _on: dict[int, tuple[str, str]] = field(default_factory=dict)
 
@@ -83,6 +89,7 @@ class Faults:
             told = fault.told()
         else:
             told = self._host().lift_fault(number)
+            self.forged.update(told["forged"])
         self.recorder.write("fault", event="lifted", **told)
         return told
 

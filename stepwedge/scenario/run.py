@@ -381,7 +381,7 @@ class Run:
     def _judge(self) -> list[Judged]:
         found: list[Judged] = []
         with self.view.watch.outside():
-            facts = CaseFacts.of(tuple(self.view.exchanges), self.setting.cast)
+            facts = CaseFacts.of(tuple(self.view.exchanges), self.setting.cast, self.faults.forged)
             for rule in rules():
                 try:
                     finding = rule.judge(facts)

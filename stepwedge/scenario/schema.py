@@ -146,7 +146,7 @@ class FaultText(Model):
     ]
     kind: Text = Field(description="What happens: stepwedge explain faults lists them")
     door: Text | None = Field(
-        None, description="hl7, dicom, worklist, web or fhir; all that are tapped when left out"
+        None, description="hl7, dicom, worklist, web, fhir or syslog; all that are tapped when left out"
     )
     side: Text | None = Field(
         None, description="request (from the caller) or answer; the kind's own when left out"

@@ -68,14 +68,14 @@ def stored():
 
 
 def test_a_refusal_in_the_receivers_place(stored):
-    said, held, fault = stored("status", times=1, status=0xA700)
+    said, held, fault = stored("status", times=1, status="A700")
     assert said == ["A700", "0000"]
     assert held == [("1.2.2", DATA)]
     assert fault.count == 1
 
 
 def test_other_services_are_not_meant(stored):
-    said, held, fault = stored("status", service="c-find", status=0xA700)
+    said, held, fault = stored("status", service="c-find", status="A700")
     assert said == ["0000", "0000"]
     assert held == [("1.2.1", DATA), ("1.2.2", DATA)]
     assert fault.count == 0

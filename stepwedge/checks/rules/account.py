@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from stepwedge.evidence.exchange import Exchange
     from stepwedge.wire.elements import Elements
@@ -60,9 +60,9 @@ class Account:
         return len(self.here), len(self.here) + sum(self.attached.values())
 
 
-def accounts(exchanges: Iterable[Exchange]) -> list[Account]:
-    """Draw up one account for each study of which images were acquired."""
-    books = _Books()
+def accounts(exchanges: Iterable[Exchange], forged: Container[str] = ()) -> list[Account]:
+    """Draw up one account for each study of which images were acquired; results of ``forged`` transactions are nobody's."""
+    books = _Books(forged)
     for exchange in sorted(exchanges, key=lambda one: one.at):
         if exchange.protocol == "act" and "result" in exchange.facts:
             books.enter(exchange.kind, exchange.facts["result"])
@@ -77,6 +77,7 @@ def accounts(exchanges: Iterable[Exchange]) -> list[Account]:
 class _Books:
     """The accounts while they are drawn up, and whose image is whose."""
 
+    forged: Container[str] = ()
     accounts: dict[str, Account] = field(default_factory=dict)
     owners: dict[str, Account] = field(default_factory=dict)
 
@@ -89,7 +90,7 @@ class _Books:
         elif word == "store_images":
             for image in result.get("sent") or []:
                 self._sent(image["sop"], str(image.get("status") or ""))
-        elif word == "commit":
+        elif word == "commit" and result.get("transaction") not in self.forged:
             self._answered_for(result)
         elif word == "delete_study":
             self._removed(str(result.get("study") or ""))

@@ -41,8 +41,8 @@ def _follows(facts: CaseFacts, source: str) -> bool:
 def _compared(facts: CaseFacts) -> Iterator[tuple[Sighting, list[Version]]]:
     """Yield every sighting of an order's patient with the versions of the record it may show."""
     for sighting, order in linked(facts.ledger, [*facts.seen, *facts.afterwards]):
-        if order.patient not in facts.people.records:
-            continue  # registered before the case began: nothing here says who it is
+        if order.patient not in facts.people.records or sighting["patient"] in facts.forged:
+            continue  # registered before the case began, so that nothing here says who it is; or made up by a fault
         follows = _follows(facts, sighting.source)
         versions = facts.people.acceptable(
             order.patient, sighting.source, sighting.at, final=sighting.final, follows=follows

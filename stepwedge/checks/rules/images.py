@@ -52,7 +52,7 @@ def every_image_once(facts: CaseFacts) -> Finding:
     differences: list[Difference] = []
     reached = 0
     on_lists = listed(facts.exchanges)
-    for account in accounts(facts.exchanges):
+    for account in accounts(facts.exchanges, facts.forged):
         for step, sops in account.by_step.items():
             if step in on_lists:
                 reached += 1

@@ -44,7 +44,10 @@ def _hl7(facts: CaseFacts) -> Iterator[Exchange]:
     source="HL7 2.5.1 section 2.9 and 2.15.7 (MSA-1, MSA-2), table 0008; ITI TF-2 C.2.3",
 )
 def answered(facts: CaseFacts) -> Finding:
-    """Compare each answer with its message, and each control ID with its content."""
+    """Compare each answer with its message, and each control ID with its content.
+
+    An answer that a fault made, changed or repeated is nobody's, and blames nobody.
+    """
     differences: list[Difference] = []
     reached = 0
     first: dict[tuple[str, str, str], Exchange] = {}
@@ -52,9 +55,10 @@ def answered(facts: CaseFacts) -> Finding:
         if exchange.outcome in _UNANSWERED:
             continue  # a lost answer is judged by INV-12: the sender must have tried again
         reached += 1
-        differences += _answer(exchange)
         asker, asked = between(exchange)
         control = "".join(exchange.keys.get("control", ()))
+        if control not in facts.forged:
+            differences += _answer(exchange)
         before = first.setdefault((asker, asked, control), exchange)
         if control and before.request.read() != exchange.request.read():
             differences.append(
@@ -77,7 +81,7 @@ def _doubled(facts: CaseFacts) -> Iterator[Difference]:
         sent[control] += 1
         answers[control] += exchange.response.size > 0
         answers.update(exchange.facts.get("late") or ())
-    for control in sent:
+    for control in sent.keys() - facts.forged:
         if answers[control] > sent[control]:
             wanted = f"{sent[control]}, as often as it was sent"
             yield Difference(f"{labels[control]}: answers", wanted, str(answers[control]))

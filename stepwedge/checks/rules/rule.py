@@ -16,7 +16,7 @@ from stepwedge.checks.rules.sightings import of_answer, of_exchanges, of_image
 from stepwedge.errors import BadInput, LinkLost, NoAnswer, Refused, RemoteProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from stepwedge.actors.cast import Cast
     from stepwedge.checks.rules.sightings import Sighting
@@ -31,18 +31,21 @@ class CaseFacts:
         exchanges: what the actors of the case sent and received.
         acts: the acts the scenario told the actors to do, in order.
         readback: what the systems show when asked afterwards, asked over the wire once and only when a rule wants it.
+        forged: what faults made up: control IDs of messages and transactions of which they told one side what the other never
+            said, and patient IDs of nobody.
     """
 
     exchanges: Sequence[Exchange]
     acts: Sequence[Exchange]
     cast: Cast
     readback: Readback
+    forged: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, exchanges: Sequence[Exchange], cast: Cast) -> CaseFacts:
-        """Gather the facts of one case from its exchanges."""
+    def of(cls, exchanges: Sequence[Exchange], cast: Cast, forged: Iterable[str] = ()) -> CaseFacts:
+        """Gather the facts of one case from its exchanges, and what its faults made up."""
         acts = [exchange for exchange in exchanges if exchange.protocol == "act"]
-        return cls(exchanges, acts, cast, Readback(cast))
+        return cls(exchanges, acts, cast, Readback(cast), frozenset(forged))
 
     @cached_property
     def seen(self) -> list[Sighting]:

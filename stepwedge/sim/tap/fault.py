@@ -7,6 +7,7 @@ which line, at which byte. What it withheld is given back, or the line ended, wh
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -28,12 +29,12 @@ MARKED: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of a kind of fault: a number, a text out of some, or seconds (a duration such as 200ms in scenarios)."""
+    """One argument of a kind of fault: a number, a text out of some, seconds (200ms in scenarios), or a code of four hex digits."""
 
     name: str
     says: str
     default: Any
-    kind: Literal["seconds", "number", "text"] = "number"
+    kind: Literal["seconds", "number", "text", "code"] = "number"
     least: float = 0
     most: float = 0
     choices: tuple[str, ...] = ()
@@ -43,6 +44,8 @@ class Argument:
         """What it may be, in words."""
         if self.kind == "text":
             return f"one of {', '.join(self.choices)}" if self.choices else "a text"
+        if self.kind == "code":
+            return "four hexadecimal digits in quotes, such as A700"
         unit = " seconds" if self.kind == "seconds" else ""
         return f"a number from {self.least:g} to {self.most:g}{unit}"
 
@@ -50,6 +53,8 @@ class Argument:
         """Tell whether a value may be given."""
         if self.kind == "text":
             return isinstance(value, str) and (not self.choices or value in self.choices)
+        if self.kind == "code":
+            return isinstance(value, str) and re.fullmatch("[0-9A-Fa-f]{4}", value) is not None
         return type(value) in {int, float} and self.least <= value <= self.most
 
 
@@ -90,7 +95,7 @@ class Fault:
         kind: its name in scenarios; ``says`` is one line for people; ``doors`` are those it makes sense at, none named is all.
         takes: the arguments of the kind.
         usual: the side it acts on unless told.
-        forged: control IDs of messages about which it told a side what the other never said.
+        forged: what it made up: control IDs of messages and transactions of which it told a side what the other never said, patient IDs of nobody.
     """
 
     kind: ClassVar[str] = ""

@@ -33,7 +33,7 @@ _PATIENCE: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Who calls whom, at which door (``hl7 dicom worklist web fhir``)."""
+    """Who calls whom, at which door (``hl7 dicom worklist web fhir syslog``)."""
 
     caller: str
     callee: str

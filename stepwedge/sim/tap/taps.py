@@ -123,7 +123,7 @@ class Taps:
         """Listen for every edge, and let ``wire(caller, directory)`` give each caller the addresses it is to use."""
         own: dict[str, Directory] = {}
         for plan in self._plans:
-            doors = [door for door in UNITS if getattr(directory[plan.callee], door) is not None]
+            doors = [door for door in UNITS if _streams(getattr(directory[plan.callee], door))]
             for door in plan.doors or doors:
                 tap = self._tap(plan, Edge(plan.caller, plan.callee, door), directory, watch)
                 await self._listen(tap, plan.ports.get(door))
@@ -136,6 +136,8 @@ class Taps:
     def _tap(self, plan: TapPlan, edge: Edge, directory: Directory, watch: Witnesses | None) -> Tap:
         """Make one tap; TLS at its door ends in it or passes."""
         at = directory.door(edge.callee, edge.door)
+        if not _streams(at):
+            raise BadInput(f"taps: {edge}", "a door of streams", str(at), "a tap hands on no datagrams")
         tls = at.startswith("https:") if isinstance(at, str) else bool(at.tls)
         seal = plan.seal(watch.refused(edge) if watch else nobody) if tls and plan.terminate else None
         sealed = tls and seal is None
@@ -230,6 +232,11 @@ class Taps:
             await self._lift(running)
         for tap in self.taps:
             await tap.close()
+
+
+def _streams(door: Any) -> bool:
+    """Tell whether a door is there and is one that a tap can stand before: not one of datagrams."""
+    return door is not None and getattr(door, "transport", "tcp") != "udp"
 
 
 def place(door: Any) -> tuple[str, int]:

@@ -87,6 +87,7 @@ UNITS: Final[dict[str, type[Frames | Pdus | Bytes]]] = {
     "worklist": Pdus,
     "web": Bytes,
     "fhir": Bytes,
+    "syslog": Bytes,
 }
 """What the stream through each door is made of."""
 NAMES: Final = {Frames: "frame", Pdus: "pdu"}

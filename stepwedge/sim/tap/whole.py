@@ -23,12 +23,21 @@ class Whole(Fault):
     def __init__(self, wish: Wish) -> None:
         """Have seen nothing."""
         super().__init__(wish)
-        self._begun: dict[int, tuple[Line, bytearray]] = {}
-        self._passing: set[int] = set()  # lines in the midst of a unit that nobody is asked about
+        self._begun: dict[tuple[int, Side], tuple[Line, bytearray]] = {}
+        self._passing: set[tuple[int, Side]] = set()  # in the midst of a unit that nobody is asked about
         self._seen: dict[int, int] = {}
 
+    def concerns(self, side: Side) -> bool:
+        """Tell whether it is asked about units of a side."""
+        return side == self.side
+
+    def unit(self, line: Line, side: Side, unit: bytes) -> None:
+        """Decide about a whole unit of a side that concerns it."""
+        del side
+        self.whole(line, unit)
+
     def whole(self, line: Line, unit: bytes) -> None:
-        """Decide about a whole unit."""
+        """Decide about a whole unit of its side."""
         line.give(self.side, unit)
 
     def chosen(self, line: Line) -> bool:
@@ -42,48 +51,48 @@ class Whole(Fault):
 
     def arrived(self, line: Line, side: Side, data: bytes, ends: Sequence[int]) -> None:
         """Put units together."""
-        if side != self.side:
+        if not self.concerns(side):
             line.give(side, data)
             return
-        if line.number not in self._begun:
-            self._begun[line.number] = (line, bytearray())
+        here = (line.number, side)
+        if here not in self._begun:
+            self._begun[here] = (line, bytearray())
             if not line.between[side]:
-                self._passing.add(line.number)
-        kept, at = self._begun[line.number][1], 0
+                self._passing.add(here)
+        kept, at = self._begun[here][1], 0
         for end in ends:
             kept += data[at:end]
             at = end
-            self._one(line, kept)
+            self._one(line, side, kept)
         kept += data[at:]
-        if line.number in self._passing or len(kept) > MOST:
-            self._passing.add(line.number)
-            line.give(side, bytes(kept))
-            kept.clear()
+        if here in self._passing or len(kept) > MOST:
+            self._passing.add(here)
+            self._let_go(line, side, kept)
 
-    def _one(self, line: Line, kept: bytearray) -> None:
+    def _one(self, line: Line, side: Side, kept: bytearray) -> None:
         unit = bytes(kept)
         kept.clear()
-        if line.number in self._passing:
-            self._passing.discard(line.number)
-            line.give(self.side, unit)
+        if (line.number, side) in self._passing:
+            self._passing.discard((line.number, side))
+            line.give(side, unit)
         else:
-            self.whole(line, unit)
+            self.unit(line, side, unit)
 
     def ended(self, line: Line, side: Side) -> None:
         """Let go what is not whole before the end."""
-        if side == self.side and line.number in self._begun:
-            self._let_go(*self._begun[line.number])
+        if (line.number, side) in self._begun:
+            self._let_go(line, side, self._begun[line.number, side][1])
         line.finish(side)
 
-    def _let_go(self, line: Line, kept: bytearray) -> None:
-        line.give(self.side, bytes(kept))
+    def _let_go(self, line: Line, side: Side, kept: bytearray) -> None:
+        line.give(side, bytes(kept))
         kept.clear()
 
     async def lift(self, tap: Tap) -> None:
         """Let go what is not whole."""
         del tap
-        for line, kept in self._begun.values():
-            self._let_go(line, kept)
+        for (_, side), (line, kept) in self._begun.items():
+            self._let_go(line, side, kept)
 
     def remains(self) -> str:
         """Tell of bytes that are still kept."""

@@ -19,6 +19,7 @@ _BEGUN: Final = {
     "worklist": b"\x01\x00\x00",
     "web": b"GET / HT",
     "fhir": b"GET / HT",
+    "syslog": b"900 <85>1 ",
 }
 """Half of what one would say first at each door."""
 
