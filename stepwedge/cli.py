@@ -122,24 +122,37 @@ def run(
 
 @command()
 def sweep(
-    scenario: Annotated[Path, typer.Argument(help="A scenario with one fault step.")],
+    scenario: Annotated[Path, typer.Argument(help="Any scenario; one with a fault step has that moved.")],
     lab: LabFile = None,
     fault: Annotated[str, typer.Option(help="Which fault: stepwedge explain faults.")] = "reset",
     every: Annotated[
         str,
         typer.Option(
-            help="Where: unit (pdu, frame): behind each; byte-edges: also a byte before and behind."
+            help="Where: unit, behind each PDU and frame (pdu, frame: only those); byte-edges, also a byte before and behind."
         ),
     ] = "unit",
-    seed: Seed = None,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this link, such as 'ct->pacs'; repeatable. All tapped ones when absent."),
+    ] = None,
+    variant: Annotated[str, typer.Option(help="Which variant of the scenario; its first when absent.")] = "",
+    workers: Annotated[int, typer.Option("-n", min=1, max=16, help="Hospitals at the same time.")] = 2,
+    most: Annotated[int, typer.Option(min=1, max=10_000, help="Places at most, evenly spread.")] = 600,
+    quirk: Quirks = None,
+    seed: Annotated[int, typer.Option(help="Seed of all its runs.")] = 1,
 ) -> int:
-    """Cut a link at every frame or PDU, in both directions, and judge what came of each.
+    """Cut a case's links at every frame or PDU, in both directions, one cut at a time, and judge what came of each.
 
-    [bold]stepwedge sweep scenarios/faults/image-cut-off.yaml --lab fixtures/labs/faults.yaml[/]
+    [bold]stepwedge sweep scenarios/routine/ct-order-to-report.yaml --lab fixtures/labs/faults.yaml[/]
+
+    Exit code 0 when every cut acted and every case passed after it, 1 when one failed, 3 when nobody can tell.
     """
     from stepwedge.report import sweep as sweeping
 
-    return sweeping.run(_console(), scenario, lab, fault, every, seed)
+    wish = sweeping.Wish(
+        scenario, lab, fault, every, link or (), variant, seed, quirk or (), workers, most
+    )
+    return sweeping.run(_console(), wish)
 
 
 @command()

@@ -118,6 +118,7 @@ class Running:
                 }
                 for player in self.cast()
             },
+            "taps": [{"on": one["on"], "door": one["door"]} for one in self.told.get("taps", ())],
         }
 
     def stop(self) -> None:

@@ -36,6 +36,12 @@ class Faults:
     seed: int
     recorder: Recorder
     _on: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _repeating: set[int] = field(default_factory=set)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether acts whose outcome nobody knows are to be repeated now."""
+        return not self._repeating.isdisjoint(self._on)
 
     def take(self, planned: Planned, scope: Mapping[str, Any], place: Place) -> Outcome:
         """Begin or lift a fault, as the step says."""
@@ -64,6 +70,8 @@ class Faults:
         told = self._host().begin_fault({**asked(step, scope), "seed": self.seed, "case": self.case})
         line = f"{planned.source.name}:{planned.line}"
         self._on[told["fault"]] = (line, f"fault {told['kind']} on {told['on']}")
+        if step.fault.repeat:
+            self._repeating.add(told["fault"])
         self.recorder.write("fault", event="began", **told)
         return Outcome(result=told)
 

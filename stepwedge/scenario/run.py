@@ -291,7 +291,7 @@ class Run:
             with self.view.watch.outside():
                 outcome = self.faults.take(planned, scope.values, place)
         elif planned.acts:
-            outcome = self.taker.act(planned, scope.values, place)
+            outcome = self.taker.act(planned, scope.values, place, repeats=self.faults.repeats)
             if outcome.result is not None:  # it was done, whether its answer is as it should be or not
                 given = arguments(planned.step.with_, scope.values)
                 self.debts.took(planned, self.setting.cast, given, outcome.result)
