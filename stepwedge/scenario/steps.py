@@ -139,7 +139,8 @@ class Taker:
 
     def _told(self, outcome: Outcome, name: str, verb: str, args: dict[str, Any]) -> StepwedgeError | None:
         """Tell an actor to do something, for the first time or again; return what went wrong."""
-        case = {"id": self.case.id, "seed": self.case.seed, "again": outcome.repeated > 0}
+        again = outcome.repeated > 0 and word(self.cast[name].role, verb).repeat == "same"
+        case = {"id": self.case.id, "seed": self.case.seed, "again": again}
         try:
             with self.case.watch.outside():
                 outcome.result = self.cast[name].act(verb, args, case)
