@@ -278,6 +278,46 @@ def load(
 
 
 @command()
+def endure(
+    lab: Annotated[Path, typer.Argument(help="A lab that starts a real archive itself.")],
+    kills: Annotated[int, typer.Option(min=0, max=10_000, help="Rounds in which it is killed.")] = 100,
+    others: Annotated[int, typer.Option(min=0, max=1000, help="Rounds of each other trouble.")] = 2,
+    trouble: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this: kill, answer-lost, pause, partition, restart, disk-full; repeatable. All when absent."
+        ),
+    ] = None,
+    images: Annotated[int, typer.Option(min=2, max=500, help="Images of one round.")] = 6,
+    actor: Annotated[str, typer.Option(help="Which actor of the lab.")] = "pacs",
+    minutes: Annotated[float, typer.Option(min=0.1, max=600, help="No round begins after these.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="What images, places and moments derive from.")] = 1,
+    evidence: Evidence = None,
+) -> int:
+    """Kill an archive while it stores, pause it, part it, fill its disk; see whether it keeps what it acknowledged.
+
+    [bold]stepwedge endure fixtures/labs/orthanc.yaml --kills 100 --seed 1[/]
+
+    What came in by DIMSE is read by DICOMweb, and the other way round. Exit code 0 when nothing acknowledged was lost and
+    nothing doubled or altered, 1 when something was, 3 when nobody can tell.
+    """
+    from stepwedge.load import enduring
+
+    return enduring.command(
+        _console(),
+        lab,
+        evidence,
+        actor=actor,
+        kills=kills,
+        others=others,
+        images=images,
+        troubles=trouble or (),
+        seed=seed,
+        minutes=minutes,
+    )
+
+
+@command()
 def up(
     lab: LabFile = None,
     seed: Seed = None,

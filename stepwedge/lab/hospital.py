@@ -148,7 +148,7 @@ def start(lab: Lab, state: Path, seed: int, quirks: Sequence[str] = (), *, stays
     try:
         for name, real in lab.real.items():
             if real.start:
-                running.children.append(_start_real(name, real, lab, state))
+                running.children.append(start_real(name, real, lab, state))
         if lab.apart:
             running.told = apart.join(lab, seed, quirks)
             running.quirks = tuple(quirks)
@@ -217,8 +217,11 @@ def _plan(lab: Lab, state: Path) -> dict[str, Any]:
     return {"actors": actors, "directory": directory, "taps": taps}
 
 
-def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
-    """Start a real system as the lab file says, and wait until the door it names answers."""
+def start_real(name: str, real: Real, lab: Lab, state: Path, inside: Sequence[str] = ()) -> Child:
+    """Start a real system as the lab file says, and wait until the door it names answers.
+
+    ``inside`` is a program that runs it, such as ``unshare --mount``; ``{state}`` is in it what it is in the lab file.
+    """
     told = real.start
     assert told is not None  # noqa: S101 - the caller looked
     door = "web" if told.ready == "http" else told.ready
@@ -238,7 +241,7 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
         env.setdefault("STEPWEDGE_PKI", str((security.settings(lab, state) or {}).get("folder", "")))
     command = [
         *python("-m", "stepwedge.lab.keep"),
-        *(word.replace("{state}", env["STEPWEDGE_STATE"]) for word in told.command),
+        *(word.replace("{state}", env["STEPWEDGE_STATE"]) for word in (*inside, *told.command)),
     ]
     child = Child.start(name, command, state / f"{name}.log", env=env, cwd=lab.file.resolve().parent)
     try:
