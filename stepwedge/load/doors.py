@@ -178,7 +178,11 @@ class Web:
         said = Held(self._listed(study))
         if said.listed:
             with DicomWeb(self._root, timeout=self.timeout) as web:
-                for raw in web.wado(study.uid):
+                try:
+                    files = web.wado(study.uid)
+                except HttpRefused:  # what is listed cannot be opened: that is what it shows
+                    files = []
+                for raw in files:
                     file = part10.read(raw)
                     said.put(Instance(file.sop_class, file.sop_instance, file.transfer_syntax, file.data))
         return said

@@ -129,8 +129,8 @@ class Endurance:
                 else:
                     await self._round(Round(number, trouble, door))
             await self._at_the_end()
-        except Broken as trouble:
-            self.trouble = str(trouble)
+        except StepwedgeError as trouble:
+            self.trouble = f"{type(trouble).__name__}: {trouble}"
         finally:
             for tap in self._taps.values():
                 await tap.close()
@@ -158,7 +158,8 @@ class Endurance:
     async def _round(self, said: Round) -> None:
         """Store and break, put right, read by the other door, send again, read again."""
         self.rounds.append(said)
-        sent = self.studies[said.number] = study(self.plan.seed, said.number, self.plan.images)
+        count = self.plan.images * (_SENDERS if said.trouble == "restart" else 1)
+        sent = self.studies[said.number] = study(self.plan.seed, said.number, count)
         try:
             await getattr(self, f"_{said.trouble.replace('-', '_')}")(said, sent)
             self._count(said, sent)
@@ -170,6 +171,9 @@ class Endurance:
             said.findings.append(Finding(said.number, "not recovered", "", said.door, "before", str(trouble)))
         except StepwedgeError as trouble:
             said.unsure = f"{type(trouble).__name__}: {trouble}"
+            if not self.archive.alive:
+                ended = f"it ended by itself: {trouble}"
+                said.findings.append(Finding(said.number, "not recovered", "", said.door, "after", ended))
         if not said.acted and not said.unsure:
             said.unsure = "the trouble never came, so nothing was proven"
         self.findings += said.findings
@@ -275,8 +279,10 @@ class Endurance:
     async def _partition(self, said: Round, sent: Study) -> None:
         """The link is cut both ways while images are on it, and healed."""
         fault = kinds()["partition"](Wish("partition"))
+        awaited = sent.images[self.random.randrange(len(sent.images) // 2)]
         sending = asyncio.create_task(self._stored(said, sent, _IMPATIENT))
-        await asyncio.sleep(self.random.random() * _MOMENT)
+        while not awaited.state and not sending.done():
+            await asyncio.sleep(0)
         async with self._with(said, fault):
             await asyncio.sleep(_SILENCE)
         await sending

@@ -76,8 +76,7 @@ class Result:
         times = [one.recovered for one in rounds if one.recovered]
         wrong = Counter(one.what for one in self.findings if one.round in numbers)
         return {
-            "trouble": key[0],
-            "window": key[1],
+            "trouble": f"{key[0]} {key[1]}".strip(),
             "door": key[2],
             "rounds": len(rounds),
             "acted": sum(bool(one.acted) for one in rounds),
@@ -108,7 +107,7 @@ def say(console: Console, result: Result, folder: Path) -> None:
     """Print it."""
     table = Table(title=f"{result.archive}, broken on purpose", title_justify="left")
     lines = result.by_kind()
-    heads = {"arrived": "of which arrived", "recovered": "recovered in s, median/most"}
+    heads = {"arrived": "of these there", "recovered": "back in s", "acknowledged": "acked"}
     for column in lines[0] if lines else ():
         table.add_column(heads.get(column, column), overflow="fold")
     for line in lines:
