@@ -62,6 +62,10 @@ class Archive:
             )
         return time.monotonic() - began
 
+    def mute(self) -> str:
+        """Return why it answers no C-ECHO; empty when it does."""
+        return preflight.trouble(self.address, "dicom", self.lab.text.probe.ae_title, timeout=5.0)
+
     @property
     def alive(self) -> bool:
         """Whether its process runs."""

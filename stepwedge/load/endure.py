@@ -334,13 +334,14 @@ class Endurance:
                 await door.store(sent, sent.images[half:], self.intents, said.number)
             if not self.archive.alive:
                 raise Broken("it ended when its disk was full")
-            await self._other(said.door).listed(sent)  # it still serves
+            mute = await asyncio.to_thread(self.archive.mute)
         finally:
             if self.archive.alive:
                 await asyncio.to_thread(disk.free, self.archive)
         told = sorted({one.status for one in sent.having("refused")})
         if told or sent.having("attempted"):
-            said.acted = f"full after {size} bytes ({disk.kind}); refused: {', '.join(told) or 'by no answer'}"
+            refused = f"refused: {', '.join(told) or 'by no answer'}; {'no ' if mute else ''}C-ECHO meanwhile"
+            said.acted = f"full after {size} bytes ({disk.kind}); {refused}"
 
     # The end
 
