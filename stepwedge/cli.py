@@ -149,9 +149,7 @@ def sweep(
     """
     from stepwedge.report import sweep as sweeping
 
-    wish = sweeping.Wish(
-        scenario, lab, fault, every, link or (), variant, seed, quirk or (), workers, most
-    )
+    wish = sweeping.Wish(scenario, lab, fault, every, link or (), variant, seed, quirk or (), workers, most)
     return sweeping.run(_console(), wish)
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import BadInput, Broken
 from stepwedge.lab import hospital, preflight
-from stepwedge.lab.child import LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stepwedge.lab.child import Child
-    from stepwedge.lab.labfile import Lab, Real
+    from stepwedge.lab.labfile import Lab
+    from stepwedge.lab.schema import Real
     from stepwedge.sim.address import Address
 
 _LONGEST_END: Final = 20.0

@@ -19,7 +19,7 @@ from stepwedge.wire.services import STUDY_FIND, STUDY_GET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stepwedge.load.intents import Image, Intents, Study
+    from stepwedge.load.intents import Image, Intents, State, Study
     from stepwedge.sim.address import Address
     from stepwedge.wire.dicomweb import StowResult
     from stepwedge.wire.elements import Elements
@@ -49,7 +49,10 @@ class Held:
 class Door(Protocol):
     """One way into an archive and out of it."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """``dimse`` or ``dicomweb``."""
+        ...
 
     async def store(self, study: Study, images: Sequence[Image], intents: Intents, number: int) -> None:
         """Send images, each written down before and after; raises WireError when it must end before all were sent."""
@@ -67,7 +70,7 @@ class Door(Protocol):
 class Dimse:
     """C-STORE; C-FIND and C-GET."""
 
-    name: Final = "dimse"
+    name = "dimse"
 
     def __init__(self, address: Address, port: int = 0, timeout: float = 10.0) -> None:
         """Speak to an archive, or to the tap at ``port`` before it."""
@@ -99,8 +102,10 @@ class Dimse:
                 sent = image.instance
                 result = await association.store(sent.sop_class, sent.sop_instance, EXPLICIT_LE, sent.data)
                 taken = result.category in {"success", "warning"}
-                state = "acknowledged" if taken else "refused"
-                intents.note([image], state, number, self.name, f"{result.status:04X} {result.comment}".strip())  # type: ignore[arg-type]
+                state: State = "acknowledged" if taken else "refused"
+                intents.note(
+                    [image], state, number, self.name, f"{result.status:04X} {result.comment}".strip()
+                )
 
     async def listed(self, study: Study) -> Counter[str]:
         """Find the instances of the study."""
@@ -128,7 +133,7 @@ class Dimse:
 class Web:
     """STOW-RS, one request and one connection for each pair of images; QIDO-RS and WADO-RS."""
 
-    name: Final = "dicomweb"
+    name = "dicomweb"
 
     def __init__(self, address: Address, port: int = 0, timeout: float = 10.0) -> None:
         """Speak to an archive, or to the tap at ``port`` before it."""
@@ -152,8 +157,8 @@ class Web:
                 continue
             stored = {one.sop_instance for one in result.stored}
             for image in pair:
-                state = "acknowledged" if image.sop in stored else "refused"
-                intents.note([image], state, number, self.name, str(result.status))  # type: ignore[arg-type]
+                state: State = "acknowledged" if image.sop in stored else "refused"
+                intents.note([image], state, number, self.name, str(result.status))
 
     def _stow(self, images: Sequence[Image]) -> StowResult:
         with DicomWeb(self._root, timeout=self.timeout) as web:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 TROUBLES: Final = ("kill", "answer-lost", "pause", "partition", "restart", "disk-full")
 WINDOWS: Final = ("unacknowledged", "inside", "behind")
 """Where a kill strikes: when the answer leaves and before it arrives; inside an image; a moment behind a byte of one."""
+_PATIENT: Final = 10.0
 _IMPATIENT: Final = 1.0
 """Seconds a sender waits for an answer where the trouble is silence; the trouble lasts longer."""
 _SILENCE: Final = 1.6
@@ -93,7 +94,9 @@ class Plan:
 
     def rounds(self) -> list[tuple[str, str]]:
         """Return trouble and door of each round; a full disk comes last, it needs a disk of its own."""
-        counts = {one: self.kills if one == "kill" else self.others for one in TROUBLES if one in self.troubles}
+        counts = {
+            one: self.kills if one == "kill" else self.others for one in TROUBLES if one in self.troubles
+        }
         return [(one, ("dimse", "dicomweb")[at % 2]) for one, count in counts.items() for at in range(count)]
 
 
@@ -144,10 +147,10 @@ class Endurance:
             await tap.listen()
             self._taps["dimse" if door == "dicom" else "dicomweb"] = tap
 
-    def _door(self, name: str, *, tapped: bool, timeout: float = 10.0) -> Door:
+    def _door(self, name: str, *, tapped: bool, within: float = _PATIENT) -> Door:
         port = self._taps[name].port if tapped else 0
-        made = Dimse if name == "dimse" else Web
-        return made(self.archive.address, port, timeout)
+        made: type[Dimse | Web] = Dimse if name == "dimse" else Web
+        return made(self.archive.address, port, within)
 
     def _other(self, name: str) -> Door:
         """Return the door by which is read what came in by another."""
@@ -203,10 +206,10 @@ class Endurance:
             with contextlib.suppress(WireError):
                 await self._door(said.door, tapped=True).store(sent, left, self.intents, said.number)
 
-    async def _stored(self, said: Round, sent: Study, timeout: float = 10.0) -> None:
+    async def _stored(self, said: Round, sent: Study, within: float = _PATIENT) -> None:
         """Store a study through the tap until it is through or the link is lost; what is unknown stays so."""
         with contextlib.suppress(WireError):
-            door = self._door(said.door, tapped=True, timeout=timeout)
+            door = self._door(said.door, tapped=True, within=within)
             await door.store(sent, sent.images, self.intents, said.number)
 
     @contextlib.asynccontextmanager
@@ -281,7 +284,7 @@ class Endurance:
         fault = kinds()["partition"](Wish("partition"))
         awaited = sent.images[self.random.randrange(len(sent.images) // 2)]
         sending = asyncio.create_task(self._stored(said, sent, _IMPATIENT))
-        while not awaited.state and not sending.done():
+        while not awaited.state and not sending.done():  # noqa: ASYNC110 - it has no event, and passes in a millisecond
             await asyncio.sleep(0)
         async with self._with(said, fault):
             await asyncio.sleep(_SILENCE)
@@ -309,7 +312,10 @@ class Endurance:
 
     async def _on_a_small_disk(self, number: int, door: str) -> None:
         """Play one round on a disk of its own, which is gone afterwards."""
-        usual, self.archive = self.archive, Archive(self.plan.lab, self.plan.name, self.plan.folder / f"disk-{number}")
+        usual, self.archive = (
+            self.archive,
+            Archive(self.plan.lab, self.plan.name, self.plan.folder / f"disk-{number}"),
+        )
         usual.stop()
         disk = SmallDisk(self.archive.state / self.plan.name)
         self.archive.inside, self.disk = disk.inside, disk

@@ -100,7 +100,9 @@ def write(result: Result, folder: Path) -> None:
         "by_kind": result.by_kind(),
         "promises": RULES,
     }
-    (folder / "endure.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "endure.json").write_text(
+        json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def say(console: Console, result: Result, folder: Path) -> None:
@@ -117,13 +119,19 @@ def say(console: Console, result: Result, folder: Path) -> None:
         said = f"round {one.round}: {one.what}: {one.sop} by {one.by}, {one.when}: {one.said} ({RULES[one.what]})"
         console.print(escape(said), style="red", highlight=False, soft_wrap=True)
     if len(result.findings) > _SHOWN:
-        console.print(f"and {len(result.findings) - _SHOWN} more, in endure.json", style="red", highlight=False)
+        console.print(
+            f"and {len(result.findings) - _SHOWN} more, in endure.json", style="red", highlight=False
+        )
     for each in [one for one in result.rounds if one.unsure][:_SHOWN]:
-        console.print(escape(f"round {each.number} ({each.trouble}): {each.unsure}"), style="yellow", highlight=False)
+        console.print(
+            escape(f"round {each.number} ({each.trouble}): {each.unsure}"), style="yellow", highlight=False
+        )
     if result.trouble or result.left:
         told = result.trouble or f"{result.left} rounds were not begun: time was up"
         console.print(escape(told), style="yellow", highlight=False, soft_wrap=True)
     if result.disk == "RLIMIT_FSIZE":
-        console.print("full disks were limits of the size of files: no tmpfs can be mounted here", style="yellow")
+        console.print(
+            "full disks were limits of the size of files: no tmpfs can be mounted here", style="yellow"
+        )
     console.print(f"\n{result.headline}", highlight=False)
     console.print(f"  evidence {folder}", highlight=False, soft_wrap=True)

@@ -43,7 +43,9 @@ def command(
         raise BadInput("--trouble", f"one of {', '.join(TROUBLES)}", strange[0])
     folder = evidence or Path("runs") / f"endure-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     if (folder / "intents.jsonl").exists():
-        raise BadInput(str(folder), "a folder without a ledger", "one of another run", "name another --evidence")
+        raise BadInput(
+            str(folder), "a folder without a ledger", "one of another run", "name another --evidence"
+        )
     plan = Plan(lab, actor, folder.absolute(), kills, others, images, seed, troubles or TROUBLES, minutes)
     total, began = len(plan.rounds()), time.monotonic()
     with _progress(console) as bar:

@@ -53,7 +53,11 @@ def judge(number: int, study: Study, held: Held, by: str, when: str) -> Iterator
         listed, opened = held.listed[image.sop], held.opened.get(image.sop, [])
         there = bool(listed or opened)
         if image.state == "acknowledged" and not there:
-            yield found("lost", image.sop, f"it was acknowledged ({image.status}), and is neither listed nor retrieved")
+            yield found(
+                "lost",
+                image.sop,
+                f"it was acknowledged ({image.status}), and is neither listed nor retrieved",
+            )
         if image.state == "refused" and there:
             yield found("refused yet there", image.sop, f"it was refused ({image.status})")
         if not image.state and there:

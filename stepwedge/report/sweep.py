@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from stepwedge.lab.child import Child
     from stepwedge.report.run_model import Record, Run
 
 _LOOK: Final = 0.1
@@ -143,7 +144,9 @@ class _Stage:
         """Play the case while it is heard; return what passed on each link, connection by connection."""
         run = self._played("heard", sweep_places.listening(scenario, links))
         _passed(run, "while it was only heard", or_else="inconclusive")
-        told = {Link(one["on"], link.door): one["seen"] for one, link in zip(_lifted(run), links, strict=True)}
+        told = {
+            Link(one["on"], link.door): one["seen"] for one, link in zip(_lifted(run), links, strict=True)
+        }
         return {link: list(told[link]) for link in links}
 
     def cut(
@@ -173,7 +176,7 @@ class _Stage:
         self,
         console: Console,
         folders: Sequence[Path],
-        children: Sequence[launch.Child],
+        children: Sequence[Child],
         total: int,
     ) -> None:
         """Show how many cuts are judged until all runs have ended."""
@@ -213,7 +216,9 @@ def _passed(run: Run, when: str, or_else: str = "passed") -> None:
     """Raise when the case does not even pass without a cut: then no cut can tell anything."""
     for case in run.cases:
         if case.verdict not in {"passed", or_else}:
-            raise Inconclusive(f"{case.id} is {case.verdict} {when}, so no cut can tell anything\n{case.message}")
+            raise Inconclusive(
+                f"{case.id} is {case.verdict} {when}, so no cut can tell anything\n{case.message}"
+            )
     if not run.cases:
         raise Inconclusive(f"nothing was run {when}")
 

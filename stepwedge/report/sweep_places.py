@@ -75,7 +75,9 @@ def cuts(link: Link, heard: Sequence[Mapping[str, Sequence[int]]], every: str, *
     """Return where to cut a link.
 
     Args:
+        link: the link.
         heard: for each connection, by side, the ends of its units in bytes and, last, the number of its bytes.
+        every: one of :data:`EVERY`.
         each: cut each connection at a place of its own, rather than all of them at those of the one that said most.
     """
     if every in {"pdu", "frame"} and link.unit != every:

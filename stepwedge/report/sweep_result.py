@@ -116,7 +116,9 @@ def row(cut: Cut, case: Case | None, lifted: Sequence[Record], run: Path) -> Row
     if case is None or case.end is None:
         return said
     steps = [step for step in case.steps if step.get("verdict") not in {"passed", "skipped"}]
-    rules = [rule for rule in case.rules if summary.rule_verdict(rule) in {"failed", "broken", "inconclusive"}]
+    rules = [
+        rule for rule in case.rules if summary.rule_verdict(rule) in {"failed", "broken", "inconclusive"}
+    ]
     wrong = [f"{step['kind']} {step['word']}" for step in steps] + [str(rule["rule"]) for rule in rules]
     repeated = [str(step["word"]) for step in case.steps if step.get("repeated")]
     acted = sum(int(one["count"]) for one in lifted)

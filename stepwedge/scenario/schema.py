@@ -158,7 +158,8 @@ class FaultText(Model):
     for_: Seconds | None = Field(None, alias="for", description="How long; until it is lifted when left out")
     times: int = Field(0, ge=0, le=1000, description="How often at most; 0 is on every connection")
     repeat: bool = Field(
-        False, description="While it is on, repeat acts whose outcome nobody knows, as their words allow"
+        default=False,
+        description="While it is on, repeat acts whose outcome nobody knows, as their words allow",
     )
 
 

@@ -69,9 +69,9 @@ def endured(path: Path, folder: Path, *more: str) -> tuple[int, dict[str, Any], 
 def test_an_archive_that_keeps_its_word_endures(lab: Callable[..., Path], tmp_path: Path) -> None:
     troubles = ("kill", "answer-lost", "disk-full")
     told = [word for one in troubles for word in ("--trouble", one)]
-    code, said, text = endured(lab(), tmp_path / "run", "--kills", "2", "--others", "1", *told)
+    code, said, text = endured(lab(), tmp_path / "run", "--kills", "1", "--others", "1", *told)
     assert code == 0, text
-    assert [one["trouble"] for one in said["rounds"]] == ["kill", *troubles]
+    assert [one["trouble"] for one in said["rounds"]] == list(troubles)
     assert all(one["acted"] for one in said["rounds"])
     assert "SIGKILL" in said["rounds"][0]["acted"]
     assert sum(one["unknown"] for one in said["rounds"]) > 0
@@ -89,7 +89,7 @@ def test_an_archive_that_lies_is_found_out(
     lab: Callable[..., Path], tmp_path: Path, quirks: list[str], *, forgets: bool
 ) -> None:
     code, said, text = endured(
-        lab(*quirks, forgets=forgets), tmp_path / "run", "--kills", "2", "--others", "0"
+        lab(*quirks, forgets=forgets), tmp_path / "run", "--kills", "1", "--others", "0"
     )
     assert code == 1, text
     assert said["counts"]["lost"] > 0
@@ -168,7 +168,10 @@ def test_another_pixel_another_name_and_a_stranger_are_seen() -> None:
     sent = study(1, 1, 1)
     image = sent.images[0]
     image.state = "acknowledged"
-    for key, value in (("PixelData", bytes(len(image.elements["PixelData"]))), ("PatientName", "SOMEBODY^ELSE")):
+    for key, value in (
+        ("PixelData", bytes(len(image.elements["PixelData"]))),
+        ("PatientName", "SOMEBODY^ELSE"),
+    ):
         held = kept(sent.images)
         held.opened[image.sop][0][key] = value
         found = list(judging.judge(1, sent, held, "dimse", "after"))
@@ -286,7 +289,7 @@ while True:
     disk.kind, archive.inside = kind, ()
     archive.inside = disk.inside
     try:
-        archive._child = _started(archive)  # noqa: SLF001 - it answers at no door
+        archive._child = _started(archive)
         wait_for(said, "written")
         disk.fill(archive)
         wait_for(said, "28" if kind == "tmpfs" else "27")  # ENOSPC, EFBIG
