@@ -152,13 +152,13 @@ class Web:
                 result = await asyncio.to_thread(self._stow, pair)
             except HttpRefused as refused:
                 if not 400 <= refused.status < 500 and refused.status != _INSUFFICIENT:  # noqa: PLR2004 - RFC 9110
-                    raise  # 500 says that something went wrong, not what became of it
-                intents.note(pair, "refused", number, self.name, str(refused.status))
+                    raise  # it says that something went wrong, not what became of it
+                intents.note(pair, "refused", number, self.name, f"HTTP {refused.status}")
                 continue
             stored = {one.sop_instance for one in result.stored}
             for image in pair:
                 state: State = "acknowledged" if image.sop in stored else "refused"
-                intents.note([image], state, number, self.name, str(result.status))
+                intents.note([image], state, number, self.name, f"HTTP {result.status}")
 
     def _stow(self, images: Sequence[Image]) -> StowResult:
         with DicomWeb(self._root, timeout=self.timeout) as web:

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from stepwedge.errors import Broken, StepwedgeError, WireError
+from stepwedge.errors import BadInput, Broken, StepwedgeError, WireError
 from stepwedge.load import judging
 from stepwedge.load.archive import Archive, SmallDisk
 from stepwedge.load.doors import Dimse, Door, Web, quiet
@@ -132,6 +132,8 @@ class Endurance:
                 else:
                     await self._round(Round(number, trouble, door))
             await self._at_the_end()
+        except BadInput:
+            raise
         except StepwedgeError as trouble:
             self.trouble = f"{type(trouble).__name__}: {trouble}"
         finally:
@@ -203,14 +205,20 @@ class Endurance:
             left = [one for one in sent.images if one.state != "acknowledged"]
             if not left:
                 return
-            with contextlib.suppress(WireError):
-                await self._door(said.door, tapped=True).store(sent, left, self.intents, said.number)
+            await self._sent(self._door(said.door, tapped=True), sent, left, said.number)
 
     async def _stored(self, said: Round, sent: Study, within: float = _PATIENT) -> None:
         """Store a study through the tap until it is through or the link is lost; what is unknown stays so."""
-        with contextlib.suppress(WireError):
-            door = self._door(said.door, tapped=True, within=within)
-            await door.store(sent, sent.images, self.intents, said.number)
+        await self._sent(self._door(said.door, tapped=True, within=within), sent, sent.images, said.number)
+
+    async def _sent(self, door: Door, sent: Study, images: Sequence[Image], number: int) -> None:
+        """Send images as far as it goes; of those that got no answer is kept why."""
+        try:
+            await door.store(sent, images, self.intents, number)
+        except WireError as trouble:
+            for image in images:
+                if image.unknown:
+                    image.status = f"{type(trouble).__name__}: {trouble}"
 
     @contextlib.asynccontextmanager
     async def _with(self, said: Round, fault: Fault) -> AsyncIterator[None]:
@@ -296,14 +304,15 @@ class Endurance:
         parts = [sent.images[at::_SENDERS] for at in range(_SENDERS)]
         doors = [self._door(said.door, tapped=True) for _ in parts]
 
-        async def send(door: Door, images: Sequence[Image]) -> None:
-            with contextlib.suppress(WireError):
-                await door.store(sent, images, self.intents, said.number)
-
-        size = sum(len(one.instance.data) for one in parts[0])
-        fault = Strike(REQUEST, After(bytes=self.random.randrange(1, size // 2)), self.archive.terminate)
+        size = sum(len(one.instance.data) for one in parts[0][:2])  # so much comes on every connection
+        fault = Strike(REQUEST, After(bytes=self.random.randrange(1, size)), self.archive.terminate)
         async with self._with(said, fault):
-            await asyncio.gather(*(send(door, images) for door, images in zip(doors, parts, strict=True)))
+            await asyncio.gather(
+                *(
+                    self._sent(door, sent, images, said.number)
+                    for door, images in zip(doors, parts, strict=True)
+                )
+            )
         if not fault.count:
             return
         code = await asyncio.to_thread(self.archive.ended)
@@ -336,18 +345,18 @@ class Endurance:
         await door.store(sent, sent.images[:half], self.intents, said.number)
         size = await asyncio.to_thread(disk.fill, self.archive)
         try:
-            with contextlib.suppress(WireError):
-                await door.store(sent, sent.images[half:], self.intents, said.number)
+            await self._sent(door, sent, sent.images[half:], said.number)
             if not self.archive.alive:
                 raise Broken("it ended when its disk was full")
             mute = await asyncio.to_thread(self.archive.mute)
         finally:
             if self.archive.alive:
                 await asyncio.to_thread(disk.free, self.archive)
-        told = sorted({one.status for one in sent.having("refused")})
-        if told or sent.having("attempted"):
-            refused = f"refused: {', '.join(told) or 'by no answer'}; {'no ' if mute else ''}C-ECHO meanwhile"
-            said.acted = f"full after {size} bytes ({disk.kind}); {refused}"
+        hit = [*sent.having("refused"), *sent.having("attempted")]
+        if hit:
+            answers = ", ".join(sorted({one.status or "no answer" for one in hit}))
+            echo = f"no C-ECHO meanwhile ({mute})" if mute else "C-ECHO meanwhile"
+            said.acted = f"full after {size} bytes ({disk.kind}); answered with {answers}; {echo}"
 
     # The end
 

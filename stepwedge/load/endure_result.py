@@ -62,7 +62,8 @@ class Result:
         sums = [sum(getattr(one, name) for one in self.rounds) for name in _SUMS]
         told = ", ".join(f"{number} {name}" for number, name in zip(sums, _SUMS, strict=True))
         wrong = ", ".join(f"{count} {what}" for what, count in self.counts.items())
-        return f"{len(self.rounds)} rounds in {self.seconds:.0f} s: {told}; {wrong or 'every promise kept'}"
+        word = "every promise kept" if not self.exit else "nobody can tell whether every promise was kept"
+        return f"{len(self.rounds)} rounds in {self.seconds:.0f} s: {told}; {wrong or word}"
 
     def by_kind(self) -> list[dict[str, Any]]:
         """Return one line for each trouble, window and door."""

@@ -69,7 +69,9 @@ def test_work_is_shared_in_files_that_the_language_allows():
     assert sorted(one.id for worker in shared for group in worker for one in group) == sorted(
         one.id for one in places
     )
-    assert all(len(group) <= 200 and len({one.link for one in group}) == 1 for each in shared for group in each)
+    assert all(
+        len(group) <= 200 and len({one.link for one in group}) == 1 for each in shared for group in each
+    )
     assert len(shares(places[:1], 4)) == 1
 
 
@@ -143,7 +145,11 @@ def cut(hospital, play):
         cast = hospital.cast()
         cast.taps = frozenset({("ct", "ris", "worklist")})
         told = ", repeat: true" if repeat else ""
-        args = {"start_exam": "{entry: {}}", "fetch_worklist": "{PatientID: SW1}", "acquire": "{mpps: {uid: '1'}}"}
+        args = {
+            "start_exam": "{entry: {}}",
+            "fetch_worklist": "{PatientID: SW1}",
+            "acquire": "{mpps: {uid: '1'}}",
+        }
         steps = (
             f"  - fault: {{on: ct->ris, kind: reset{told}}}\n"
             "  - {do: ehr.register_patient, as: patient}\n"
@@ -221,7 +227,9 @@ def sweep(tmp_path, monkeypatch, *more):
 
 def test_a_routine_case_recovers_wherever_it_is_cut(tmp_path, monkeypatch):
     """A few of its places; all of them are swept by command."""
-    code, said, text = sweep(tmp_path, monkeypatch, "--link", "ct->ris", "--link", "ct->pacs", "-n", "1", "--most", "6")
+    code, said, text = sweep(
+        tmp_path, monkeypatch, "--link", "ct->ris", "--link", "ct->pacs", "-n", "1", "--most", "6"
+    )
     assert code == 0, text
     assert [(one["verdict"], one["acted"]) for one in said["rows"]] == [("passed", 1)] * 6
     assert any(one["repeated"] for one in said["rows"])
