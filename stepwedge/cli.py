@@ -122,24 +122,35 @@ def run(
 
 @command()
 def sweep(
-    scenario: Annotated[Path, typer.Argument(help="A scenario with one fault step.")],
+    scenario: Annotated[Path, typer.Argument(help="Any scenario; one with a fault step has that moved.")],
     lab: LabFile = None,
     fault: Annotated[str, typer.Option(help="Which fault: stepwedge explain faults.")] = "reset",
     every: Annotated[
         str,
         typer.Option(
-            help="Where: unit (pdu, frame): behind each; byte-edges: also a byte before and behind."
+            help="Where: unit, behind each PDU and frame (pdu, frame: only those); byte-edges, also a byte before and behind."
         ),
     ] = "unit",
-    seed: Seed = None,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this link, such as 'ct->pacs'; repeatable. All tapped ones when absent."),
+    ] = None,
+    variant: Annotated[str, typer.Option(help="Which variant of the scenario; its first when absent.")] = "",
+    workers: Annotated[int, typer.Option("-n", min=1, max=16, help="Hospitals at the same time.")] = 2,
+    most: Annotated[int, typer.Option(min=1, max=10_000, help="Places at most, evenly spread.")] = 600,
+    quirk: Quirks = None,
+    seed: Annotated[int, typer.Option(help="Seed of all its runs.")] = 1,
 ) -> int:
-    """Cut a link at every frame or PDU, in both directions, and judge what came of each.
+    """Cut a case's links at every frame or PDU, in both directions, one cut at a time, and judge what came of each.
 
-    [bold]stepwedge sweep scenarios/faults/image-cut-off.yaml --lab fixtures/labs/faults.yaml[/]
+    [bold]stepwedge sweep scenarios/routine/ct-order-to-report.yaml --lab fixtures/labs/faults.yaml[/]
+
+    Exit code 0 when every cut acted and every case passed after it, 1 when one failed, 3 when nobody can tell.
     """
     from stepwedge.report import sweep as sweeping
 
-    return sweeping.run(_console(), scenario, lab, fault, every, seed)
+    wish = sweeping.Wish(scenario, lab, fault, every, link or (), variant, seed, quirk or (), workers, most)
+    return sweeping.run(_console(), wish)
 
 
 @command()
@@ -267,6 +278,46 @@ def load(
             return spread.worker(plan, evidence, join, rate=rate)
         return spread.master(_console(), plan, evidence, workers, users=users, seconds=seconds, rate=rate)
     return driving.command(_console(), lab, evidence, users=users, seconds=seconds, rate=rate, seed=seed)
+
+
+@command()
+def endure(
+    lab: Annotated[Path, typer.Argument(help="A lab that starts a real archive itself.")],
+    kills: Annotated[int, typer.Option(min=0, max=10_000, help="Rounds in which it is killed.")] = 100,
+    others: Annotated[int, typer.Option(min=0, max=1000, help="Rounds of each other trouble.")] = 2,
+    trouble: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this: kill, answer-lost, pause, partition, restart, disk-full; repeatable. All when absent."
+        ),
+    ] = None,
+    images: Annotated[int, typer.Option(min=2, max=500, help="Images of one round.")] = 6,
+    actor: Annotated[str, typer.Option(help="Which actor of the lab.")] = "pacs",
+    minutes: Annotated[float, typer.Option(min=0.1, max=600, help="No round begins after these.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="What images, places and moments derive from.")] = 1,
+    evidence: Evidence = None,
+) -> int:
+    """Kill an archive while it stores, pause it, part it, fill its disk; see whether it keeps what it acknowledged.
+
+    [bold]stepwedge endure fixtures/labs/orthanc.yaml --kills 100 --seed 1[/]
+
+    What came in by DIMSE is read by DICOMweb, and the other way round. Exit code 0 when nothing acknowledged was lost and
+    nothing doubled or altered, 1 when something was, 3 when nobody can tell.
+    """
+    from stepwedge.load import enduring
+
+    return enduring.command(
+        _console(),
+        lab,
+        evidence,
+        actor=actor,
+        kills=kills,
+        others=others,
+        images=images,
+        troubles=trouble or (),
+        seed=seed,
+        minutes=minutes,
+    )
 
 
 @command()

@@ -29,6 +29,8 @@ class Exams:
         self._scanner = scanner
         self._settings = settings
         self._network = network
+        self._begun: dict[str, Exam] = {}  # told to the RIS, and not yet answered
+        self._ended: dict[str, tuple[str, Args]] = {}
 
     def words(self) -> dict[str, Callable[[Args, Case], Awaitable[Args]]]:
         """Return the words by name."""
@@ -80,8 +82,11 @@ class Exams:
     async def _begin(
         self, uid: str, own_study: str, chosen: list[Chosen], case: Case, filled: list[str]
     ) -> Args:
-        exam = self._scanner.start(chosen, uid, own_study, self._bench.clock.now())
+        begun = self._begun.get(uid) if case.again else None
+        exam = begun or self._scanner.start(chosen, uid, own_study, self._bench.clock.now())
+        self._begun[uid] = exam
         told = await self._network.perform("create", uid, exam.sent, case)
+        del self._begun[uid]
         with self._bench.change(self._scanner):
             self._scanner.exams[uid] = exam
             if not told:
@@ -112,8 +117,13 @@ class Exams:
         exam = self._scanner.exam(args["mpps"])
         with self._bench.change(self._scanner):
             spare = self._scanner.mint(case.id, case.seed).uid("series")
-        status, attributes = self._scanner.finished(exam, event, self._bench.clock.now(), spare, reason)
+        ended = self._ended.get(exam.uid) if case.again else None
+        status, attributes = ended or self._scanner.finished(
+            exam, event, self._bench.clock.now(), spare, reason
+        )
+        self._ended[exam.uid] = status, attributes
         told = await self._network.perform("set", exam.uid, attributes, case)
+        del self._ended[exam.uid]
         with self._bench.change(self._scanner):
             self._scanner.exams[exam.uid] = replace(exam, status=status)
             if not told:

@@ -13,7 +13,7 @@ import pkgutil
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from stepwedge.errors import BadInput
 
@@ -68,6 +68,9 @@ class Word:
         also: what further argument names are accepted (``DICOM keyword``); empty means none.
         undo: how it is taken back; it is, at the end of the case at the latest.
         alone: whether it disturbs a system that other cases use, so that none may run meanwhile.
+        repeat: how it may be said again when nobody knows what became of it: ``same``, it makes nothing a second time, for
+            what it made keeps its identifiers; ``anew``, it changes nothing, or the standard wants new ones. Empty when it
+            may not, or need not: what goes by HL7 is sent again, with the same control ID, by who keeps it.
     """
 
     role: str
@@ -80,6 +83,7 @@ class Word:
     also: str = ""
     undo: Undo | None = None
     alone: bool = False
+    repeat: Literal["", "same", "anew"] = ""
 
     @property
     def disturbs(self) -> bool:

@@ -41,6 +41,7 @@ define(
         ihe="RAD-5",
         requires=("mwl",),
         also="DICOM keyword",
+        repeat="anew",
     ),
     Word(
         "modality",
@@ -58,6 +59,7 @@ define(
         ihe="RAD-5",
         requires=("mwl",),
         also="DICOM keyword",
+        repeat="anew",
     ),
     Word(
         "modality",
@@ -89,6 +91,7 @@ define(
         EXAM,
         ihe="RAD-6",
         requires=("mpps",),
+        repeat="same",
     ),
     Word(
         "modality",
@@ -101,6 +104,7 @@ define(
         EXAM,
         ihe="RAD-6",
         requires=("mpps",),
+        repeat="same",
     ),
     Word(
         "modality",
@@ -110,6 +114,7 @@ define(
         EXAM,
         ihe="RAD-6",
         requires=("mpps",),
+        repeat="same",
     ),
     Word(
         "modality",
@@ -172,6 +177,7 @@ define(
         },
         ihe="RAD-8",
         requires=("storage",),
+        repeat="same",
     ),
     Word(
         "modality",
@@ -195,6 +201,7 @@ define(
         },
         ihe="RAD-10",
         requires=("storage-commitment",),
+        repeat="anew",
     ),
     Word(
         "modality",
@@ -216,6 +223,7 @@ define(
         },
         ihe="RAD-7",
         requires=("mpps",),
+        repeat="same",
     ),
     Word(
         "modality",
@@ -237,6 +245,7 @@ define(
         },
         ihe="RAD-7",
         requires=("mpps",),
+        repeat="same",
     ),
     Word(
         "modality",

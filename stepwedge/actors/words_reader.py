@@ -32,6 +32,7 @@ define(
         },
         ihe="RAD-14",
         also="DICOM keyword",
+        repeat="anew",
     ),
     Word(
         "reader",
@@ -49,6 +50,7 @@ define(
             "status": "final status of the retrieval",
         },
         ihe="RAD-16",
+        repeat="anew",
     ),
     Word(
         "reader",

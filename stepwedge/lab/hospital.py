@@ -137,6 +137,7 @@ class Running:
                 }
                 for player in self.cast()
             },
+            "taps": [{"on": one["on"], "door": one["door"]} for one in self.told.get("taps", ())],
         }
 
     def stop(self) -> None:
@@ -166,7 +167,7 @@ def start(lab: Lab, state: Path, seed: int, quirks: Sequence[str] = (), *, stays
     try:
         for name, real in lab.real.items():
             if real.start:
-                running.children.append(_start_real(name, real, lab, state))
+                running.children.append(start_real(name, real, lab, state))
         if lab.apart:
             for name in lab.apart:
                 Box(name).mend()  # a run that was killed in the midst of a fault may have left it down
@@ -274,8 +275,11 @@ def _plan(lab: Lab, state: Path) -> dict[str, Any]:
     return {"actors": actors, "directory": directory, "taps": taps}
 
 
-def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
-    """Start a real system as the lab file says, and wait until the door it names answers."""
+def start_real(name: str, real: Real, lab: Lab, state: Path, inside: Sequence[str] = ()) -> Child:
+    """Start a real system as the lab file says, and wait until the door it names answers.
+
+    ``inside`` is a program that runs it, such as ``unshare --mount``; ``{state}`` is in it what it is in the lab file.
+    """
     told = real.start
     assert told is not None  # noqa: S101 - the caller looked
     door = "web" if told.ready == "http" else told.ready
@@ -294,7 +298,7 @@ def _start_real(name: str, real: Real, lab: Lab, state: Path) -> Child:
     if lab.text.tls is not None:
         env.setdefault("STEPWEDGE_PKI", str((security.settings(lab, state) or {}).get("folder", "")))
     command = own.kept(
-        [word.replace("{state}", env["STEPWEDGE_STATE"]) for word in told.command],
+        [word.replace("{state}", env["STEPWEDGE_STATE"]) for word in (*inside, *told.command)],
         (state / f"{name}.kept.json").resolve(),
         folder.resolve() if told.disk else None,
         told.disk,

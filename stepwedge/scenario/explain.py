@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from stepwedge import kit
 from stepwedge.actors.machines import KINDS
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from stepwedge.scenario.check import Known
     from stepwedge.scenario.load import FlowFile, Planned, ScenarioFile
     from stepwedge.sim.tap.fault import Fault
+
+_REPEATS: Final = {"same": "under the same identity", "anew": "as if for the first time"}
 
 
 def explain(topic: str, known: Known) -> str:
@@ -95,6 +97,8 @@ def _word(name: str, word: Word) -> Iterator[str]:
         yield "  gives"
         yield from (f"    {key:16} {says}" for key, says in word.gives.items())
     args = ", ".join(f"{one.name}: ..." for one in word.takes if one.required)
+    if word.repeat:
+        yield f"  may be said again, {_REPEATS[word.repeat]}, when nobody knows what became of it"
     yield from ("", f"  - do: {name}.{word.name}", *([f"    with: {{{args}}}"] if args else []))
 
 

@@ -45,6 +45,12 @@ class Faults:
     forged: set[str] = field(default_factory=set)
     _processes: dict[int, ProcessFault] = field(default_factory=dict)
     _on: dict[int, tuple[str, str]] = field(default_factory=dict)
+    _repeating: set[int] = field(default_factory=set)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether acts whose outcome nobody knows are to be repeated now."""
+        return not self._repeating.isdisjoint(self._on)
 
     def take(self, planned: Planned, scope: Mapping[str, Any], place: Place) -> Outcome:
         """Begin or lift a fault, as the step says."""
@@ -80,6 +86,8 @@ class Faults:
         self.begun += 1
         line = f"{planned.source.name}:{planned.line}"
         self._on[told["fault"]] = (line, f"fault {told['kind']} on {told['on']}")
+        if step.fault.repeat:
+            self._repeating.add(told["fault"])
         self.recorder.write("fault", event="began", **told)
         return Outcome(result=told)
 

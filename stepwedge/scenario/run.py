@@ -301,7 +301,7 @@ class Run:
         elif planned.acts:
             if self.faults.begun:  # what is not disturbed needs no ledger to tell what became of it
                 self.ledger.attempt(planned.word, arguments(planned.step.with_, scope.values))
-            outcome = self.taker.act(planned, scope.values, place)
+            outcome = self.taker.act(planned, scope.values, place, repeats=self.faults.repeats)
             if self.faults.begun:
                 self.ledger.read(self.view.exchanges)
             if outcome.result is not None:  # it was done, whether its answer is as it should be or not

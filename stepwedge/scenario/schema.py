@@ -135,7 +135,12 @@ class After(Model):
 
     pdu: Count | Reference = Field(0, description="Whole DICOM PDUs")
     frame: Count | Reference = Field(0, description="Whole MLLP frames")
-    bytes: Count | Reference = Field(0, description="Bytes of what follows")
+    bytes: Annotated[int, Field(ge=-1, le=1 << 32)] | Reference = Field(
+        0, description="Bytes of what follows; -1 is all but the last one of the next PDU or frame"
+    )
+    connection: Count | Reference = Field(
+        0, description="Only on this one of the connections on which something is said, from 1"
+    )
 
 
 class FaultText(Model):
@@ -154,6 +159,10 @@ class FaultText(Model):
     after: After | None = Field(None, description="Where it acts on each connection; at once when left out")
     for_: Seconds | None = Field(None, alias="for", description="How long; until it is lifted when left out")
     times: int = Field(0, ge=0, le=1000, description="How often at most; 0 is on every connection")
+    repeat: bool = Field(
+        default=False,
+        description="While it is on, repeat acts whose outcome nobody knows, as their words allow",
+    )
 
 
 class Fault(Step):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.actors.words import word
 from stepwedge.checks import check as checks
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from stepwedge.scenario.fence import Fence
     from stepwedge.scenario.load import Planned
 
+REPEATS: Final = 2
+"""How often an act whose outcome nobody knows is repeated at most."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -38,6 +41,7 @@ class Outcome:
         result: what the step gives to ``as``.
         fenced: for ``never``: whether a fence proved it; ``None`` for all else.
         left_out: why it was not taken; empty when it was.
+        repeated: how often an act was repeated because nobody knew its outcome.
     """
 
     verdict: Verdict = Verdict.PASSED
@@ -50,6 +54,7 @@ class Outcome:
     evidence: list[int] = field(default_factory=list)
     fenced: bool | None = None
     left_out: str = ""
+    repeated: int = 0
 
     def record(self) -> dict[str, Any]:
         """Return the fields of the journal's step record."""
@@ -63,6 +68,7 @@ class Outcome:
             "evidence": self.evidence,
             "fenced": self.fenced,
             "left_out": self.left_out or None,
+            "repeated": self.repeated,
             "result": self.result
             if isinstance(self.result, dict | list | str | int | float | bool)
             else None,
@@ -95,8 +101,10 @@ class Taker:
     case: CaseView
     fence: Fence
 
-    def act(self, planned: Planned, scope: Mapping[str, Any], place: Place) -> Outcome:
-        """Tell an actor to do what the step says."""
+    def act(
+        self, planned: Planned, scope: Mapping[str, Any], place: Place, *, repeats: bool = False
+    ) -> Outcome:
+        """Tell an actor to do what the step says; ``repeats`` when nobody knows its outcome, as its word allows."""
         step = planned.step
         name, _, verb = planned.word.partition(".")
         args = arguments(step.with_, scope)
@@ -105,12 +113,10 @@ class Taker:
         reply = resolve(getattr(step, "reply", None), scope)
         before = len(self.case.exchanges)
         outcome = Outcome()
-        trouble: StepwedgeError | None = None
-        try:
-            with self.case.watch.outside():
-                outcome.result = self.cast[name].act(verb, args, {"id": self.case.id, "seed": self.case.seed})
-        except StepwedgeError as raised:
-            trouble = raised
+        trouble = self._told(outcome, name, verb, args)
+        while repeats and outcome.repeated < REPEATS and trouble and self._repeatable(name, verb, trouble):
+            outcome.repeated += 1
+            trouble = self._told(outcome, name, verb, args)
         self.case.pull()
         made = self.case.exchanges[before:]
         outcome.evidence = [one.number for one in made]
@@ -130,6 +136,21 @@ class Taker:
             outcome.verdict = place.judged(outcome.verdict)
             outcome.message = self._acted(planned, place, outcome, reply, str(trouble or ""))
         return outcome
+
+    def _told(self, outcome: Outcome, name: str, verb: str, args: dict[str, Any]) -> StepwedgeError | None:
+        """Tell an actor to do something, for the first time or again; return what went wrong."""
+        again = outcome.repeated > 0 and word(self.cast[name].role, verb).repeat == "same"
+        case = {"id": self.case.id, "seed": self.case.seed, "again": again}
+        try:
+            with self.case.watch.outside():
+                outcome.result = self.cast[name].act(verb, args, case)
+        except StepwedgeError as raised:
+            return raised
+        return None
+
+    def _repeatable(self, name: str, verb: str, trouble: StepwedgeError) -> bool:
+        """Tell whether nobody knows what became of an act, and its word may be said again."""
+        return blame(trouble) is Verdict.INCONCLUSIVE and bool(word(self.cast[name].role, verb).repeat)
 
     def _acted(self, planned: Planned, place: Place, outcome: Outcome, reply: Any, trouble: str) -> str:
         """Write the text of an act that did not go as it should."""

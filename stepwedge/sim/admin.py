@@ -131,9 +131,8 @@ class Admin:
     async def _act(self, request: Request) -> Response:
         async def do(simulator: Simulator, body: dict[str, Any]) -> Any:
             case = body.get("case") or {}
-            return await simulator.act(
-                _text(body, "word"), _mapping(body, "args"), Case(str(case.get("id", "")), case.get("seed"))
-            )
+            known = Case(str(case.get("id", "")), case.get("seed"), case.get("again") is True)
+            return await simulator.act(_text(body, "word"), _mapping(body, "args"), known)
 
         return await self._call(request, do)
 

@@ -24,10 +24,15 @@ LONGEST_CLOSED = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The case an act is done for: its id, and the seed identifiers are made from."""
+    """The case an act is done for: its id, and the seed identifiers are made from.
+
+    Attributes:
+        again: the act before was this one, and nobody knows what became of it.
+    """
 
     id: str = ""
     seed: int | None = None
+    again: bool = False
 
 
 class Door(Protocol):
@@ -116,6 +121,10 @@ class Simulator:
         acts = {"close_doors": self._close_doors, "open_doors": self._open_doors, **self.acts}
         if (do := acts.get(word)) is None:
             raise Broken(f"{self.bench.name} cannot {word!r}; it can {', '.join(sorted(acts))}")
+        if case.again:
+            with self.bench.change(self.state):
+                self.state.count_again(case.id)
+        self.state.count_from_here(case.id)
         with self.bench.acting(word, args, case) as result:
             result.update(await do(args, case))
         return dict(result)

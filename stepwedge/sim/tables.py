@@ -8,7 +8,7 @@ put under its key; every change is logged, so that the shell can either take the
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from stepwedge.errors import Broken
 from stepwedge.model.identifiers import Mint, digits
@@ -20,6 +20,9 @@ T = TypeVar("T")
 _ABSENT: Any = object()
 _FEW = 64
 """New values that are put into a sorted list one by one; with more of them it is sorted anew."""
+
+_ACTS: Final = 64
+"""Cases of which :class:`State` remembers where the latest act began to count."""
 
 
 class Table(Generic[T]):
@@ -169,6 +172,7 @@ class State:
         seed: the hospital's seed.
         name: the actor's name in the lab file.
         before_commit: told of every change (``store.Change``) before it is durable, and may add to it.
+        began: by case and actor, where the counts stood that its latest act changed.
         changing: a change is under way (``Bench.change``): what is put now becomes durable with it.
     """
 
@@ -181,6 +185,7 @@ class State:
         self.before_commit: Callable[[Any], None] | None = None
         self.changing = False
         self.counters = self.table("counters", int)
+        self.began: dict[str, dict[str, int]] = {}
 
     def table(self, name: str, kind: type[T]) -> Table[T]:
         """Make a table that takes part in this state's changes."""
@@ -200,6 +205,19 @@ class State:
         """Return the maker of this actor's identifiers for one case; it goes on counting after a restart."""
         where = f"{case}@{self.name}"
         return Mint(self.seed if seed is None else seed, where, _Counts(self, where))
+
+    def count_from_here(self, case: str) -> None:
+        """Remember from here on where the identifiers of a case were counted from, for :meth:`count_again`."""
+        where = f"{case}@{self.name}"
+        self.began.pop(where, None)
+        self.began[where] = {}
+        if len(self.began) > _ACTS:
+            del self.began[next(iter(self.began))]
+
+    def count_again(self, case: str) -> None:
+        """Count the identifiers of a case from where its latest act began: it is done again, under the same identity."""
+        for key, count in self.began.get(f"{case}@{self.name}", {}).items():
+            self.counters[key] = count
 
     def changed(self) -> dict[tuple[Table[Any], str], Any]:
         """Return each changed table and key with the row that was there before, None where there was none."""
@@ -258,4 +276,7 @@ class _Counts(dict[str, int]):
         return self._state.counters[f"{self._where}/{kind}"]
 
     def __setitem__(self, kind: str, count: int) -> None:
-        self._state.counters[f"{self._where}/{kind}"] = count
+        key = f"{self._where}/{kind}"
+        if (began := self._state.began.get(self._where)) is not None:
+            began.setdefault(key, self._state.counters.get(key) or 0)
+        self._state.counters[key] = count

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
-from stepwedge.report.sweep import Cut, cuts, swept
 from stepwedge.scenario.alone import disturbs
 from stepwedge.scenario.load import load_scenario
 from stepwedge.scenario.variants import cases
@@ -140,24 +138,3 @@ def test_a_case_with_a_fault_disturbs_others(tmp_path, hospital):
     )
     path.write_text(HEAD + "steps:\n" + calm)
     assert not disturbs(cases(load_scenario(path))[0], hospital.cast())
-
-
-def test_where_a_sweep_cuts():
-    seen = {"request": [10, 30, 30], "answer": [5, 5]}
-    assert cuts(seen, "unit") == [
-        Cut("request", 0), Cut("request", 0, 1), Cut("request", 1), Cut("request", 1, 19), Cut("request", 2),
-        Cut("answer", 0), Cut("answer", 0, 1), Cut("answer", 0, 4), Cut("answer", 1),
-    ]  # fmt: skip
-    assert {Cut("request", 0, 9), Cut("request", 1, 1)} <= set(cuts(seen, "byte-edges"))
-
-
-def test_a_swept_scenario_has_one_variant_for_each_place(tmp_path, known):
-    from stepwedge.scenario.check import check
-
-    path = tmp_path / "scenarios/swept.yaml"
-    path.parent.mkdir()
-    path.write_text(HEAD + "steps:\n" + STEPS)
-    written = swept(load_scenario(path).source.value, "reset", [Cut("request", 2, 1)], "frame")
-    path.write_text(yaml.safe_dump(written, sort_keys=False))
-    assert [one for one in check([path], known) if not one.warning] == []
-    assert [one.id for one in cases(load_scenario(path))] == ["sample-swept[request-2-1]"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stepwedge.sim.tap.countdown import After
+from stepwedge.sim.tap.countdown import After, Countdown
+from stepwedge.sim.tap.units import Frames
 from stepwedge.wire import pdu
 from stepwedge.wire.mllp import frame
 
@@ -23,6 +24,10 @@ ONE, TWO = frame(b"one"), frame(b"two two")
         ("hl7", ONE + TWO, After(units=1), ONE),
         ("hl7", ONE + TWO, After(units=1, bytes=len(TWO) - 1), (ONE + TWO)[:-1]),
         ("web", b"GET / HTTP/1.1", After(bytes=4), b"GET "),
+        ("dicom", PDUS, After(units=1, bytes=-1), PDUS[:19]),
+        ("hl7", ONE + TWO, After(bytes=-1), ONE[:-1]),
+        ("hl7", ONE + TWO, After(units=1, bytes=-1), (ONE + TWO)[:-1]),
+        ("hl7", ONE + TWO, After(connection=1), b""),
     ],
 )
 @pytest.mark.parametrize("side", ["request", "answer"])
@@ -43,6 +48,36 @@ def test_the_cut_is_at_the_byte(tapped, until, door, stream, after, passes, side
         assert await bench.ask(stream, len(stream)) == stream
 
     tapped(body, door=door)
+
+
+def test_the_last_byte_is_found_however_the_stream_is_cut():
+    for size in range(1, len(ONE) + 1):
+        countdown, units, passed = Countdown(After(1, -1)), Frames(), b""
+        stream = ONE + TWO
+        for begin in range(0, len(stream), size):
+            data = stream[begin : begin + size]
+            if (at := countdown.reach(len(data), units.ends(data))) is not None:
+                passed += data[:at]
+                break
+            passed += data
+        assert passed == stream[:-1]
+
+
+def test_only_one_of_several_connections(tapped, until):
+    async def body(bench):
+        fault = await bench.begin("reset", after=After(bytes=1, connection=2), times=1)
+        silent, _ = await bench.call()  # says nothing, so it does not count
+        del silent
+        for number in (1, 2, 3):
+            reader, writer = await bench.call()
+            writer.write(ONE)
+            await until(lambda n=number: len(fault.told()["seen"]) == n)
+            if number == 2:
+                await bench.drain(reader)
+        assert fault.count == 1
+        assert fault.told()["seen"][0]["request"] == [len(ONE), len(ONE)]
+
+    tapped(body, door="hl7")
 
 
 def test_as_often_as_it_may(tapped):

@@ -11,10 +11,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """So many whole units (frames or PDUs) of one direction, and so many bytes of what follows; nothing means at once."""
+    """So many whole units (frames or PDUs) of one direction, and so many bytes of what follows; nothing means at once.
+
+    Attributes:
+        bytes: -1 is all of the next unit but its last byte.
+        connection: which of those on which something is said, from 1; 0 is each of them.
+    """
 
     units: int = 0
     bytes: int = 0
+    connection: int = 0
 
 
 class Countdown:
@@ -35,6 +41,10 @@ class Countdown:
                 self._units -= len(ends)
                 return None
             start, self._units = ends[self._units - 1], 0
+        if self._bytes < 0:
+            end = next((end for end in ends if end > start), None)
+            self.over = end is not None
+            return None if end is None else end - 1
         if size - start < self._bytes:
             self._bytes -= size - start
             return None

@@ -25,6 +25,8 @@ KEPT: Final = 50
 """Acts of one fault that are told one by one; beyond that they are counted."""
 MARKED: Final = 2000
 """Units of one side of a line whose ends are told."""
+LINES: Final = 200
+"""Lines of which that is told, the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +120,13 @@ class Fault:
         self._countdowns: dict[int, Countdown] = {}
         self.hits = 0
         self.forged: set[str] = set()
-        self._marks: dict[tuple[int, Side], list[int]] = {}
+        self._marks: dict[int, dict[Side, list[int]]] = {}
 
     # What lines tell it
 
     def saw(self, line: Line, side: Side, size: int, ends: Sequence[int]) -> None:
         """Note where units ended, in bytes since it began to see a line: where a sweep may cut."""
-        marks = self._marks.setdefault((line.number, side), [0])
+        marks = self._marks.setdefault(line.number, {}).setdefault(side, [0])
         begun = marks.pop()
         if len(marks) < MARKED:
             marks += [begun + end for end in ends]
@@ -163,12 +165,17 @@ class Fault:
 
     def due(self, line: Line, side: Side, data: bytes, ends: Sequence[int]) -> int | None:
         """Return the offset in the bytes of its side at which it is to act on this line, None when it is not."""
-        if side != self.side or self.spent:
+        if side != self.side or self.spent or not self._meant(line):
             return None
         countdown = self._countdowns.setdefault(line.number, Countdown(self.wish.after))
         at = countdown.reach(len(data), ends)
         self.hits += at is not None
         return at
+
+    def _meant(self, line: Line) -> bool:
+        """Tell whether a line is the one it is to act on, of those on which something was said."""
+        wanted = self.wish.after.connection
+        return not wanted or list(self._marks).index(line.number) + 1 == wanted
 
     @property
     def spent(self) -> bool:
@@ -184,21 +191,13 @@ class Fault:
             at = offset if offset is not None else line.arrived_bytes[side] if line else 0
             self.acts.append(Acted(time.time(), what, line.number if line else 0, side, at, size))
 
-    def _seen_most(self) -> dict[str, list[int]]:
-        """Return by side the marks of the line that said most; the last is the number of its bytes."""
-        found: dict[str, list[int]] = {}
-        for (_, side), marks in self._marks.items():
-            if marks[-1] >= found.get(side, [0])[-1]:
-                found[side] = marks
-        return found
-
     def told(self) -> dict[str, Any]:
-        """Return what it did, as JSON values."""
+        """Return what it did, as JSON values; ``seen`` is by line and side where units ended, and last the number of bytes."""
         return {
             "count": self.count,
             "acts": [asdict(one) for one in self.acts],
             "forged": sorted(self.forged),
-            "seen": self._seen_most(),
+            "seen": [dict(marks) for marks in list(self._marks.values())[:LINES]],
         }
 
 

@@ -264,7 +264,7 @@ def _wish(asked: Mapping[str, Any]) -> Wish:
     return Wish(
         str(asked["kind"]),
         asked.get("side") or None,
-        After(int(units), int(after.get("bytes", 0))),
+        After(int(units), int(after.get("bytes", 0)), int(after.get("connection", 0))),
         int(asked.get("times") or 0),
         dict(asked.get("args") or {}),
         int(asked.get("seed") or 0),
