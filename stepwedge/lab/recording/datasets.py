@@ -7,6 +7,7 @@ that an invention stands for (its actions D and U), and the sex (0010,0040), as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 DEEPEST: Final = 8
 MOST: Final = 5000
 """Items of one sequence that are read."""
-_LARGEST: Final = 1 << 20
+_COUNT: Final = re.compile(r"[0-9]{1,5}")
+"""A count says little about anybody; more digits could be a number of somebody."""
 Treatment = Callable[[str, str, "Surrogates"], Any]
 
 
@@ -33,8 +35,7 @@ def _stays(values: frozenset[str]) -> Treatment:
 
 def _count(value: str, patient: str, to: Surrogates) -> str | None:
     del patient, to
-    digits = value.strip()
-    return digits if digits.isascii() and digits.isdigit() and int(digits[:8]) < _LARGEST and len(digits) < 8 else None  # noqa: PLR2004 - seven digits
+    return value.strip() if _COUNT.fullmatch(value.strip()) else None
 
 
 def _number(value: str, patient: str, to: Surrogates) -> str:
@@ -112,7 +113,14 @@ ATTRIBUTES: Final[dict[str, Treatment]] = {
     "NumberOfSeriesRelatedInstances": _count,
 }
 """What stays or becomes what; of everything else only the sequences are opened."""
-CUT: Final = frozenset({"OriginalAttributesSequence", "ModifiedAttributesSequence", "IconImageSequence", "DigitalSignaturesSequence"})
+CUT: Final = frozenset(
+    {
+        "OriginalAttributesSequence",
+        "ModifiedAttributesSequence",
+        "IconImageSequence",
+        "DigitalSignaturesSequence",
+    }
+)
 """Sequences that are not opened either: what an object said before, small pictures, signatures (PS3.15 table E.1-1, X)."""
 
 
@@ -134,7 +142,15 @@ def _treated(elements: dict[str, Any], patient: str, to: Surrogates, deep: int) 
             items = [_treated(one, patient, to, deep + 1) for one in value[:MOST] if isinstance(one, dict)]
             found[keyword] = [one for one in items if one]
         elif treat := ATTRIBUTES.get(keyword):
-            text = "" if value is None else value if isinstance(value, str) else str(value) if isinstance(value, int) else None
+            text = (
+                ""
+                if value is None
+                else value
+                if isinstance(value, str)
+                else str(value)
+                if isinstance(value, int)
+                else None
+            )
             if text is not None and (treated := treat(text, patient, to)) is not None:
                 found[keyword] = treated
     return found
@@ -146,7 +162,7 @@ def _opens(keyword: str) -> bool:
     return found is not None and found[1] == "SQ" and keyword not in CUT
 
 
-_DRAWN_ON: Final = frozenset("US IVUS ES XC GM OP SC OT DOC RF XA ECG".split())
+_DRAWN_ON: Final = frozenset(("US", "IVUS", "ES", "XC", "GM", "OP", "SC", "OT", "DOC", "RF", "XA", "ECG"))
 """Modalities whose pictures often show whose they are (PS3.15 E.3.1, Clean Pixel Data)."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from stepwedge.scenario.source import SIZE_LIMIT
 
 _PLAIN: Final = re.compile(r"\$[a-z][A-Za-z0-9_.]*|[A-Za-z][A-Za-z0-9_]*([.-][A-Za-z0-9_]+)*")
-_TRAPS: Final = frozenset("true false null yes no on off y n".split())
+_TRAPS: Final = frozenset(["true", "false", "null", "yes", "no", "on", "off", "y", "n"])
 """Words that some reader of YAML takes for something else; those stand in quotes."""
 
 
@@ -44,7 +44,10 @@ class Draft:
 
     def step(self, kind: str, word: str, **more: Any) -> None:
         """Add a step such as ``do: ct.start_exam``; parts without a value are left out."""
-        written = {kind: word, **{key.rstrip("_"): value for key, value in more.items() if value not in (None, {}, "")}}
+        written = {
+            kind: word,
+            **{key.rstrip("_"): value for key, value in more.items() if value not in (None, {}, "")},
+        }
         self._body.append(f"  - {flow(written)}")
         self.steps += 1
 
@@ -65,7 +68,9 @@ class Draft:
         return [(first + at, what) for at, what in self._decisions]
 
     def _head(self, decisions: int, lines: list[str] | None = None) -> list[str]:
-        burned = ["# Pictures were sent that may show in their pixels whose they are; none of them was kept."] * self.drawn_on
+        burned = [
+            "# Pictures were sent that may show in their pixels whose they are; none of them was kept."
+        ] * self.drawn_on
         return [
             "# Recorded by stepwedge tap record. Everybody in it is invented. Read it before you rely on it.",
             *burned,
@@ -89,7 +94,9 @@ class Draft:
 
     def _shorter(self) -> Draft:
         """Return it without what was said below each decision: a scenario file has an end."""
-        body, decisions, at = [], [], dict(self._decisions)
+        at = dict(self._decisions)
+        body: list[str] = []
+        decisions: list[tuple[int, str]] = []
         for number, line in enumerate(self._body):
             if number in at:
                 decisions.append((len(body), at[number]))

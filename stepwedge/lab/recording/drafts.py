@@ -54,19 +54,37 @@ def _put(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _index(recording: Recording, written: Sequence[tuple[Path, Draft]], rest: Sequence[Heard], beyond: int) -> str:
-    lines = ["# What was recorded", "", "| draft | steps | to decide | pictures |", "| --- | --- | --- | --- |"]
+def _index(
+    recording: Recording, written: Sequence[tuple[Path, Draft]], rest: Sequence[Heard], beyond: int
+) -> str:
+    lines = [
+        "# What was recorded",
+        "",
+        "| draft | steps | to decide | pictures |",
+        "| --- | --- | --- | --- |",
+    ]
     for path, draft in written:
         burned = "may show whose they are" if draft.drawn_on else ""
         decide = ", ".join(f"line {line}" for line, _ in draft.decisions) or "nothing"
         lines.append(f"| [{path.name}]({path.name}) | {draft.steps} | {decide} | {burned} |")
     lines += ["", "| link | what | answered | how often |", "| --- | --- | --- | --- |"]
-    lines += [f"| {link} | {kind} | {outcome} | {count} |" for (link, kind, outcome), count in sorted(recording.counts.items())]
+    lines += [
+        f"| {link} | {kind} | {outcome} | {count} |"
+        for (link, kind, outcome), count in sorted(recording.counts.items())
+    ]
     left = Counter(map(str, rest))
     if left:
-        lines += ["", "In no draft:", "", *(f"- {what}, {count} times" for what, count in sorted(left.items()))]
+        lines += [
+            "",
+            "In no draft:",
+            "",
+            *(f"- {what}, {count} times" for what, count in sorted(left.items())),
+        ]
     if recording.unread:
-        lines += ["", *(f"- {count} could not be read ({name})" for name, count in sorted(recording.unread.items()))]
+        lines += [
+            "",
+            *(f"- {count} could not be read ({name})" for name, count in sorted(recording.unread.items())),
+        ]
     if recording.more or beyond:
         lines += ["", f"Let go because there were too many: {recording.more} exchanges, {beyond} cases."]
     return "\n".join(lines) + "\n"

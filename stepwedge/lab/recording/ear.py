@@ -73,15 +73,17 @@ class _Ear:
     """Anybody is read, because nobody is kept."""
 
     def __init__(self, recording: Recording, edge: Edge) -> None:
-        self.name, self.role, self.settings = edge.callee, "tap", {}  # type: dict[str, Any]
+        self.name, self.role = edge.callee, "tap"
+        self.settings: dict[str, Any] = {}
         self.directory = Directory()
         self._recording, self._edge = recording, edge
 
     def exchange(self, protocol: Protocol, direction: Direction, kind: str, **told: Any) -> Exchange:
         began = told.pop("began")
-        payloads = {name: told.pop(name, NOTHING) for name in ("request", "response")}
-        made = {name: one if isinstance(one, Payload) else Payload.of(one) for name, one in payloads.items()}
-        return Exchange(0, began, time.time() - began, self.name, direction, protocol, kind, **told, **made)
+        for name in ("request", "response"):
+            payload = told.get(name, NOTHING)
+            told[name] = payload if isinstance(payload, Payload) else Payload.of(payload)
+        return Exchange(0, began, time.time() - began, self.name, direction, protocol, kind, **told)
 
     def record(self, protocol: Protocol, direction: Direction, kind: str, **told: Any) -> int:
         return self.keep([self.exchange(protocol, direction, kind, **told)])

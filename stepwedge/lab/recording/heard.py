@@ -52,7 +52,10 @@ class Heard:
     def of(cls, exchange: Exchange, edge: Edge, to: Surrogates) -> Heard:
         """Replace everybody in an exchange and keep what may stay; the exchange itself is kept nowhere."""
         facts, protocol = exchange.facts, exchange.protocol
-        message, identifier, answers, drawn_on = None, {}, (), False
+        message: MessageView | None = None
+        identifier: dict[str, Any] = {}
+        answers: tuple[dict[str, Any], ...] = ()
+        drawn_on = False
         if protocol == "hl7":
             made = messages.replaced(exchange.request.read(), to, edge.caller, edge.callee)
             message = MessageView(made) if made is not None else None
@@ -60,7 +63,9 @@ class Heard:
             header = (facts.get("dataset") or {}).get("header") or {}
             asked = facts.get("identifier") or facts.get("query") or header
             identifier = datasets.replaced(asked, to) if isinstance(asked, dict) else {}
-            answers = tuple(datasets.replaced(one, to) for one in facts.get("answers") or () if isinstance(one, dict))
+            answers = tuple(
+                datasets.replaced(one, to) for one in facts.get("answers") or () if isinstance(one, dict)
+            )
             drawn_on = bool(header) and datasets.drawn_on(header)
         kind = vocabulary.kind(protocol, exchange.kind)
         return cls(

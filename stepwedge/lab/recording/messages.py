@@ -139,7 +139,17 @@ FIELDS: Final[dict[str, dict[int, Treatment]]] = {
         50: _number,
     },
     "GT1": {2: _number, 3: _name, 4: _name, 5: _address, 6: _phone, 7: _phone, 12: _number},
-    "IN1": {2: _number, 3: _number, 4: _text, 5: _address, 7: _phone, 16: _name, 19: _address, 36: _number, 49: _number},
+    "IN1": {
+        2: _number,
+        3: _number,
+        4: _text,
+        5: _address,
+        7: _phone,
+        16: _name,
+        19: _address,
+        36: _number,
+        49: _number,
+    },
     "IN2": {1: _number, 2: _number, 6: _number, 8: _number},
     "AL1": {3: _text, 5: _text},
     "DG1": {3: _text, 4: _text},
@@ -194,7 +204,14 @@ FIELDS: Final[dict[str, dict[int, Treatment]]] = {
     "NTE": {3: _text},
     "ZDS": {1: _uid},
     "IPC": {1: _number, 2: _number, 3: _uid, 4: _number, 5: _stays(known.MODALITIES)},
-    "SCH": {1: _number, 2: _number, 16: _clinician, 25: _stays(known.FILLER_STATUS), 26: _number, 27: _number},
+    "SCH": {
+        1: _number,
+        2: _number,
+        16: _clinician,
+        25: _stays(known.FILLER_STATUS),
+        26: _number,
+        27: _number,
+    },
     "MSA": {1: _stays(known.ACKNOWLEDGED), 2: _number, 3: _text},
     "ERR": {3: _stays(known.ERRORS), 4: _stays(known.SEVERITY), 8: _text},
 }
@@ -204,9 +221,7 @@ FIELDS: Final[dict[str, dict[int, Treatment]]] = {
 def replaced(raw: bytes, to: Surrogates, sender: str, receiver: str) -> hl7.Message | None:
     """Return a message in which nobody is who they were; None when the message cannot be read or has no type that is known.
 
-    Args:
-        raw: as it was on the wire.
-        sender: the actor that said it, by its name in the lab; it stands for application and facility, likewise ``receiver``.
+    ``sender`` and ``receiver`` are actors of the lab; their names stand for application and facility.
     """
     message = _read(raw)
     if message is None or not (kind := known.kind("hl7", message.type)):
@@ -234,7 +249,9 @@ def _read(raw: bytes) -> hl7.Message | None:
         pass
     head, end, rest = raw.partition(b"\r")
     fields = head.split(raw[3:4] or b"|")
-    plain = raw[3:4].join(fields[:17]) + end + rest  # MSH-18 is the eighteenth, counted with the segment's name
+    plain = (
+        raw[3:4].join(fields[:17]) + end + rest
+    )  # MSH-18 is the eighteenth, counted with the segment's name
     try:
         return hl7.parse(bytes(one if one < 0x80 else 0x3F for one in plain))  # noqa: PLR2004 - ASCII
     except hl7.HL7Error:
@@ -243,5 +260,7 @@ def _read(raw: bytes) -> hl7.Message | None:
 
 def _segment(segment: hl7.Segment, to: Surrogates) -> Written:
     count = len(segment.fields)
-    treated = {field: treat(segment, field, to) for field, treat in FIELDS[segment.name].items() if field < count}
+    treated = {
+        field: treat(segment, field, to) for field, treat in FIELDS[segment.name].items() if field < count
+    }
     return segment.name, {field: value for field, value in treated.items() if value}

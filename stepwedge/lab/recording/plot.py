@@ -89,7 +89,9 @@ class Plot:
         more = {"version": version(heard)} if heard.message is not None and version(heard) != "2.5.1" else {}
         if not described.get("name", "").isascii():
             more["charset"] = "8859/1"
-        self.draft.step(kind, f"{self.actor('ehr')}.register_patient", with_={**described, **more}, as_=name, ihe="RAD-1")
+        self.draft.step(
+            kind, f"{self.actor('ehr')}.register_patient", with_={**described, **more}, as_=name, ihe="RAD-1"
+        )
         return name
 
     # Orders
@@ -128,7 +130,11 @@ class Plot:
         given: dict[str, Any] = {"patient": f"${patient}", "procedure": code}
         if priority:
             given["priority"] = priority
-        self.draft.step(kind, f"{self.actor('ehr')}.place_order", with_={**given, **more}, as_=name, ihe="RAD-2")
+        if heard.kind == "OMI^O23" and self.roles.get(heard.caller) == "ehr":
+            more["form"] = "OMI^O23"  # the placer numbers the exams itself
+        self.draft.step(
+            kind, f"{self.actor('ehr')}.place_order", with_={**given, **more}, as_=name, ihe="RAD-2"
+        )
         self.remember(heard, name)
         return name
 
@@ -143,7 +149,9 @@ class Plot:
         fits = [one for one, procedure in known.items() if procedure.modality == modality and one != "FENCE"]
         stands_in = fits[0] if modality and fits else STANDS_IN
         if heard.protocol == "hl7" and code:
-            self.draft.decide(f"which procedure of the catalogue it was; {stands_in} stands in for a code nobody here knows")
+            self.draft.decide(
+                f"which procedure of the catalogue it was; {stands_in} stands in for a code nobody here knows"
+            )
         return stands_in
 
 

@@ -31,7 +31,11 @@ def tell(name: str, heard: Sequence[Heard], roles: Mapping[str, str]) -> Draft:
         roles: role of each actor of the lab.
     """
     links = list(dict.fromkeys(f"{one.caller}->{one.callee}" for one in heard))
-    draft = Draft(name, f"A recorded case over {', '.join(links)}", f"{len(heard)} exchanges were heard. What were they about?")
+    draft = Draft(
+        name,
+        f"A recorded case over {', '.join(links)}",
+        f"{len(heard)} exchanges were heard. What were they about?",
+    )
     plot = Plot(draft, roles, heard)
     for one in heard:
         if one.kind in PASSED_OVER:
@@ -63,7 +67,7 @@ def _one(plot: Plot, heard: Heard) -> bool:
 def _message(plot: Plot, heard: Heard, role: str) -> bool:
     """Tell an HL7 message: an act when its sender is one that acts, and then what arrived as what is expected."""
     if act := ACTS.get(role, {}).get(heard.kind):
-        whose = plot.numbers(heard) or heard.keys.get("patient", ())
+        whose = plot.numbers(heard) or heard.keys.get("patient", [])
         same = (heard.caller, heard.kind, heard.said("control"), heard.said("OBR-25"), *sorted(whose))
         callees = plot.told.setdefault(same, [])
         if not callees or heard.callee in callees:  # to another callee it is the same act
@@ -89,7 +93,11 @@ def _arrived(plot: Plot, heard: Heard) -> bool:
         )
     elif order and number:
         stated = {"control": control, "status": heard.said("status")}
-        where = {"type": heard.kind, number: f"${order}.{number}", **{key: one for key, one in stated.items() if one}}
+        where = {
+            "type": heard.kind,
+            number: f"${order}.{number}",
+            **{key: one for key, one in stated.items() if one},
+        }
         is_ = {"patient": f"${patient}.id"} if patient else None
         plot.draft.step("expect", "message.received", at=heard.callee, where=where, is_=is_)
     elif patient and not plot.numbers(heard):
@@ -126,7 +134,7 @@ def _corrected(plot: Plot, heard: Heard) -> bool:
         plot.draft.decide("what was corrected; it is nothing that a draft keeps")
     plot.known[heard.key("patient")] = _known(heard)
     with_ = {"patient": f"${patient}", **changed, **_version(heard)}
-    plot.draft.step("do", f"{heard.caller}.update_patient", with_=with_, as_=plot.name("corrected"), ihe="RAD-12")
+    plot.draft.step("do", f"{heard.caller}.update_patient", with_=with_, ihe="RAD-12")
     return True
 
 
@@ -141,7 +149,7 @@ def _merged(plot: Plot, heard: Heard) -> bool:
         plot.patients[heard.key("prior")] = prior
         plot.draft.step("given", f"{heard.caller}.register_patient", as_=prior, ihe="RAD-1")
     with_ = {"survivor": f"${survivor}", "prior": f"${prior}", **_version(heard)}
-    plot.draft.step("do", f"{heard.caller}.merge_patients", with_=with_, as_=plot.name("merged"), ihe="RAD-12")
+    plot.draft.step("do", f"{heard.caller}.merge_patients", with_=with_, ihe="RAD-12")
     return True
 
 
@@ -159,7 +167,7 @@ def _ordered(plot: Plot, heard: Heard) -> bool:
         return True
     if control in {"CA", "OC"}:
         with_ = {"order": f"${plot.order(heard)}"}
-        plot.draft.step("do", f"{heard.caller}.cancel_order", with_=with_, as_=plot.name("cancelled"), ihe="RAD-2")
+        plot.draft.step("do", f"{heard.caller}.cancel_order", with_=with_, ihe="RAD-2")
         return True
     return False
 
@@ -170,7 +178,10 @@ def _reported(plot: Plot, heard: Heard) -> bool:
         return False
     order = plot.order(heard)
     exam = next((plot.exams[uid] for uid in heard.keys.get("study", ()) if uid in plot.exams), None)
-    with_ = {"order": f"${order}", "text": f"A text that was {'not kept' if status == 'F' else 'a draft, and not kept'}."}
+    with_ = {
+        "order": f"${order}",
+        "text": f"A text that was {'not kept' if status == 'F' else 'a draft, and not kept'}.",
+    }
     if exam is not None:
         with_["study"] = f"${exam.name}.study"
     if status == "P":

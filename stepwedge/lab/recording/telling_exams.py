@@ -63,7 +63,11 @@ def _fetch(plot: Plot, scanner: str, order: str, *, offers: bool = True) -> str:
     if offers:
         plot.worklists[scanner, order] = name
     plot.draft.step(
-        "do", f"{scanner}.fetch_worklist", with_={"AccessionNumber": f"${order}.accession"}, as_=name, ihe="RAD-5"
+        "do",
+        f"{scanner}.fetch_worklist",
+        with_={"AccessionNumber": f"${order}.accession"},
+        as_=name,
+        ihe="RAD-5",
     )
     return name
 
@@ -110,7 +114,9 @@ def _images(plot: Plot, heard: Heard, exam: Exam) -> str:
         pictures = {sop for one in sent or [heard] for sop in one.keys.get("sop", ())}
         exam.images = plot.name("images")
         count = max(1, len(pictures))
-        plot.draft.step("do", f"{exam.caller}.acquire", with_={"mpps": f"${exam.name}", "images": count}, as_=exam.images)
+        plot.draft.step(
+            "do", f"{exam.caller}.acquire", with_={"mpps": f"${exam.name}", "images": count}, as_=exam.images
+        )
     return exam.images
 
 
@@ -136,7 +142,12 @@ def _set(plot: Plot, heard: Heard) -> bool:
             with_["images"] = f"${_images(plot, heard, exam)}"
         plot.draft.step("do", f"{exam.caller}.discontinue_exam", with_=with_, ihe="RAD-7")
     plot.draft.step(
-        "expect", "performed.step", at=heard.callee, where={"mpps": f"${exam.name}"}, is_={"status": status}, ihe="RAD-7"
+        "expect",
+        "performed.step",
+        at=heard.callee,
+        where={"mpps": f"${exam.name}"},
+        is_={"status": status},
+        ihe="RAD-7",
     )
     return True
 
@@ -151,7 +162,9 @@ def _store(plot: Plot, heard: Heard) -> bool:
             _fetch(plot, heard.caller, order)
         exam = Exam(heard.caller, plot.name("mpps"))
         entry = f"${plot.worklists[heard.caller, order]}.entry"
-        plot.draft.step("do", f"{heard.caller}.start_exam", with_={"entry": entry}, as_=exam.name, ihe="RAD-6")
+        plot.draft.step(
+            "do", f"{heard.caller}.start_exam", with_={"entry": entry}, as_=exam.name, ihe="RAD-6"
+        )
         for study in heard.keys.get("study", ("",)):
             plot.exams[study] = exam
     plot.draft.drawn_on = plot.draft.drawn_on or heard.drawn_on
@@ -174,7 +187,9 @@ def _commit(plot: Plot, heard: Heard) -> bool:
         return False
     images, name = _images(plot, heard, exam), plot.name("commitment")
     answers = [
-        one for one in plot.heard if one.kind == "N-EVENT-REPORT" and one.key("transaction") == heard.key("transaction")
+        one
+        for one in plot.heard
+        if one.kind == "N-EVENT-REPORT" and one.key("transaction") == heard.key("transaction")
     ]
     event = "new" if any(one.callee == exam.caller for one in answers) else "same"
     with_ = {"images": f"${images}", "event": event}
@@ -208,7 +223,9 @@ def _studies(plot: Plot, heard: Heard) -> bool:
     name = plot.name("found")
     plot.draft.step("do", f"{heard.caller}.find_study", with_=args, as_=name, ihe="RAD-14")
     if heard.answers:
-        plot.draft.step("expect", "result", where={"of": f"${name}.count"}, is_=len(heard.answers), ihe="RAD-14")
+        plot.draft.step(
+            "expect", "result", where={"of": f"${name}.count"}, is_=len(heard.answers), ihe="RAD-14"
+        )
     return True
 
 

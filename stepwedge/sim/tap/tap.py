@@ -48,7 +48,7 @@ class Tap:
         lines: connections under way.
     """
 
-    host: Final = _HOST
+    host = _HOST
 
     def __init__(
         self, edge: Edge, to: tuple[str, int], witness: Callable[[Line], Witness | None] = lambda _: None
