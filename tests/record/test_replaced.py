@@ -137,6 +137,17 @@ def hl7_parts(value):
     return value.split("\n")
 
 
+OPENED = {
+    "ScheduledProcedureStepSequence",
+    "ScheduledStepAttributesSequence",
+    "RequestAttributesSequence",
+    "OriginalAttributesSequence",
+    "ReferencedPatientSequence",
+    "ContentSequence",
+    "OtherPatientIDsSequence",
+}
+
+
 def canary_dataset(aviary, depth=0):
     """Every attribute of the dictionary that can hold a text, private ones, and each sequence of a few with the same inside."""
     found = {}
@@ -149,11 +160,7 @@ def canary_dataset(aviary, depth=0):
             found[keyword] = aviary.date()
         elif vr in {"OB", "OW", "UN"}:
             found[keyword] = aviary.text().encode()
-        elif (
-            vr == "SQ"
-            and depth < 2
-            and keyword.startswith(("Sched", "Ref", "Request", "Original", "Content", "Other"))
-        ):
+        elif vr == "SQ" and depth < 2 and keyword in OPENED:
             found[keyword] = [canary_dataset(aviary, depth + 2)]
     found["00091001"] = aviary.text()
     found["00091002"] = aviary.text().encode()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.checks.message_view import MessageView
 from stepwedge.lab.recording import datasets, messages, vocabulary
+from stepwedge.sim import keys
 
 if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange, Keys
@@ -56,9 +57,12 @@ class Heard:
         identifier: dict[str, Any] = {}
         answers: tuple[dict[str, Any], ...] = ()
         drawn_on = False
+        kind, found = vocabulary.kind(protocol, exchange.kind), to.keys(exchange.keys)
         if protocol == "hl7":
             made = messages.replaced(exchange.request.read(), to, edge.caller, edge.callee)
             message = MessageView(made) if made is not None else None
+            kind = made.type if made is not None else ""
+            found = keys.merge(keys.of_message(made) if made is not None else {}, found)
         else:
             header = (facts.get("dataset") or {}).get("header") or {}
             asked = facts.get("identifier") or facts.get("query") or header
@@ -67,16 +71,15 @@ class Heard:
                 datasets.replaced(one, to) for one in facts.get("answers") or () if isinstance(one, dict)
             )
             drawn_on = bool(header) and datasets.drawn_on(header)
-        kind = vocabulary.kind(protocol, exchange.kind)
         return cls(
             exchange.at,
             edge.caller,
             edge.callee,
             edge.door,
             protocol,
-            kind if message is not None or protocol != "hl7" else "",
+            kind,
             vocabulary.outcome(exchange.outcome),
-            to.keys(exchange.keys),
+            found,
             message,
             identifier,
             answers,
