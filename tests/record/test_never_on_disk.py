@@ -180,13 +180,11 @@ def test_a_recorded_day_leaves_nobody_behind(aviary, recorder):
     one.process.send_signal(signal.SIGINT)
     assert one.process.wait(30) == 0, one.log.read_text()
     names = {path.name for path in one.files()}
-    assert {"recorded.md", "recorded-001.yaml", f"recorded-{len(CHARSETS):03}.yaml"} <= names, (
-        one.log.read_text()
-    )
+    assert {"recorded.md", "drafts-001.yaml", f"drafts-{len(CHARSETS):03}.yaml"} <= names, one.log.read_text()
     for path in one.files():
         assert not aviary.found_in(path.read_bytes() + str(path.relative_to(one.folder)).encode()), path
-    assert b"wrote drafts/recorded-001.yaml" in one.log.read_bytes()
-    draft = (one.folder / "work" / "drafts" / "recorded-001.yaml").read_text()
+    assert b"wrote drafts/drafts-001.yaml" in one.log.read_bytes()
+    draft = (one.folder / "work" / "drafts" / "drafts-001.yaml").read_text()
     assert "ehr.register_patient" in draft
     assert "ehr.place_order" in draft
     assert "# DECIDE: what ADT^A31 ehr->ris" in draft

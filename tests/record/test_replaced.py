@@ -224,13 +224,22 @@ def test_no_file_holds_a_canary(aviary, recording, tmp_path):
     written = write(
         recording,
         {"ehr": "ehr", "ris": "ris", "pacs": "pacs", "ct": "modality", "reader": "reader"},
-        tmp_path,
+        tmp_path / "day",
     )
     assert written
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {path.name for path in files} >= {INDEX, "recorded-001.yaml"}
+    assert {path.name for path in files} >= {INDEX, "day-001.yaml"}
     for path in files:
         assert not aviary.found_in(path.read_bytes() + path.name.encode()), path.name
+
+
+def test_a_field_that_is_let_through_is_noticed(aviary, monkeypatch):
+    monkeypatch.setitem(messages.FIELDS, "NTE", {3: lambda segment, field, _: segment[str(field)]})
+    assert aviary.found_in(messages.replaced(message(aviary, "ADT^A04"), Surrogates(), "ehr", "ris").raw)
+    monkeypatch.setitem(datasets.ATTRIBUTES, "PatientName", lambda value, *_: value)
+    assert aviary.found_in(
+        json.dumps(datasets.replaced({"PatientName": aviary.text()}, Surrogates())).encode()
+    )
 
 
 @pytest.mark.parametrize("letters", sorted(set(CHARSETS.values())))

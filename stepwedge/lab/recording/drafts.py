@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -21,12 +22,14 @@ _MOST: Final = 500
 """Drafts of one recording; nobody reads more."""
 
 
-def drafts(heard: Sequence[Heard], roles: Mapping[str, str]) -> tuple[list[Draft], list[Heard], int]:
-    """Return the drafts, what became part of none, and how many cases were too many."""
+def drafts(
+    heard: Sequence[Heard], roles: Mapping[str, str], prefix: str = "recorded"
+) -> tuple[list[Draft], list[Heard], int]:
+    """Return the drafts, named after ``prefix``, what became part of none, and how many cases were too many."""
     found, rest = cases(heard)
     made: list[Draft] = []
     for one in found[:_MOST]:
-        draft = tell(f"recorded-{len(made) + 1:03}", one, roles)
+        draft = tell(f"{prefix}-{len(made) + 1:03}", one, roles)
         if draft.steps:
             made.append(draft)
         else:
@@ -35,8 +38,9 @@ def drafts(heard: Sequence[Heard], roles: Mapping[str, str]) -> tuple[list[Draft
 
 
 def write(recording: Recording, roles: Mapping[str, str], folder: Path) -> list[tuple[Path, Draft]]:
-    """Write what became of a recording; return the drafts with their files."""
-    made, rest, beyond = drafts(recording.heard, roles)
+    """Write what became of a recording; return the drafts with their files, which are named after the folder."""
+    prefix = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:60]
+    made, rest, beyond = drafts(recording.heard, roles, prefix or "recorded")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for draft in made:
