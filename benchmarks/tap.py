@@ -1,18 +1,26 @@
-"""What a tap costs: acknowledged HL7 round trips and bytes a second, through a tap and past it, in turns within one run.
+"""What a tap costs: what passes through one and past it, in turns within one run.
 
-    python benchmarks/tap.py [--messages 3000] [--repeats 5] [--connections 8]
+    python -m benchmarks.tap [--repeats 5] [--messages 1500] [--images 40] [--requests 300] [--only empty,simulated,orthanc]
 
-Caller, tap and receiver are three processes; the receiver is the one that every simulated system has, with an empty handler, and so
-the fastest there is: a real receiver makes the ratio better, not worse. *witnessed* also reads every message into a journal. The
-ratios are the figures to quote.
+Caller, tap and receiver are three processes. The receivers are
+
+- *empty*: the servers that every simulated system has, with handlers that do nothing: the fastest there is;
+- *simulated*: a simulated RIS (HL7) and PACS (C-STORE, QIDO), with their journals: taps do not read what passes to them;
+- *orthanc*: Orthanc with its DICOMweb plug-in (C-STORE, QIDO), as a real archive: taps read what passes.
+
+*read* is through a tap that reads into the journal, *through* is through one that does not. Medians; the ratio is that of what passed in
+the same time, and the figure to quote. CPU time of the tap's process for each message, image or request stands beside it, and that of
+caller and receiver together past the tap: on cores that are all busy the ratio cannot be better than what these say.
 """
-
-# ruff: noqa: E402 - the path is set before anything is imported along it
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import http.client
+import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -21,139 +29,231 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
+from benchmarks import peers
+from benchmarks.ingest import CT, Study
 from stepwedge.evidence.journal import Journal
 from stepwedge.sim.address import Directory
 from stepwedge.sim.bench import Bench
+from stepwedge.sim.host import Host, Part, Plan, settle
 from stepwedge.sim.ports import Ports
 from stepwedge.sim.tap.tap import Edge, Tap
-from stepwedge.sim.tap.witness_hl7 import Hl7Witness
+from stepwedge.sim.tap.witness import Behind
+from stepwedge.sim.tap.witnesses import Witnesses
+from stepwedge.sim.web import WebServer
+from stepwedge.wire import dimse_asyncio
+from stepwedge.wire.dimse_blocking import Association
+from stepwedge.wire.elements import EXPLICIT_LE
 from stepwedge.wire.hl7 import acknowledgement, parse
 from stepwedge.wire.mllp_asyncio import Client, serve
 
-BULK = 64 << 20
+NUMBERS = itertools.count(int(time.time() * 1000) % 10**8 * 1000)
+STUDIES = itertools.count(1)
+CONNECTIONS = 8
 
 
 def message(number):
     """Return a registration of about 500 bytes."""
     return (
-        f"MSH|^~\\&|RIS||PACS||20261124093000||ADT^A04|{number}|P|2.5.1\r"
-        f"PID|1||SW{number:08}^^^STEPWEDGE||DOE^JANE||19600101|F\rPV1|1|O|||||||||||{'x' * 380}\r"
+        f"MSH|^~\\&|EHR||RIS||20261124093000||ADT^A04^ADT_A01|{number}|P|2.5.1\r"
+        f"EVN||20261124093000\rPID|1||SW{number % 10**8:08}^^^STEPWEDGE||DOE^JANE||19600101|F\r"
+        f"PV1|1|O|||||||||||{'x' * 380}\r"
     ).encode()
 
 
-async def receiver():
-    """Answer messages, and swallow bulk on a second port."""
+# --- the receivers and the tap, each a process -----------------------------------------------------------------------
+
+
+class Taker(dimse_asyncio.Provider):
+    """Takes every image and keeps none."""
+
+    async def on_store(self, *_):
+        return 0
+
+
+async def nothing_found(scope, receive, send):
+    """Answer every request with an empty list, as fast as can be."""
+    if scope["type"] == "http":
+        headers = [(b"content-type", b"application/dicom+json"), (b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"[]"})
+
+
+async def empty():
+    """Serve the three protocols and do nothing."""
 
     def answer(raw, _peer):
         return acknowledgement(parse(raw), "AA", control="A", now=datetime.now(UTC))
 
-    async def swallow(reader, writer):
-        left = BULK
-        while left > 0 and (data := await reader.read(1 << 18)):
-            left -= len(data)
-        writer.write(b"x")
-        await writer.drain()
-        writer.close()
-
     hl7 = await serve("127.0.0.1", 0, answer)
-    bulk = await asyncio.start_server(swallow, "127.0.0.1", 0)
-    print(hl7.port, bulk.sockets[0].getsockname()[1], flush=True)
+    acceptor = dimse_asyncio.Acceptor("PEER", {CT: [EXPLICIT_LE]}, Taker())
+    dicom = await dimse_asyncio.serve("127.0.0.1", 0, acceptor)
+    web, port = WebServer(nothing_found), peers.free_port()
+    await web.start("127.0.0.1", port)
+    settle()
+    print(hl7.port, dicom.port, port, flush=True)
     await asyncio.Event().wait()
 
 
-async def tap(hl7, bulk, folder):
-    """Stand before the receiver: plain, witnessed, and for bulk."""
+async def simulated(folder):
+    """Play a RIS and a PACS."""
+    plan = Plan({"ris": Part("ris"), "pacs": Part("pacs", {"ae_title": "PEER"})})
+    host = Host(plan, Path(folder), 1)
+    await host.start()
+    settle()
+    ris, pacs = host.directory["ris"], host.directory["pacs"]
+    print(ris.hl7.port, pacs.dicom.port, pacs.web.rsplit(":", 1)[1].split("/")[0], flush=True)
+    await asyncio.Event().wait()
+
+
+async def taps(folder, *ports):
+    """Stand before a receiver, for each protocol once without and once with a witness."""
     folder = Path(folder)
+    folder.mkdir(parents=True)
     bench = Bench(
         "pacs", "tap", {}, folder / "pacs", 1, Journal(folder), Directory(), Ports(folder / "ports.json")
     )
-    edge = Edge("ris", "pacs", "hl7")
-    taps = [
-        Tap(edge, ("127.0.0.1", hl7)),
-        Tap(edge, ("127.0.0.1", hl7), lambda _: Hl7Witness(bench, edge)),
-        Tap(Edge("ct", "pacs", "dicom"), ("127.0.0.1", bulk)),
-    ]
-    for one in taps:
-        await one.listen()
-    print(*(one.port for one in taps), flush=True)
+    witnesses, behind, told = Witnesses(lambda _: bench), Behind(), []
+    for door, port in zip(("hl7", "dicom", "web"), map(int, ports), strict=True):
+        edge = Edge("caller", "pacs", door)
+        reads = witnesses.of(edge, "http://127.0.0.1/dicom-web", sealed=False)
+        for tap in (
+            Tap(edge, ("127.0.0.1", port)),
+            Tap(edge, ("127.0.0.1", port), reads, behind=behind),
+        ):
+            if port:
+                await tap.listen()
+            told.append(tap.port)
+    settle()
+    print(*told, flush=True)
     await asyncio.Event().wait()
 
 
-async def round_trips(port, messages, connections):
-    """Return acknowledged messages a second."""
+# --- the caller ------------------------------------------------------------------------------------------------------
 
-    async def talk(first):
+
+def ask_hl7(port, count):
+    """Send messages on several connections at once and wait for each acknowledgement."""
+
+    async def talk(share):
         client = Client("127.0.0.1", port)
-        for number in range(first, first + messages // connections):
-            await client.ask(message(number))
+        for _ in range(share):
+            assert b"|AA|" in await client.ask(message(next(NUMBERS)))
         await client.close()
 
-    began = time.perf_counter()
-    await asyncio.gather(*(talk(one * 1_000_000) for one in range(connections)))
-    return messages / (time.perf_counter() - began)
+    async def run():
+        await asyncio.gather(*(talk(count // CONNECTIONS) for _ in range(CONNECTIONS)))
+
+    asyncio.run(run())
 
 
-async def megabytes(port):
-    """Return megabytes a second of bulk."""
-    began = time.perf_counter()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    piece = bytes(1 << 20)
-    for _ in range(BULK >> 20):
-        writer.write(piece)
-        await writer.drain()
-    await reader.readexactly(1)
-    writer.close()
-    return BULK / 1e6 / (time.perf_counter() - began)
+def store(port, count):
+    """Send images of half a megabyte on one association."""
+    study = Study(next(STUDIES))
+    with Association.open(
+        "127.0.0.1", port, calling="CALLER", called="PEER", contexts=[(CT, [EXPLICIT_LE])], timeout=60
+    ) as association:
+        for number in range(count):
+            sop, data = study.image(number)
+            assert association.store(CT, sop, EXPLICIT_LE, bytes(data)).status == 0
 
 
-def start(*arguments):
-    """Start one of the other processes; return it and the ports it told."""
-    process = subprocess.Popen(
-        [sys.executable, __file__, *map(str, arguments)], stdout=subprocess.PIPE, text=True
+def find(port, count):
+    """Search for a patient who is not there, on one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    for _ in range(count):
+        headers = {"Accept": "application/dicom+json"}
+        connection.request("GET", "/dicom-web/studies?PatientID=SWNOBODY", headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status in {200, 204}
+    connection.close()
+
+
+@contextlib.contextmanager
+def started(*arguments):
+    """Run one of the other processes; give its ports and its number."""
+    command = [sys.executable, "-m", "benchmarks.tap", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield [int(port) for port in process.stdout.readline().split()], process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def receiver(name, folder):
+    """Run a receiver; give its ports (0 where it has no such door) and its number."""
+    folder.mkdir()
+    if name != "orthanc":
+        with started(name, *([folder / "state"] if name == "simulated" else [])) as told:
+            yield told
+        return
+    web = peers.free_port()
+    options = {"HttpPort": web, "AuthenticationEnabled": False, "DicomAet": "PEER"}
+    options |= {"Plugins": [f"{peers.PLUGINS}/libOrthancDicomWeb.so"], "SyncStorageArea": False}
+    with peers.orthanc(folder, **options) as (dicom, process):
+        yield [0, dicom, web], process.pid
+
+
+def measured(do, count, port, far, between):
+    """Return operations a second, and microseconds of CPU for each: of caller and receiver, and of the tap."""
+    before = [peers.cpu_seconds(process) for process in (far, between)]
+    own, began = sum(os.times()[:2]), time.perf_counter()
+    do(port, count)
+    took, own = time.perf_counter() - began, sum(os.times()[:2]) - own
+    ends, tap = (
+        peers.cpu_seconds(process) - cpu for process, cpu in zip((far, between), before, strict=True)
     )
-    return process, [int(port) for port in process.stdout.readline().split()]
+    return count / took, (own + ends) / count * 1e6, tap / count * 1e6
 
 
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--messages", type=int, default=3000)
+    parser.add_argument("--messages", type=int, default=1500)
+    parser.add_argument("--images", type=int, default=40)
+    parser.add_argument("--requests", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--only", default="empty,simulated,orthanc")
     given = parser.parse_args()
+    work = {
+        "HL7 messages": (ask_hl7, given.messages),
+        "C-STORE images": (store, given.images),
+        "HTTP requests": (find, given.requests),
+    }
+    print(f"{'what':16}{'receiver':12}{'way':10}{'per second':>11}{'ratio':>8}{'tap us':>9}{'ends us':>9}")
     with tempfile.TemporaryDirectory() as folder:
-        far, (hl7, bulk) = start("receiver")
-        between, (plain, witnessed, large) = start("tap", hl7, bulk, folder)
-        try:
-            ways = {
-                "HL7 messages/s": {"direct": hl7, "tap": plain, "witnessed": witnessed},
-                "bulk MB/s": {"direct": bulk, "tap": large},
-            }
-            for unit, ports in ways.items():
-                figures = {name: [] for name in ports}
-                for _ in range(given.repeats):
-                    for name, port in ports.items():
-                        work = (
-                            megabytes(port)
-                            if "MB" in unit
-                            else round_trips(port, given.messages, given.connections)
+        for name in given.only.split(","):
+            with (
+                receiver(name, Path(folder) / name) as (ports, far),
+                started("taps", Path(folder) / f"taps-{name}", *ports) as (through, between),
+            ):
+                for at, (what, (do, count)) in enumerate(work.items()):
+                    if not ports[at]:
+                        continue
+                    ways = {"past": ports[at], "through": through[2 * at], "read": through[2 * at + 1]}
+                    if name == "simulated":
+                        del ways["read"]
+                    figures = {way: [] for way in ways}
+                    do(ports[at], max(count // 10, CONNECTIONS))
+                    for _ in range(given.repeats):
+                        for way, port in ways.items():
+                            figures[way].append(measured(do, count, port, far, between))
+                    past = statistics.median(one[0] for one in figures["past"])
+                    for way, all_ in figures.items():
+                        speed, ends, tap = (
+                            statistics.median(column) for column in zip(*all_, strict=True)
                         )
-                        figures[name].append(asyncio.run(work))
-                middle = {name: statistics.median(one) for name, one in figures.items()}
-                for name, figure in middle.items():
-                    print(f"{unit:16} {name:10} {figure:10.0f}   ratio {figure / middle['direct']:.2f}")
-        finally:
-            for process in (between, far):
-                process.terminate()
-                process.wait()
+                        print(
+                            f"{what:16}{name:12}{way:10}{speed:11.0f}{speed / past:8.2f}{tap:9.0f}{ends:9.0f}",
+                            flush=True,
+                        )
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["receiver"]:
-        asyncio.run(receiver())
-    elif sys.argv[1:2] == ["tap"]:
-        asyncio.run(tap(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
+    others = {"empty": empty, "simulated": simulated, "taps": taps}
+    if sys.argv[1:2] and sys.argv[1] in others:
+        asyncio.run(others[sys.argv[1]](*sys.argv[2:]))
     else:
         main()

@@ -25,6 +25,7 @@ NAMES: Final = ("study", "mpps", "step_sequence", "retrieve_from", "count", *(te
     chosen_by=("study",),
     takes=(COUNT,),
     requires=("availability-notice",),
+    tapped=("dicom",),
 )
 def notified(question: Question) -> Look:
     """Look through the availability notices of the case that arrived at one simulated actor."""

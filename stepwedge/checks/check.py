@@ -195,6 +195,8 @@ class Check:
         chosen_by: keys of ``where`` of which at least one must be there.
         takes: what ``with`` may hold.
         fence: ``hl7`` when a marker message behind the suspect proves a ``never``.
+        requires: claims that it needs whatever it is asked through.
+        tapped: for ``journal``: the doors of a real system at which a tap shows it as well.
     """
 
     name: str
@@ -210,6 +212,7 @@ class Check:
     takes: tuple[Parameter, ...] = ()
     fence: Literal["none", "hl7"] = "none"
     requires: tuple[str, ...] = ()
+    tapped: tuple[str, ...] = ()
 
     def look(self, question: Question) -> Look:
         """Look once; trouble on the wire becomes *unsure* and says whose fault it is."""
@@ -277,6 +280,7 @@ def check(
     takes: tuple[Parameter, ...] = (),
     fence: Literal["none", "hl7"] = "none",
     requires: tuple[str, ...] = (),
+    tapped: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Question], Look]], Callable[[Question], Look]]:
     """Register the decorated function under ``name``; see :class:`Check` for the arguments."""
 
@@ -284,7 +288,20 @@ def check(
         if name in CHECKS and CHECKS[name].ask.__module__ != ask.__module__:
             raise BadInput(f"check {name!r}", "one definition of each check", "two", "rename one of them")
         CHECKS[name] = Check(
-            name, ask, says, ihe, observes, place, doors or {}, where, is_, chosen_by, takes, fence, requires
+            name,
+            ask,
+            says,
+            ihe,
+            observes,
+            place,
+            doors or {},
+            where,
+            is_,
+            chosen_by,
+            takes,
+            fence,
+            requires,
+            tapped,
         )
         return ask
 

@@ -34,6 +34,7 @@ MESSAGE: Final = Vocabulary(_SAYS, _complaint)
     is_=MESSAGE,
     takes=(COUNT,),
     fence="hl7",
+    tapped=("hl7",),
 )
 def received(question: Question) -> Look:
     """Look through the HL7 messages of the case that arrived at one simulated actor."""

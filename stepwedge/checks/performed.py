@@ -24,6 +24,7 @@ REASON = "PerformedProcedureStepDiscontinuationReasonCodeSequence"
     is_=only("status", "reason", "images", "exposures"),
     chosen_by=("mpps",),
     requires=("mpps",),
+    tapped=("dicom", "worklist"),
 )
 def step(question: Question) -> Look:
     """Look at what the actor accepted of one performed step: N-CREATE and every N-SET after it, the last value standing."""

@@ -19,6 +19,7 @@ _TAKEN = frozenset({"0000", "B000", "B006", "B007"})
     place="at",
     where=only("images", "others"),
     chosen_by=("images",),
+    tapped=("dicom",),
 )
 def overtook(question: Question) -> Look:
     """Compare the arrival of the last of ``images`` with that of the first of ``others``."""
@@ -38,6 +39,44 @@ def overtook(question: Question) -> Look:
     differences = [Difference(f"image {sop}", "before all others", "behind one of them") for sop in late]
     found = Candidate(label, {"count": len(came)})
     return Look([] if late else [found], differences, label, len(came), final=bool(late))
+
+
+@check(
+    "images.arrived",
+    says="every image arrives as it was acquired",
+    ihe="RAD-8",
+    observes="journal",
+    place="at",
+    where=only("images"),
+    chosen_by=("images",),
+    tapped=("dicom",),
+)
+def arrived(question: Question) -> Look:
+    """Compare what was sent to one system, and how it answered, with what was acquired; the last attempt of each image counts."""
+    source = acquired(question.where["images"])
+    if not source:
+        return Look(unsure="no image was acquired, so none could arrive")
+    came = {
+        str(one.facts.get("sop") or ""): one
+        for one in question.case.exchanges
+        if one.actor == question.at and one.direction == "in" and one.kind == "C-STORE"
+    }
+    differences: list[Difference] = []
+    for sop, pixels in source.items():
+        if (one := came.get(sop)) is None:
+            differences.append(Difference(f"image {sop}", "sent", "not sent"))
+            continue
+        found = str((one.facts.get("dataset") or {}).get("pixels") or "")
+        if one.outcome not in _TAKEN:
+            differences.append(Difference(f"image {sop}", "taken", f"answered {one.outcome}"))
+        elif not found:
+            return Look(unsure=f"image {sop} was too long to be read on its way")
+        elif found != pixels:
+            differences.append(Difference(f"image {sop}", "pixels as acquired", "other pixels"))
+    mine = [one for sop, one in came.items() if sop in source]
+    found_ = Candidate(f"{len(mine)} images at {question.at}", {"count": len(mine)})
+    evidence = [one.number for one in mine]
+    return Look([] if differences else [found_], differences, found_.label, len(mine), evidence)
 
 
 @check(

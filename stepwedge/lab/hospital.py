@@ -212,7 +212,13 @@ def _plan(lab: Lab, state: Path) -> dict[str, Any]:
         for name, one in lab.simulated.items()
     }
     directory = {name: dict(one.doors) for name, one in lab.real.items()}
-    taps = [tap.model_dump(exclude_none=True) for tap in lab.text.taps]
+    taps = [
+        {
+            **tap.model_dump(exclude_none=True, exclude={"tls"}),
+            **({"terminate": told} if tap.tls == "terminate" else {}),
+        }
+        for tap in lab.text.taps
+    ]
     return {"actors": actors, "directory": directory, "taps": taps}
 
 

@@ -289,6 +289,9 @@ class _Reader:
             if caller in lab.real and not tap.ports:
                 remedy = f"{caller} is real: write ports: {{hl7: 2576}} and enter them there as {callee}'s"
                 raise self._bad(("taps", at), "ports where the caller finds the tap", tap.on, remedy)
+            if tap.tls == "terminate" and lab.text.tls is None:
+                remedy = "write tls: {} for certificates made on the fly, or tls: {folder: pki}"
+                raise self._bad(("taps", at, "tls"), "a lab with tls", tap.tls, remedy)
 
     def _explained(self, trouble: ValidationError, model: type[Part], prefix: source.Location) -> BadInput:
         error = trouble.errors(include_url=False)[0]

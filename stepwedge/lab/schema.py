@@ -368,11 +368,14 @@ class TapText(Part):
         on: ``caller->callee``.
         doors: the callee's doors that are tapped; all it has when left out.
         ports: door to the port where a real caller finds the tap, such as ``{hl7: 2576}``.
+        tls: whether TLS is handed on as it is (``pass``), or ends in the tap, which shows the certificates of the lab's PKI
+            and calls on over TLS (``terminate``).
     """
 
     on: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}->[a-z][a-z0-9_]{0,31}$")
     doors: tuple[Literal["hl7", "dicom", "worklist", "web", "fhir"], ...] = Field(default=(), strict=False)
     ports: dict[Literal["hl7", "dicom", "worklist", "web", "fhir"], Port] = Field(default_factory=dict)
+    tls: Literal["pass", "terminate"] = "pass"
 
 
 class LabText(Part):

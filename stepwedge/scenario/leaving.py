@@ -93,10 +93,8 @@ def reason(planned: Planned, scope: Scope, cast: Cast) -> str:
         return f"not claimed: {', '.join(check.doors[door] for door in asked)}"
     place = resolve(planned.step.at or planned.step.from_, scope.values)
     if place and place in cast and not cast[place].simulated:
-        tapped = any((callee, door) == (place, "hl7") for _, callee, door in cast.taps)
-        if check.observes == "journal" and not (
-            check.name == "message.received" and tapped and isinstance(planned.step, Expect)
-        ):
+        tapped = any(callee == place and door in check.tapped for _, callee, door in cast.taps)
+        if check.observes == "journal" and not (tapped and isinstance(planned.step, Expect)):
             return f"what {place} receives cannot be seen: it is real"
         if check.observes == "ask" and "fhir" not in _through(planned, scope):
             return f"{place} is real and cannot be asked this"

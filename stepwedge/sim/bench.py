@@ -172,12 +172,13 @@ class Bench:
         request: bytes | Payload = NOTHING,
         response: bytes | Payload = NOTHING,
         case: str = "",
+        took: float | None = None,
     ) -> Exchange:
-        """Describe one exchange that is over now; ``began`` is ``time.time()`` at its start."""
+        """Describe one exchange that took so many seconds, or is over now; ``began`` is ``time.time()`` at its start."""
         return Exchange(
             0,
             began,
-            time.time() - began,
+            time.time() - began if took is None else took,
             self.name,
             direction,
             protocol,

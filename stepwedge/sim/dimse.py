@@ -24,10 +24,12 @@ from stepwedge.sim.address import Address, Entity
 from stepwedge.sim.outbox import Delivery, trouble_word
 from stepwedge.sim.store import Send
 from stepwedge.wire import dimse_asyncio, part10
+from stepwedge.wire.overheard import Part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+    from stepwedge.evidence.exchange import Exchange
     from stepwedge.sim.bench import Bench
     from stepwedge.wire.dimse import DimseExchange, PeerInfo
     from stepwedge.wire.elements import Elements
@@ -40,6 +42,22 @@ _OUTCOMES = {"protocol": "garbled"}
 
 def record(bench: Bench, exchange: DimseExchange, *, peer: str = "", case: str = "") -> int:
     """Put one finished DIMSE operation into the journal and return its number."""
+    return bench.keep([described(bench, exchange, peer=peer, case=case)])
+
+
+def described(
+    bench: Bench,
+    exchange: DimseExchange,
+    *,
+    peer: str = "",
+    case: str = "",
+    tap: str = "",
+    ended: float | None = None,
+) -> Exchange:
+    """Describe one finished DIMSE operation.
+
+    What only passed a ``tap`` is kept when it could be read whose it is; ``ended`` is when, if not now (``time.time()``).
+    """
     request, response = exchange.request, exchange.response
     sop_class = request.get("AffectedSOPClassUID") or request.get("RequestedSOPClassUID") or ""
     instance = next(
@@ -60,6 +78,8 @@ def record(bench: Bench, exchange: DimseExchange, *, peer: str = "", case: str =
         "called": exchange.peer.called,
         "transfer_syntax": exchange.context.transfer,
     }
+    if tap:
+        facts["tap"] = tap
     if exchange.error:
         facts["error"] = exchange.error
     datasets, payload, response_data = _read(exchange, sop_class, instance, facts)
@@ -67,15 +87,19 @@ def record(bench: Bench, exchange: DimseExchange, *, peer: str = "", case: str =
     if any(refusal(bench.identity, patients=[patient]) for patient in found.get("patient", ())):
         found, payload, response_data = {}, NOTHING, NOTHING
         facts = {"refused": "identifiers that are not synthetic", "sop_class": sop_class}
+        facts |= {"tap": tap} if tap else {}
+    elif tap and "unreadable" in facts:
+        payload, response_data = NOTHING, NOTHING
     elif payload.head and bench.objects is not None:
         payload = bench.journal.adopt(bench.objects.path(payload.sha256), payload)
     inward = exchange.direction == "in"
     status = exchange.status
-    return bench.record(
+    return bench.exchange(
         "dimse",
         "in" if inward else "out",
         exchange.kind,
-        began=time.time() - exchange.took,
+        began=(time.time() if ended is None else ended) - exchange.took,
+        took=exchange.took,
         peer=peer or bench.directory.by_ae(_other(bench, exchange)),
         outcome=_OUTCOMES.get(exchange.outcome, exchange.outcome) if status is None else f"{status:04X}",
         keys=found,
@@ -107,6 +131,10 @@ def _stored(
 ) -> tuple[list[Elements], Payload]:
     """Describe a stored instance: its data set without pixels, and hashes of both; as evidence it is a DICOM file."""
     data, syntax = exchange.data, exchange.context.transfer
+    if isinstance(data, Part):
+        header = exchange.elements(data)
+        facts["dataset"] = {"sha256": data.sha256, "size": data.size, "header": header}
+        return [header], NOTHING
     try:
         reading = stored.read(data, syntax)
     finally:

@@ -23,16 +23,13 @@ from stepwedge.sim.ports import LOOPBACK, Ports
 from stepwedge.sim.quirks import Quirk, Quirks, unknown
 from stepwedge.sim.shared_quirks import SHARED
 from stepwedge.sim.tap.taps import TapPlan, Taps
-from stepwedge.sim.tap.witness_hl7 import Hl7Witness
+from stepwedge.sim.tap.witnesses import Witnesses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from stepwedge.sim.simulator import Simulator
-    from stepwedge.sim.tap.line import Line
-    from stepwedge.sim.tap.tap import Edge
-    from stepwedge.sim.tap.witness import Witness
     from stepwedge.sim.web import WebServer
 
 READY = "hospital.json"
@@ -156,7 +153,7 @@ class Host:
         for name, simulator in self.simulators.items():
             await simulator.start()
             self.directory[name] = simulator.addresses()
-        await self.taps.start(self.directory, self._wire, self._watch)
+        await self.taps.start(self.directory, self._wire, Witnesses(self._witness))
         self._admin, admin = await self._serve_admin()
         for simulator in self.simulators.values():
             simulator.begin()
@@ -174,26 +171,17 @@ class Host:
             await bench.stop()
         self.journal.close()
 
-    def _watch(self, edge: Edge) -> Callable[[Line], Witness | None]:
-        """Read what passes to a real system into the journal; a simulated one keeps its own."""
-        name = edge.callee
-        if name in self.simulators or edge.door != "hl7":
-            return lambda _: None
+    def _witness(self, name: str) -> Bench | None:
+        """Return where taps write down what passes to a real system; a simulated one keeps its own journal."""
+        if name in self.simulators:
+            return None
         if name not in self._witnesses:
             settings = next(iter(self._plan.parts.values())).settings if self._plan.parts else {}
             own = {"identity": settings.get("identity") or {}}
-            self._witnesses[name] = Bench(
-                name,
-                "tap",
-                own,
-                self._state / "taps" / name,
-                self._seed,
-                self.journal,
-                self.directory,
-                self._ports,
-            )
-        bench = self._witnesses[name]
-        return lambda _: Hl7Witness(bench, edge)
+            folder = self._state / "taps" / name
+            told = (self.journal, self.directory, self._ports)
+            self._witnesses[name] = Bench(name, "tap", own, folder, self._seed, *told)
+        return self._witnesses[name]
 
     def _wire(self, caller: str, directory: Directory) -> None:
         """Let a simulated actor call others where its taps are; a real one must be told by its people."""

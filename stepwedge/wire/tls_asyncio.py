@@ -33,7 +33,7 @@ HANDSHAKE_RECORD: Final = 0x16
 """ContentType handshake, the first byte a client of TLS sends (RFC 8446 section 5.1)."""
 
 
-def _nobody(_peer: str, _why: WireError) -> None:
+def nobody(_peer: str, _why: WireError) -> None:
     """Drop the report."""
 
 
@@ -60,7 +60,7 @@ class Gate:
         self,
         credentials: Credentials,
         *,
-        refused: Callable[[str, WireError], None] = _nobody,
+        refused: Callable[[str, WireError], None] = nobody,
         seconds: float = HANDSHAKE_SECONDS,
         manners: Manners | None = None,
         strangers: dict[str, str] | None = None,
@@ -105,13 +105,14 @@ async def listen(
     gate: Gate | None,
     *,
     sock: socket.socket | None = None,
+    backlog: int = 100,
 ) -> asyncio.Server:
     """Listen as ``loop.create_server`` does, behind a gate; without one, in plain text."""
     loop = asyncio.get_running_loop()
     made: Callable[[], asyncio.BaseProtocol] = factory if gate is None else lambda: _Accepted(factory, gate)
     if sock is not None:
         return await loop.create_server(made, sock=sock)
-    return await loop.create_server(made, host, port)
+    return await loop.create_server(made, host, port, backlog=backlog)
 
 
 async def connect(

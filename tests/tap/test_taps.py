@@ -55,6 +55,7 @@ def test_what_two_real_systems_say_is_in_the_journal(hosted):
         client = Client("127.0.0.1", port(host, "ris->pacs"))
         assert parse(await client.ask(MESSAGE))["MSA-1"] == "AA"
         await client.close()
+        assert await host.journal.wait(0, 5)
         (seen,) = host.journal.after(0)
         assert (seen.actor, seen.peer, seen.direction, seen.kind) == ("pacs", "ris", "in", "ADT^A04")
         assert seen.request.read() == MESSAGE

@@ -33,8 +33,24 @@ def watch(tmp_path):
     bench = Bench(
         "pacs", "tap", {}, tmp_path / "pacs", 1, journal, Directory(), Ports(tmp_path / "ports.json")
     )
-    yield Hl7Witness(bench, Edge("ris", "pacs", "hl7")), journal
+    yield Shown(Hl7Witness(bench, Edge("ris", "pacs", "hl7"))), journal
     bench.store.close()
+
+
+class Shown:
+    """A witness, and what it tells in the journal at once."""
+
+    def __init__(self, witness):
+        self.witness = witness
+
+    def asked(self, data):
+        self.witness.bench.keep(list(self.witness.asked(data, 1.0)))
+
+    def answered(self, data):
+        self.witness.bench.keep(list(self.witness.answered(data, 2.0)))
+
+    def over(self):
+        self.witness.bench.keep(list(self.witness.over(3.0)))
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
@@ -77,7 +93,9 @@ def test_what_is_no_hl7_ends_the_reading_and_nothing_else(watch):
     witness.asked(b"\x16\x03\x01" * 5000)
     witness.asked(frame(message("1")))
     witness.over()
-    assert journal.last == 0
+    (told,) = journal.after(0)
+    assert (told.kind, told.outcome) == ("unreadable", "garbled")
+    assert "MLLP" in told.facts["error"]
 
 
 def test_open_messages_are_bounded(watch):

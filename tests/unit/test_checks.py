@@ -10,6 +10,7 @@ from stepwedge.actors import asking, asking_web
 from stepwedge.actors.witness import Asked
 from stepwedge.checks.check import Question, checks, find
 from stepwedge.errors import BadInput, Broken, Inconclusive, LinkLost, NoAnswer, Refused, RemoteProtocolError
+from stepwedge.evidence.exchange import Exchange
 
 sys.path.insert(0, str(Path(__file__).parent))
 from small_case import MPPS, STUDY, SmallCase, cast
@@ -120,6 +121,7 @@ def test_every_check_says_what_it_shows():
         "result.acknowledged",
         "report.stored",
         "images.overtook",
+        "images.arrived",
         "images.served",
         "patient.cross_reference",
         "patient.demographics",
@@ -489,3 +491,41 @@ def test_a_message_at_another_actor_does_not_count():
     assert not look("message.received", case=view, at="ehr", where={"type": "ORU^R01"}, count=2).holds
     assert not look("message.received", case=view, at="pacs", where={"type": "ORU^R01"}).holds
     assert not look("message.received", case=View(), at="pacs").holds
+
+
+def stored(sop, pixels="a", outcome="0000", actor="pacs"):
+    facts = {"sop": sop, "dataset": {"pixels": pixels}}
+    return Exchange(0, 1.0, 0.1, actor, "in", "dimse", "C-STORE", "ct", outcome, {}, facts)
+
+
+@pytest.mark.parametrize(
+    ("came", "found"),
+    [
+        ([stored("1.1"), stored("1.2", "b")], {}),
+        ([stored("1.1", outcome="A700"), stored("1.1"), stored("1.2", "b")], {}),
+        ([stored("1.1")], {"image 1.2": "not sent"}),
+        ([stored("1.1"), stored("1.2", "c")], {"image 1.2": "other pixels"}),
+        ([stored("1.1", outcome="lost"), stored("1.2", "b")], {"image 1.1": "answered lost"}),
+        (
+            [stored("1.1", actor="vault"), stored("1.2", "b", "A700")],
+            {"image 1.1": "not sent", "image 1.2": "answered A700"},
+        ),
+    ],
+)
+def test_images_that_arrive(came, found):
+    seen = look("images.arrived", case=View(came), at="pacs", where={"images": IMAGES})
+    assert {one.path: one.found for one in seen.differences} == found
+    assert seen.holds == (not found)
+
+
+def test_images_that_nobody_could_read_on_their_way_prove_nothing():
+    came = [stored("1.1", ""), stored("1.2", "b")]
+    seen = look("images.arrived", case=View(came), at="pacs", where={"images": IMAGES})
+    assert "too long" in seen.unsure
+    assert look("images.arrived", at="pacs", where={"images": {}}).unsure
+
+
+def test_what_a_tap_can_show_is_what_the_journal_is_asked_for():
+    assert {one.name for one in checks() if one.tapped} == {
+        one.name for one in checks() if one.observes == "journal"
+    }

@@ -7,6 +7,9 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final, Literal
 
+from stepwedge.errors import WireError
+from stepwedge.wire import tls_asyncio
+
 if TYPE_CHECKING:
     from stepwedge.sim.tap.tap import Tap
 
@@ -85,17 +88,25 @@ class Line:
         """Take a socket; the caller's waits until the other one stands."""
         self.ends[end.side] = end
         if end.side == REQUEST:
-            # Not at once: asyncio begins to read after connection_made, whatever was paused in it, and bytes would be lost.
-            asyncio.get_running_loop().call_soon(self.hold, REQUEST)
+            if self.tap.seal is not None:  # what was said with the end of the handshake is here already
+                self.hold(REQUEST)
+            else:
+                # Not at once: asyncio begins to read after connection_made, whatever was paused in it, and bytes would be lost.
+                asyncio.get_running_loop().call_soon(self.hold, REQUEST)
             self.tap.opened(self)
 
     async def connect(self, host: str, port: int) -> None:
         """Open the other socket; when that is not possible, the caller's is reset as an unreachable port would."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.tap.patience):
-                await loop.create_connection(lambda: _End(self, ANSWER), host, port)
+                end = lambda: _End(self, ANSWER)  # noqa: E731 - it is made once the socket stands
+                await tls_asyncio.connect(end, host, port, self.tap.seal.context if self.tap.seal else None)
         except (OSError, TimeoutError):
+            self.reset()
+            return
+        except WireError as why:
+            if self.tap.seal is not None:
+                self.tap.seal.gate.refused(f"{host}:{port}", why)
             self.reset()
             return
         if self.over:  # the caller did not wait
@@ -110,7 +121,7 @@ class Line:
         ends = self.units[side].ends(data)
         self.arrived_bytes[side] += len(data)
         if self._witness is not None and side == ANSWER:
-            self._witness.answered(data)
+            self.tap.behind.put(self._witness, side, data)
         fault = self.tap.fault
         if fault is None:
             self.give(side, data)
@@ -151,7 +162,7 @@ class Line:
         self.given_bytes[side] += len(data)
         end.transport.write(data)
         if self._witness is not None and side == REQUEST:
-            self._witness.asked(data)
+            self.tap.behind.put(self._witness, side, data)
 
     def finish(self, side: Side) -> None:
         """Hand on that a side says no more; close when both are through."""
@@ -160,6 +171,9 @@ class Line:
         self._closing.add(side)
         end = self.ends.get(OTHER[side])
         if end is not None and end.transport is not None and not end.transport.is_closing():
+            if not end.transport.can_write_eof():  # TLS ends both directions with one close_notify
+                self.close()
+                return
             end.transport.write_eof()
         if len(self._closing) == len(OTHER):
             self.close()
@@ -201,5 +215,5 @@ class Line:
         if not self.over:
             self.over = True
             if self._witness is not None:
-                self._witness.over()
+                self.tap.behind.put(self._witness, None, b"")
             self.tap.forget(self)

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import Broken
 from stepwedge.sim.tap.line import Line
-from stepwedge.sim.tap.units import UNITS
+from stepwedge.sim.tap.units import UNITS, Bytes
+from stepwedge.sim.tap.witness import Behind
+from stepwedge.wire import tls_asyncio
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from stepwedge.sim.tap.fault import Fault
     from stepwedge.sim.tap.units import Units
     from stepwedge.sim.tap.witness import Witness
+    from stepwedge.wire.tls_asyncio import Gate
 
 MOST_LINES: Final = 256
 """Connections through one tap at once; those beyond are reset."""
-_READ: Final = 1 << 16
+_READ: Final = 1 << 18
 _NUMBERS: Final = count(1)
 _HOST: Final = "127.0.0.1"
 _PATIENCE: Final = 10.0
@@ -39,6 +43,14 @@ class Edge:
         return f"{self.caller}->{self.callee} {self.door}"
 
 
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """TLS that ends in a tap: what callers must pass, and what the callee is called with; the gate hears of both refusals."""
+
+    gate: Gate
+    context: ssl.SSLContext
+
+
 class Tap:
     """Hands on what callers of one door say, and what they are answered.
 
@@ -46,15 +58,26 @@ class Tap:
         host, port: where it listens; the port is known once it does.
         fault: what is on; None changes no byte.
         lines: connections under way.
+        seal: ends the TLS of both sides here; None hands every byte on as it is.
+        sealed: whether what passes is TLS that does not end here.
+        behind: shows the witnesses what passed.
     """
 
     host = _HOST
 
     def __init__(
-        self, edge: Edge, to: tuple[str, int], witness: Callable[[Line], Witness | None] = lambda _: None
+        self,
+        edge: Edge,
+        to: tuple[str, int],
+        witness: Callable[[Line], Witness | None] = lambda _: None,
+        *,
+        seal: Seal | None = None,
+        sealed: bool = False,
+        behind: Behind | None = None,
     ) -> None:
         """Lead to ``to``; ``witness(line)`` reads a connection into the journal, or is None."""
         self.edge, self.to, self.witness = edge, to, witness
+        self.seal, self.sealed, self.behind = seal, sealed, behind or Behind()
         self.port = 0
         self.fault: Fault | None = None
         self.lines: dict[int, Line] = {}
@@ -65,7 +88,7 @@ class Tap:
 
     def units(self) -> Units:
         """Return what counts the units of one direction of a line."""
-        return UNITS[self.edge.door]()
+        return Bytes() if self.sealed else UNITS[self.edge.door]()
 
     @property
     def listening(self) -> bool:
@@ -74,9 +97,9 @@ class Tap:
 
     async def listen(self, port: int = 0) -> None:
         """Take connections; 0 is a free port the first time, and the same port from then on."""
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(
-            lambda: self._line().caller(), self.host, port or self.port, backlog=MOST_LINES
+        gate = self.seal.gate if self.seal else None
+        self._listening = await tls_asyncio.listen(
+            lambda: self._line().caller(), self.host, port or self.port, gate, backlog=MOST_LINES
         )
         self.port = self._listening.sockets[0].getsockname()[1]
 
@@ -133,3 +156,4 @@ class Tap:
         for line in tuple(self.lines.values()):
             line.reset()
         await asyncio.sleep(0)  # sockets are closed in the loop's next turn
+        self.behind.finish()

@@ -13,15 +13,18 @@ from stepwedge.sim.address import Address, Directory
 from stepwedge.sim.tap.countdown import After
 from stepwedge.sim.tap.fault import Fault, Wish
 from stepwedge.sim.tap.faults import kinds
-from stepwedge.sim.tap.tap import Edge, Tap
+from stepwedge.sim.tap.tap import Edge, Seal, Tap
 from stepwedge.sim.tap.units import UNITS
+from stepwedge.sim.tap.witness import Behind
+from stepwedge.wire.tls import Credentials
+from stepwedge.wire.tls_asyncio import Gate, nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from stepwedge.errors import WireError
     from stepwedge.sim.ports import Ports
-    from stepwedge.sim.tap.line import Line
-    from stepwedge.sim.tap.witness import Witness
+    from stepwedge.sim.tap.witnesses import Witnesses
 
 LONGEST: Final = 120.0
 """Seconds after which a fault is lifted, whatever became of the case that began it."""
@@ -31,20 +34,32 @@ _KEPT: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class TapPlan:
-    """One tap of a lab file: ``on: caller->callee``, which doors (none named: all), and the ports where a real caller finds them."""
+    """One tap of a lab file: ``on: caller->callee``, which doors (none named: all), and the ports where a real caller finds them.
+
+    Attributes:
+        terminate: the ``tls`` of the lab when TLS is to end in the tap; None hands it on as it is.
+    """
 
     caller: str
     callee: str
     doors: tuple[str, ...] = ()
     ports: dict[str, int] = field(default_factory=dict)
+    terminate: dict[str, Any] | None = None
 
     @classmethod
     def parse(cls, written: Any, place: str) -> TapPlan:
-        """Read ``{"on": "ris->pacs", "doors": ["hl7"], "ports": {"hl7": 2576}}``."""
+        """Read ``{"on": "ris->pacs", "doors": ["hl7"], "ports": {"hl7": 2576}, "terminate": {"folder": ...}}``."""
         if not isinstance(written, dict) or not isinstance(written.get("on"), str):
             raise BadInput(place, "a tap such as {on: ris->pacs}", repr(written))
         caller, callee = ends(written["on"], place)
-        return cls(caller, callee, tuple(written.get("doors") or ()), dict(written.get("ports") or {}))
+        doors, ports = tuple(written.get("doors") or ()), dict(written.get("ports") or {})
+        return cls(caller, callee, doors, ports, written.get("terminate") or None)
+
+    def seal(self, refused: Callable[[str, WireError], None]) -> Seal:
+        """End TLS between the two: the caller is shown the callee's certificate of the lab, the callee the caller's."""
+        written = self.terminate or {}
+        gate, ours = (Credentials.parse(written, name, "tls") for name in (self.callee, self.caller))
+        return Seal(Gate(gate, refused=refused), ours.client())
 
 
 def ends(on: str, place: str) -> tuple[str, str]:
@@ -95,6 +110,7 @@ class Taps:
         """Put them in place with :meth:`start`."""
         self._plans, self._ports = plans, ports
         self.taps: list[Tap] = []
+        self._behind = Behind()
         self.faults: dict[int, Running] = {}
         self._count = 0
 
@@ -102,21 +118,29 @@ class Taps:
         self,
         directory: Directory,
         wire: Callable[[str, Directory], None],
-        watch: Callable[[Edge], Callable[[Line], Witness | None]] = lambda _: lambda _: None,
+        watch: Witnesses | None = None,
     ) -> None:
         """Listen for every edge, and let ``wire(caller, directory)`` give each caller the addresses it is to use."""
         own: dict[str, Directory] = {}
         for plan in self._plans:
             doors = [door for door in UNITS if getattr(directory[plan.callee], door) is not None]
             for door in plan.doors or doors:
-                edge = Edge(plan.caller, plan.callee, door)
-                tap = Tap(edge, place(directory.door(plan.callee, door)), watch(edge))
+                tap = self._tap(plan, Edge(plan.caller, plan.callee, door), directory, watch)
                 await self._listen(tap, plan.ports.get(door))
                 self.taps.append(tap)
                 view = own.setdefault(plan.caller, Directory(directory))
                 view[plan.callee] = moved(view[plan.callee], door, tap.port)
         for caller, view in own.items():
             wire(caller, view)
+
+    def _tap(self, plan: TapPlan, edge: Edge, directory: Directory, watch: Witnesses | None) -> Tap:
+        """Make one tap; TLS at its door ends in it or passes."""
+        at = directory.door(edge.callee, edge.door)
+        tls = at.startswith("https:") if isinstance(at, str) else bool(at.tls)
+        seal = plan.seal(watch.refused(edge) if watch else nobody) if tls and plan.terminate else None
+        sealed = tls and seal is None
+        reads = watch.of(edge, at, sealed=sealed) if watch else None
+        return Tap(edge, place(at), reads or (lambda _: None), seal=seal, sealed=sealed, behind=self._behind)
 
     async def _listen(self, tap: Tap, wish: int | None) -> None:
         edge = tap.edge

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from stepwedge.wire.mllp import Frame, Framer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stepwedge.evidence.exchange import Exchange
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.tap.tap import Edge
 
@@ -26,32 +26,59 @@ class Hl7Witness:
     """Both directions of one MLLP connection: an answer belongs to the message whose MSH-10 its MSA-2 repeats."""
 
     def __init__(self, bench: Bench, edge: Edge) -> None:
-        """Write down what happens on the ``bench`` of the system at the far end."""
-        self._bench, self._edge = bench, edge
+        """Describe what happens on the ``bench`` of the system at the far end."""
+        self.bench, self._edge = bench, edge
         self._said: list[Framer | None] = [Framer(), Framer()]
         self._open: deque[tuple[str, bytes, float]] = deque()
+        self._why = ""
 
-    def asked(self, data: bytes) -> None:
+    def asked(self, data: bytes, at: float) -> Iterator[Exchange]:
         """Take what was handed to the system."""
         for raw in self._frames(0, data):
-            self._open.append((control_of(raw), raw, time.time()))
+            self._open.append((control_of(raw), raw, at))
             if len(self._open) > _OPEN:
-                self._record(*self._open.popleft()[1:], b"", "timeout")
+                yield self._described(*self._open.popleft()[1:], b"", "timeout", at)
+        yield from self._stuck(0, at)
 
-    def answered(self, data: bytes) -> None:
+    def answered(self, data: bytes, at: float) -> Iterator[Exchange]:
         """Take what the system said."""
         for raw in self._frames(1, data):
             code, control = _answer(raw)
             for one in self._open:
                 if one[0] == control:
                     self._open.remove(one)
-                    self._record(one[1], one[2], raw, code)
+                    yield self._described(one[1], one[2], raw, code, at)
                     break
+        yield from self._stuck(1, at)
 
-    def over(self) -> None:
-        """Write down what was never answered."""
+    def over(self, at: float) -> Iterator[Exchange]:
+        """Tell what was never answered."""
         while self._open:
-            self._record(*self._open.popleft()[1:], b"", "lost")
+            yield self._described(*self._open.popleft()[1:], b"", "lost", at)
+
+    def missed(self, why: str, at: float) -> Iterator[Exchange]:
+        """Tell that reading ends here."""
+        self._said = [None, None]
+        self._open.clear()
+        yield self._trouble(0, why, at)
+
+    def _stuck(self, direction: int, at: float) -> Iterator[Exchange]:
+        """Tell once that a direction cannot be read any more."""
+        if self._why and self._said[direction] is None:
+            why, self._why = self._why, ""
+            yield self._trouble(direction, why, at)
+
+    def _trouble(self, direction: int, why: str, at: float) -> Exchange:
+        return self.bench.exchange(
+            "hl7",
+            "out" if direction else "in",
+            "unreadable",
+            began=at,
+            took=0.0,
+            peer=self._edge.caller,
+            outcome="garbled",
+            facts={"error": why, "tap": str(self._edge)},
+        )
 
     def _frames(self, direction: int, data: bytes) -> Iterator[bytes]:
         framer = self._said[direction]
@@ -61,11 +88,11 @@ class Hl7Witness:
         try:
             while isinstance(event := framer.next_event(), Frame):
                 yield event.payload
-        except RemoteProtocolError:
-            self._said[direction] = None
+        except RemoteProtocolError as error:
+            self._said[direction], self._why = None, str(error)
 
-    def _record(self, raw: bytes, began: float, reply: bytes, outcome: str) -> None:
-        bench = self._bench
+    def _described(self, raw: bytes, began: float, reply: bytes, outcome: str, at: float) -> Exchange:
+        bench = self.bench
         try:
             message = parse(raw)
         except HL7Error as error:
@@ -76,11 +103,12 @@ class Hl7Witness:
         if refusal(bench.identity, patients=[*found.get("patient", ()), *found.get("prior", ())]):
             raw, reply, found = b"", b"", {}
             facts["refused"] = "identifiers that are not synthetic"
-        bench.record(
+        return bench.exchange(
             "hl7",
             "in",
             kind,
             began=began,
+            took=at - began,
             peer=self._edge.caller,
             outcome=outcome,
             keys=found,
