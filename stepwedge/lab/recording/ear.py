@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from stepwedge.evidence.exchange import NOTHING, Direction, Exchange, Payload, Protocol
 from stepwedge.evidence.redact import Identity
 from stepwedge.lab.recording.heard import Heard
 from stepwedge.sim.address import Directory
-from stepwedge.sim.tap.witness_hl7 import Hl7Witness
+from stepwedge.sim.tap.tap import Edge
+from stepwedge.sim.tap.witnesses import Witnesses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from stepwedge.lab.recording.surrogates import Surrogates
-    from stepwedge.sim.tap.line import Line
-    from stepwedge.sim.tap.tap import Edge
-    from stepwedge.sim.tap.witness import Witness
+    from stepwedge.sim.bench import Bench
 
 MOST: Final = 200_000
 """Exchanges that are kept in memory; what comes after is counted."""
-READERS: Final[dict[str, Callable[[Any, Edge], Witness]]] = {"hl7": Hl7Witness}
-"""What reads a connection, by door; through other doors everything passes unread."""
 
 
 class Recording:
@@ -46,6 +43,8 @@ class Recording:
 
     def hear(self, exchange: Exchange, edge: Edge) -> None:
         """Take an exchange of a link; nothing of it is kept but what may stay."""
+        if exchange.direction == "out":  # the callee asked on the caller's connection
+            edge = Edge(edge.callee, edge.caller, edge.door)
         try:
             found = Heard.of(exchange, edge, self._to)
         except Exception as trouble:  # noqa: BLE001 - whatever it was, its text may hold what must not be repeated
@@ -57,64 +56,41 @@ class Recording:
         else:
             self.more += 1
 
-    def watch(self, edge: Edge) -> Callable[[Line], Witness | None]:
-        """Return what a tap asks for somebody to read a new connection."""
-        reader = READERS.get(edge.door)
-        if reader is None:
-            return lambda _: None
-        ear = _Ear(self, edge)
-        return lambda _: _Discreet(reader(ear, edge), self)
+    def bench(self, name: str) -> Bench:
+        """Return what witnesses take for the bench of the system at the far end of a tap."""
+        return cast("Bench", _Ear(name, self))  # all that a witness asks of one
+
+    def witnesses(self) -> Witnesses:
+        """Return what reads the connections of taps into this recording."""
+        return Witnesses(self.bench)
 
 
 class _Ear:
-    """What a witness takes for the bench of the system at the far end; nothing on it touches a disk."""
+    """Hears what witnesses tell; nothing on it touches a disk."""
 
     identity: Final = Identity(patients="")
     """Anybody is read, because nobody is kept."""
+    objects: Final = None
+    """No data set is kept."""
 
-    def __init__(self, recording: Recording, edge: Edge) -> None:
-        self.name, self.role = edge.callee, "tap"
-        self.settings: dict[str, Any] = {}
+    def __init__(self, name: str, recording: Recording) -> None:
+        self.name, self._recording = name, recording
         self.directory = Directory()
-        self._recording, self._edge = recording, edge
 
     def exchange(self, protocol: Protocol, direction: Direction, kind: str, **told: Any) -> Exchange:
-        began = told.pop("began")
+        began, took = told.pop("began"), told.pop("took", None)
         for name in ("request", "response"):
             payload = told.get(name, NOTHING)
             told[name] = payload if isinstance(payload, Payload) else Payload.of(payload)
-        return Exchange(0, began, time.time() - began, self.name, direction, protocol, kind, **told)
+        took = time.time() - began if took is None else took
+        return Exchange(0, began, took, self.name, direction, protocol, kind, **told)
 
     def record(self, protocol: Protocol, direction: Direction, kind: str, **told: Any) -> int:
         return self.keep([self.exchange(protocol, direction, kind, **told)])
 
     def keep(self, exchanges: Sequence[Exchange]) -> int:
         for one in exchanges:
-            self._recording.hear(one, self._edge)
+            link, _, door = str(one.facts.get("tap", "")).partition(" ")
+            caller, _, callee = link.partition("->")
+            self._recording.hear(one, Edge(caller, callee, door))
         return len(self._recording.heard)
-
-
-class _Discreet:
-    """A witness whose trouble ends its reading, not the connection, and is told by its name alone."""
-
-    def __init__(self, witness: Witness, recording: Recording) -> None:
-        self._witness: Witness | None = witness
-        self._recording = recording
-
-    def asked(self, data: bytes) -> None:
-        self._do("asked", data)
-
-    def answered(self, data: bytes) -> None:
-        self._do("answered", data)
-
-    def over(self) -> None:
-        self._do("over")
-
-    def _do(self, what: str, *data: bytes) -> None:
-        if self._witness is None:
-            return
-        try:
-            getattr(self._witness, what)(*data)
-        except Exception as trouble:  # noqa: BLE001 - a tap hands on what it cannot read
-            self._recording.unread[type(trouble).__name__] += 1
-            self._witness = None

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
 
 from stepwedge.checks.message_view import MessageView
 from stepwedge.lab.recording import datasets, messages, vocabulary
 from stepwedge.sim import keys
+from stepwedge.wire.dictionary import by_tag
 
 if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange, Keys
     from stepwedge.lab.recording.surrogates import Surrogates
     from stepwedge.sim.tap.tap import Edge
 
+_TAG: Final = re.compile(r"[0-9A-Fa-f]{8}")
 _SHOWN: Final = 1200
 """Characters of a replaced data set that are shown in a draft."""
+
+
+def _matching(query: str) -> dict[str, str]:
+    """Return the matching keys of a search (PS3.18 section 8.3.4) by keyword, whether they were written as such or as tags."""
+    found = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        tag = name.rpartition(".")[2]
+        found[by_tag()[int(tag, 16)][0] if _TAG.fullmatch(tag) and int(tag, 16) in by_tag() else tag] = value
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,10 @@ class Heard:
             found = keys.merge(keys.of_message(made) if made is not None else {}, found)
         else:
             header = (facts.get("dataset") or {}).get("header") or {}
-            asked = facts.get("identifier") or facts.get("query") or header
+            query = facts.get("query") or {}
+            asked = (
+                facts.get("identifier") or (_matching(query) if isinstance(query, str) else query) or header
+            )
             identifier = datasets.replaced(asked, to) if isinstance(asked, dict) else {}
             answers = tuple(
                 datasets.replaced(one, to) for one in facts.get("answers") or () if isinstance(one, dict)

@@ -24,11 +24,12 @@ LOOPBACK: Final = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link: who calls whom at which door, where the caller finds us, and where we lead it on."""
+    """One link: who calls whom at which door, where the caller finds us, and where we lead it on; a web door's URL."""
 
     edge: Edge
     listen: tuple[str, int]
     to: tuple[str, int]
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,15 @@ def _of_lab(lab: labfile.Lab) -> list[Link]:
         address = lab.real[callee].address
         ports = {str(door): port for door, port in tap.ports.items()}
         doors = [door for door in tap.doors or UNITS if getattr(address, door) is not None]
-        found += [
-            Link(Edge(caller, callee, door), (LOOPBACK, ports.get(door, 0)), place(getattr(address, door)))
-            for door in doors
-        ]
+        for door in doors:
+            at = getattr(address, door)
+            if at.startswith("https:") if isinstance(at, str) else at.tls:
+                raise BadInput(
+                    f"taps: {tap.on} {door}",
+                    "a door without TLS",
+                    "one with TLS",
+                    "nothing in it can be read",
+                )
+            root = at if isinstance(at, str) else ""
+            found.append(Link(Edge(caller, callee, door), (LOOPBACK, ports.get(door, 0)), place(at), root))
     return found

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput, Broken, StepwedgeError
 from stepwedge.lab.recording.drafts import INDEX, write
-from stepwedge.lab.recording.ear import READERS, Recording
+from stepwedge.lab.recording.ear import Recording
 from stepwedge.lab.recording.links import Link, Wish, links
 from stepwedge.lab.recording.surrogates import Surrogates
 from stepwedge.sim.tap.tap import Tap
+from stepwedge.sim.tap.witness import Behind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,26 +110,24 @@ async def _record(console: Console, chosen: Sequence[Link], recording: Recording
         recording.unread[type(context.get("exception")).__name__] += 1
 
     loop.set_exception_handler(trouble)
-    taps = []
+    taps: list[Tap] = []
+    behind, witnesses = Behind(), recording.witnesses()
     try:
         for link in chosen:
-            tap = Tap(link.edge, link.to, recording.watch(link.edge))
+            reads = witnesses.of(link.edge, link.root, sealed=False)
+            tap = Tap(link.edge, link.to, reads, behind=behind)
             tap.host = link.listen[0]
             await tap.listen(link.listen[1])
             taps.append(tap)
-            read = "" if link.edge.door in READERS else "; it passes unread, nothing here reads this door"
-            console.print(
-                f"{link.edge}: {tap.host}:{tap.port} -> {link.to[0]}:{link.to[1]}{read}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            line = f"{link.edge}: {tap.host}:{tap.port} -> {link.to[0]}:{link.to[1]}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         console.print("recording; Ctrl-C ends it and writes the drafts", highlight=False)
         sys.stdout.flush()
         await _enough(console, recording, until, over)
     finally:
         for tap in taps:
             await tap.close()
+        behind.finish()
 
 
 async def _enough(console: Console, recording: Recording, until: Until, over: asyncio.Event) -> None:
