@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from stepwedge.clock import moment
 from stepwedge.evidence.exchange import NOTHING, Direction, Exchange, Payload, Protocol
 from stepwedge.evidence.redact import Identity
 from stepwedge.lab.recording.heard import Heard
@@ -82,7 +82,7 @@ class _Ear:
         for name in ("request", "response"):
             payload = told.get(name, NOTHING)
             told[name] = payload if isinstance(payload, Payload) else Payload.of(payload)
-        took = time.time() - began if took is None else took
+        took = moment() - began if took is None else took
         return Exchange(0, began, took, self.name, direction, protocol, kind, **told)
 
     def record(self, protocol: Protocol, direction: Direction, kind: str, **told: Any) -> int:

@@ -7,10 +7,10 @@ which line, at which byte. What it withheld is given back, or the line ended, wh
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
+from stepwedge.clock import moment
 from stepwedge.errors import BadInput
 from stepwedge.sim.tap.countdown import After, Countdown
 from stepwedge.sim.tap.line import ANSWER, REQUEST, Line, Side
@@ -177,7 +177,7 @@ class Fault:
         self.count += 1
         if len(self.acts) < KEPT:
             at = offset if offset is not None else line.arrived_bytes[side] if line else 0
-            self.acts.append(Acted(time.time(), what, line.number if line else 0, side, at, size))
+            self.acts.append(Acted(moment(), what, line.number if line else 0, side, at, size))
 
     def _seen_most(self) -> dict[str, list[int]]:
         """Return by side the marks of the line that said most; the last is the number of its bytes."""

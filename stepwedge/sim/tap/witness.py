@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Protocol
 
+from stepwedge.clock import moment
 from stepwedge.sim.tap.line import ANSWER, REQUEST
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Behind:
             self._missed.add(witness)
             data = b""
         self._size += len(data)
-        self._waiting.append((witness, side if data else None, data, time.time()))
+        self._waiting.append((witness, side if data else None, data, moment()))
         if self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(_PAUSE, self._helping)
 
