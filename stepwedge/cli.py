@@ -36,7 +36,15 @@ app = typer.Typer(
 )
 
 
-def command(**settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:
+tap = typer.Typer(
+    help="Stand between two systems, hand on what they say, and read it.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(tap, name="tap")
+
+
+def command(of: typer.Typer = app, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Make a function a command whose result is the exit code, and whose errors are told, not traced."""
 
     def register(function: Callable[..., int]) -> Callable[..., int]:
@@ -52,7 +60,7 @@ def command(**settings: Any) -> Callable[[Callable[..., int]], Callable[..., int
                 code = NOTHING_RAN if isinstance(trouble, Skipped) else UNSURE
             raise typer.Exit(code)
 
-        app.command(**settings)(coded)
+        of.command(**settings)(coded)
         return function
 
     return register
@@ -495,6 +503,59 @@ def init(
         f"\nnext: cd {folder} && stepwedge check && stepwedge run", markup=False, highlight=False
     )
     return 0
+
+
+@command(tap)
+def record(
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--on", metavar="CALLER->CALLEE", help="Who calls whom, by names of the lab; once a link."
+        ),
+    ] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where the caller finds us, instead of the callee; once a link."
+        ),
+    ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where the callee is; the lab must allow the host. Once a link."
+        ),
+    ] = None,
+    door: Annotated[
+        list[str] | None, typer.Option(help="hl7, dicom, worklist, web or fhir; once a link.")
+    ] = None,
+    lab: Annotated[
+        Path | None,
+        typer.Option(
+            "--lab", help="Lab file: names, allowed hosts and, without --on, its taps to real systems."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the drafts; nothing may be in it yet.")] = Path(
+        "drafts"
+    ),
+    time: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="End after 90s, 30min or 8h; at Ctrl-C when absent.")
+    ] = "",
+    messages: Annotated[int, typer.Option(min=0, help="End after so many exchanges; 0 is never.")] = 0,
+) -> int:
+    """Record what systems say to each other as draft scenarios in which everybody is invented.
+
+    [bold]stepwedge tap record --on 'ris->pacs' --listen 127.0.0.1:2577 --to 127.0.0.1:2575 --door hl7 --for 8h[/]
+    Give --on, --listen, --to and --door again for each further link, in the same order.
+
+    Names, numbers, dates, texts, UIDs and pictures are replaced or let go in memory: no file ever holds one of them.
+    The same patient is the same invention throughout one recording, and another in the next.
+    Each draft says at which lines somebody must decide. Then: [bold]stepwedge run drafts/*.yaml[/]
+    """
+    from stepwedge.lab.recording import recorder
+    from stepwedge.lab.recording.links import Wish
+
+    wish = Wish(on or (), listen or (), to or (), door or ())
+    return recorder.command(_console(), wish, lab, recorder.Until.read(time, messages), out)
 
 
 @app.callback(invoke_without_command=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
+from stepwedge.clock import moment
 from stepwedge.sim.address import Address, SyslogPoint
 from stepwedge.sim.audit import START, STOP
 from stepwedge.wire import audit
@@ -69,7 +69,7 @@ class Door:
 
     def hear(self, raw: bytes, peer: str, transport: str) -> None:
         """Keep one message."""
-        began = time.time()
+        began = moment()
         if why := self._bench.security.stranger(peer):
             self._turn_away(peer, why)
             return
@@ -153,14 +153,14 @@ class Door:
 
     def _turn_away(self, peer: str, why: str) -> None:
         """Note what a node that is on no list says, and keep one record of it (ITI-19)."""
-        self._journal(time.time(), "syslog", peer, "refused", {"error": why})
+        self._journal(moment(), "syslog", peer, "refused", {"error": why})
         if peer != self._turned_away:
             self._turned_away = peer
             self._alert(peer, why)
 
     def _refused(self, peer: str, why: WireError) -> None:
         """Keep a record of a node that could not prove who it is (ITI-19)."""
-        self._journal(time.time(), "TLS", peer, "refused", {"error": str(why)})
+        self._journal(moment(), "TLS", peer, "refused", {"error": str(why)})
         self._alert(peer, str(why))
 
     def _alert(self, peer: str, why: str) -> None:
@@ -182,7 +182,7 @@ class Door:
         )
 
     def _trouble(self, peer: str, error: Exception) -> None:
-        self._journal(time.time(), "syslog", peer, "garbled", {"error": str(error)})
+        self._journal(moment(), "syslog", peer, "garbled", {"error": str(error)})
 
     def _journal(self, began: float, kind: str, peer: str, outcome: str, facts: dict[str, str]) -> None:
         self._bench.record("syslog", "in", kind, began=began, peer=peer, outcome=outcome, facts=facts)

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import parse_http_list, parse_keqv_list
 
 from stepwedge.actors.asking import ASK_SECONDS
+from stepwedge.clock import moment
 from stepwedge.errors import Broken, Inconclusive, LinkLost, NoAnswer, Refused, Skipped
 from stepwedge.evidence.exchange import Exchange
 from stepwedge.model.identifiers import uid
@@ -116,7 +117,7 @@ def ask(cast: Cast, actor: str, door: str, authorization: str, who: str, path: s
     place = urlsplit(root)
     headers = {"Accept": "*/*", "User-Agent": f"Stepwedge/{cast.probe}", "Content-Length": "0"}
     headers |= {"Authorization": authorization} if authorization else {}
-    began, ticks, outcome = time.time(), time.monotonic(), "lost"
+    began, ticks, outcome = moment(), time.monotonic(), "lost"
     seconds = ASK_SECONDS * cast.patience
     link = _link(cast, place, seconds)
     challenge: dict[str, str] = {}

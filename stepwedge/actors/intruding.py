@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.actors.asking import ASK_SECONDS
+from stepwedge.clock import moment
 from stepwedge.errors import (
     Broken,
     Inconclusive,
@@ -146,7 +147,7 @@ def _served(cast: Cast, actor: str, door: str, known: Caller, when: str) -> Trie
 
 def _try(cast: Cast, actor: str, door: str, caller: Caller, label: str) -> Tried:
     """Ask a door one harmless question, and keep what came of it as evidence."""
-    began, ticks = time.time(), time.monotonic()
+    began, ticks = moment(), time.monotonic()
     answer, trouble, outcome = "", None, ""
     try:
         answer = outcome = _ASK[door](cast, actor, door, caller)

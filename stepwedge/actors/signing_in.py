@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.actors.bearing import wallet
 from stepwedge.actors.wallet import APP, PERSONAL_SCOPE, PROGRAM_SCOPE, REDIRECT
+from stepwedge.clock import moment
 from stepwedge.errors import Inconclusive, WireError
 from stepwedge.evidence.exchange import Exchange
 from stepwedge.model import credentials
@@ -66,7 +67,7 @@ def attempt(cast: Cast, kind: str, user: str, failures: int) -> Outcome:
             purse.sign_in(user) if one.personal else purse.fetch(PROGRAM_SCOPE, "")
         except OAuthRefused as trouble:
             raise Inconclusive(f"who should be let in is not: {trouble}") from trouble
-    began, ticks, outcome = time.time(), time.monotonic(), "served"
+    began, ticks, outcome = moment(), time.monotonic(), "served"
     refused: OAuthRefused | None = None
     try:
         one.run(purse, user, failures)

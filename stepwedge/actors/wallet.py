@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.clock import moment
 from stepwedge.errors import Inconclusive, Refused
 from stepwedge.model import credentials
 from stepwedge.wire.oidc import Client, Code, Oidc, Person, Tokens
@@ -55,12 +56,12 @@ class Wallet:
     def bearer(self, resource: str) -> str:
         """Return the probe's own token for a door."""
         kept, until = self._own.get(resource, ("", 0.0))
-        if kept and until > time.time():
+        if kept and until > moment():
             return kept
         tokens = self.fetch(PROGRAM_SCOPE, resource)
         self._own[resource] = (
             tokens.access,
-            time.time() + tokens.expires_in - min(EARLY, tokens.expires_in / 2),
+            moment() + tokens.expires_in - min(EARLY, tokens.expires_in / 2),
         )
         return tokens.access
 

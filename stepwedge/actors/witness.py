@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwedge.clock import moment
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError, StepwedgeError
 from stepwedge.evidence.exchange import NOTHING, Exchange, Payload
 
@@ -43,7 +44,7 @@ class Witness:
     @contextmanager
     def watching(self) -> Iterator[Witness]:
         """Record the exchange when the block ends, with what went wrong in it."""
-        began, ticks = time.time(), time.monotonic()
+        began, ticks = moment(), time.monotonic()
         try:
             yield self
         except StepwedgeError as trouble:

@@ -78,6 +78,17 @@ def load(path: Path | None = None) -> Lab:
     return _Reader(path, source.read(path)).lab()
 
 
+def allows(lab: Lab, host: str) -> bool:
+    """Tell whether a lab allows us to contact a host, by its text alone."""
+    names, networks = {"localhost"}, []
+    for entry in lab.text.allow:
+        try:
+            networks.append(ipaddress.ip_network(entry, strict=False))
+        except ValueError:
+            names.add(entry.lower())
+    return host.lower() in names or _inside(host, networks)
+
+
 class _Reader:
     """One lab file being read: knows where everything stands."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.actors import machines
 from stepwedge.actors.answering import silent
+from stepwedge.clock import moment
 from stepwedge.errors import Inconclusive, StepwedgeError
 from stepwedge.scenario.bindings import Unbound, resolve
 from stepwedge.scenario.schema import duration
@@ -60,7 +61,7 @@ class ProcessFault:
     back: list[Acted] = field(default_factory=list)
     unsure: str = ""
     left: str = ""
-    began: float = field(default_factory=time.time)
+    began: float = field(default_factory=moment)
     ended: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _timers: list[threading.Timer] = field(default_factory=list)
@@ -90,7 +91,7 @@ class ProcessFault:
                 self.left = str(trouble)
             finally:
                 self.player.away = ""
-                self.ended = time.time()
+                self.ended = moment()
 
     def told(self) -> dict[str, Any]:
         """Return what it was and did, as JSON values, in the shape that faults of taps have."""
@@ -124,7 +125,7 @@ class ProcessFault:
                 self.player.away = ""
 
     def _note(self, kept: list[Acted], verb: str, args: Mapping[str, Any]) -> None:
-        at = time.time()
+        at = moment()
         what = machines.act(self.machine, verb, args)
         if self.trouble.mute and kept is self.acts:
             if not (found := silent(self.player, self.cast, _MUTE)):
@@ -140,7 +141,7 @@ class ProcessFault:
                 said = "; ".join(f"{door}: {why}" for door, why in found.items())
                 return f"{self.player.name} does not answer again at {said}"
             time.sleep(_LOOK)
-        self.back.append(Acted(time.time(), "every door answers in its own protocol"))
+        self.back.append(Acted(moment(), "every door answers in its own protocol"))
         return ""
 
     def _after(self, seconds: float, then: Any) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stepwedge.clock import Clock, SystemClock
+from stepwedge.clock import Clock, SystemClock, moment
 from stepwedge.evidence.exchange import NOTHING, Direction, Exchange, Payload, Protocol
 from stepwedge.evidence.redact import Identity
 from stepwedge.sim.charsets import Charsets
@@ -174,11 +173,11 @@ class Bench:
         case: str = "",
         took: float | None = None,
     ) -> Exchange:
-        """Describe one exchange that took so many seconds, or is over now; ``began`` is ``time.time()`` at its start."""
+        """Describe one exchange that took so many seconds, or is over now; ``began`` is ``moment()`` at its start."""
         return Exchange(
             0,
             began,
-            time.time() - began if took is None else took,
+            moment() - began if took is None else took,
             self.name,
             direction,
             protocol,
@@ -213,7 +212,7 @@ class Bench:
         from stepwedge.sim.admin import kind_of
         from stepwedge.sim.keys import of_values
 
-        began = time.time()
+        began = moment()
         result: dict[str, Any] = {}
         try:
             yield result

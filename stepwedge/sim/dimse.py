@@ -11,10 +11,10 @@ is durable before they answer. What must arrive although a link fails goes throu
 from __future__ import annotations
 
 import json
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from stepwedge.clock import moment
 from stepwedge.errors import RemoteProtocolError, WireError
 from stepwedge.evidence.exchange import NOTHING, Payload
 from stepwedge.evidence.redact import refusal
@@ -56,7 +56,7 @@ def described(
 ) -> Exchange:
     """Describe one finished DIMSE operation.
 
-    What only passed a ``tap`` is kept when it could be read whose it is; ``ended`` is when, if not now (``time.time()``).
+    What only passed a ``tap`` is kept when it could be read whose it is; ``ended`` is when, if not now (``moment()``).
     """
     request, response = exchange.request, exchange.response
     sop_class = request.get("AffectedSOPClassUID") or request.get("RequestedSOPClassUID") or ""
@@ -98,7 +98,7 @@ def described(
         "dimse",
         "in" if inward else "out",
         exchange.kind,
-        began=(time.time() if ended is None else ended) - exchange.took,
+        began=(moment() if ended is None else ended) - exchange.took,
         took=exchange.took,
         peer=peer or bench.directory.by_ae(_other(bench, exchange)),
         outcome=_OUTCOMES.get(exchange.outcome, exchange.outcome) if status is None else f"{status:04X}",
@@ -255,7 +255,7 @@ async def calling(
     ``dimse_timeout`` of the settings (seconds, 30 when absent) bounds the connection and each answer.
     """
     entity: Entity = bench.directory.door(to, door)
-    began = time.time()
+    began = moment()
     try:
         association = await dimse_asyncio.open(
             entity.host,

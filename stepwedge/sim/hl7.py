@@ -6,12 +6,12 @@ commits rows, outgoing messages and the reply as one transaction, journals, and 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from stepwedge.clock import moment
 from stepwedge.errors import RemoteProtocolError, WireError
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim import keys
@@ -61,7 +61,7 @@ class Answered:
 
     Attributes:
         code: MSA-1 of the reply.
-        began: ``time.time()`` when the message was there.
+        began: ``moment()`` when the message was there.
         peer: actor or application that sent it, else its ``host:port``.
         hidden: it speaks of somebody who is not synthetic, so that neither message nor answer may be kept.
     """
@@ -189,7 +189,7 @@ class Hl7Door:
 
     def _take(self, raw: bytes, peer: str, now: datetime, change: Change) -> Answered:
         """Decide about one message; what it causes becomes durable with the change."""
-        began = time.time()
+        began = moment()
         content = digest(raw)
         facts: dict[str, Any] = {}
         self._state.mark()
@@ -258,7 +258,7 @@ class Hl7Door:
         message, facts = parse(raw), dict[str, Any]()
         reply = self._broken(message, trouble, digest(raw), now, facts)
         sender = self._bench.directory.by_application(message.header.heads(3)[0]) or peer
-        return Answered(reply, "AE", time.time(), message.type, sender, keys.of_message(message), facts, raw)
+        return Answered(reply, "AE", moment(), message.type, sender, keys.of_message(message), facts, raw)
 
     def _broken(
         self, message: Message, trouble: Exception, content: bytes, now: datetime, facts: dict[str, Any]
@@ -320,9 +320,7 @@ class Hl7Door:
         """Keep what ended a connection."""
         if isinstance(error, WireError):
             facts = {"error": str(error)}
-            self._bench.record(
-                "hl7", "in", "MLLP", began=time.time(), peer=peer, outcome="garbled", facts=facts
-            )
+            self._bench.record("hl7", "in", "MLLP", began=moment(), peer=peer, outcome="garbled", facts=facts)
 
 
 def _check(message: Message, before: StoredReply | None) -> None:
@@ -365,7 +363,7 @@ class Hl7Sender:
                 endpoint.port,
                 context=self._bench.security.context(tls=endpoint.tls),
             )
-        began = time.time()
+        began = moment()
         reply = b""
         try:
             reply = await client.ask(send.body, self._timeout)

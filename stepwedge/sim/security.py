@@ -12,11 +12,11 @@ ITI-19 wants node authentication failures to be audited.
 from __future__ import annotations
 
 import ipaddress
-import time
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwedge.clock import moment
 from stepwedge.errors import BadInput, Broken, WireError
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.tls import Credentials
@@ -125,7 +125,7 @@ class Security:
     def note(self, protocol: Protocol, kind: str, peer: str, why: str, reason: str = "") -> None:
         """Put a refusal into the journal."""
         facts: dict[str, Any] = {"error": why, "security": reason or why}
-        self._bench.record(protocol, "in", kind, began=time.time(), peer=peer, outcome="refused", facts=facts)
+        self._bench.record(protocol, "in", kind, began=moment(), peer=peer, outcome="refused", facts=facts)
 
 
 def _network(name: str, host: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from stepwedge.clock import moment
 from stepwedge.sim import bearer, keys
 from stepwedge.sim.address import Address
 from stepwedge.sim.full import INSUFFICIENT_STORAGE, full
@@ -187,7 +187,7 @@ class WebDoor:
             await _forbid(send, why)
             return
         scope["stepwedge.note"] = Note()
-        seen = _Seen(time.time())
+        seen = _Seen(moment())
 
         async def received() -> Message:
             return seen.take(await receive())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from stepwedge.clock import moment
 from stepwedge.errors import LinkLost, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.sim import bearer, keys
 from stepwedge.wire import tls
@@ -136,7 +136,7 @@ class Web:
     async def _send(self, request: _Request, headers: dict[str, str]) -> Answer:
         """Send a request and record what came of it, whatever that is."""
         headers = {"User-Agent": AGENT + self._bench.application, **headers}
-        began, outcome = time.time(), _Outcome()
+        began, outcome = moment(), _Outcome()
         try:
             return await self._exchange(request, headers, outcome)
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ from stepwedge.checks.rules.account import accounts
 from stepwedge.checks.rules.ledger import Ledger
 from stepwedge.checks.rules.people import People
 from stepwedge.checks.rules.sightings import of_answer, of_exchanges, of_image
+from stepwedge.clock import moment
 from stepwedge.errors import BadInput, LinkLost, NoAnswer, Refused, RemoteProtocolError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class CaseFacts:
         for accession in sorted(self.ledger.known("accession")):
             label = f"worklist for {accession}"
             for entry in self.readback.worklist(accession):
-                yield of_answer(label, time.time(), ris.name, "worklist", entry, final=True)
+                yield of_answer(label, moment(), ris.name, "worklist", entry, final=True)
 
     def _studies(self) -> Iterator[Sighting]:
         if (pacs := self.readback.player("pacs")) is None:
@@ -82,13 +82,13 @@ class CaseFacts:
             for door in self.readback.doors():
                 for answer in self.readback.studies(door, "StudyInstanceUID", study):
                     yield of_answer(
-                        f"{door} for study {study}", time.time(), pacs.name, "study", answer, final=True
+                        f"{door} for study {study}", moment(), pacs.name, "study", answer, final=True
                     )
             if study in self.emptied:
                 continue  # everything of it was withdrawn: whether it is still handed out is a question of its own
             for image in self.readback.retrieved(study) or []:
                 label = f"image {image.sop} as retrieved"
-                yield of_image(label, time.time(), pacs.name, image.header, final=True)
+                yield of_image(label, moment(), pacs.name, image.header, final=True)
 
     @cached_property
     def emptied(self) -> set[str]:

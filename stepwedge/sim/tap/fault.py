@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
+from stepwedge.clock import moment
 from stepwedge.errors import BadInput
 from stepwedge.sim.tap.countdown import After, Countdown
 from stepwedge.sim.tap.line import ANSWER, REQUEST, Line, Side
@@ -189,7 +189,7 @@ class Fault:
         self.count += 1
         if len(self.acts) < KEPT:
             at = offset if offset is not None else line.arrived_bytes[side] if line else 0
-            self.acts.append(Acted(time.time(), what, line.number if line else 0, side, at, size))
+            self.acts.append(Acted(moment(), what, line.number if line else 0, side, at, size))
 
     def told(self) -> dict[str, Any]:
         """Return what it did, as JSON values; ``seen`` is by line and side where units ended, and last the number of bytes."""

@@ -63,7 +63,7 @@ class Tap:
         behind: shows the witnesses what passed.
     """
 
-    host: Final = _HOST
+    host = _HOST
 
     def __init__(
         self,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from stepwedge.clock import moment
 from stepwedge.errors import BadInput, Broken
 from stepwedge.sim.address import Address, Directory
 from stepwedge.sim.tap.countdown import After
@@ -176,7 +176,7 @@ class Taps:
             )
         fault = kind(_wish(asked))
         self._count += 1
-        running = Running(self._count, edge, str(asked.get("case", "")), fault, taps, time.time())
+        running = Running(self._count, edge, str(asked.get("case", "")), fault, taps, moment())
         try:
             for tap in taps:
                 await tap.begin(fault)
@@ -210,7 +210,7 @@ class Taps:
             return
         left = [await tap.lift() for tap in running.taps if tap.fault is running.fault]
         running.left = "; ".join(filter(None, left))
-        running.ended = time.time()
+        running.ended = moment()
 
     def told(self) -> dict[str, Any]:
         """Return taps and faults, as JSON values."""

@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from stepwedge.clock import moment
 from stepwedge.sim.tap.line import ANSWER, REQUEST
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Behind:
             self._missed.add(witness)
             word, data = "missed", b""
         self._size += len(data)
-        self._waiting.append((witness, word, data, time.time()))
+        self._waiting.append((witness, word, data, moment()))
         if self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(_PAUSE, self._helping)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from stepwedge.clock import moment
 from stepwedge.sim.tap.witness_dimse import DimseWitness
 from stepwedge.sim.tap.witness_hl7 import Hl7Witness
 from stepwedge.sim.tap.witness_tls import PROTOCOLS, TlsWitness
@@ -40,7 +40,7 @@ class Witnesses:
                     PROTOCOLS[edge.door],
                     "in",
                     "TLS",
-                    began=time.time(),
+                    began=moment(),
                     peer=edge.caller,
                     outcome="refused",
                     facts=facts,
