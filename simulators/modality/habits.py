@@ -14,6 +14,14 @@ class ModalityHabits:
         """Return what the console shows: the answers of now, not those it had ``before`` (RAD-5)."""
         return answers
 
+    def acceptance(self, set_to: str) -> str:
+        """Treat a faulty worklist entry as the console is set to: ``strict`` refuses it, ``lenient`` mends it."""
+        return set_to
+
+    def noted(self, keys: list[str]) -> list[str]:
+        """Say what of a worklist entry had to be mended."""
+        return keys
+
     def shown_as_old(self) -> bool:
         """Mark a worklist that could not be fetched anew as what it is: old."""
         return True
