@@ -113,6 +113,7 @@ def test_every_check_says_what_it_shows():
         "dose.reported",
         "performed.step",
         "relay.dead_letter",
+        "relay.unresolved",
         "exam.unmatched",
         "exam.settled",
         "reading.display",
