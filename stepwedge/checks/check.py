@@ -314,6 +314,7 @@ _FAMILIES = (
     "relay",
     "doors",
     "access",
+    "launching",
     "audit",
     "availability",
     "fhir",

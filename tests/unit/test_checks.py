@@ -80,6 +80,7 @@ def test_every_check_says_what_it_shows():
         "appointment.status",
         "access.granted",
         "access.one_patient",
+        "launch.context",
         "access.refused",
         "sign_in.granted",
         "sign_in.refused",
