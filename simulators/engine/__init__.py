@@ -25,12 +25,19 @@ def build(bench: Bench) -> Simulator:
     settings = Settings.read(bench.settings, bench.name)
     habits = bench.adopt(EngineHabits())
     engine = bench.restore(
-        Engine(bench.seed, bench.name, routes=settings.routes, tables=settings.tables, habits=habits)
+        Engine(
+            bench.seed,
+            bench.name,
+            routes=settings.routes,
+            tables=settings.tables,
+            habits=habits,
+            enhanced=settings.enhanced,
+        )
     )
     relay = Relay(bench, engine, settings)
     bench.outbox.policy = relay
-    bench.outbox.register("hl7", Hl7Sender(bench, relay.said))
+    sender = Hl7Sender(bench, relay.said, relay.late)
+    bench.outbox.register("hl7", sender)
     operator = Operator(bench, engine, relay)
-    return Simulator(
-        bench, engine, doors=[RelayDoor(bench, relay)], acts=operator.acts(), asks=operator.asks()
-    )
+    doors = [RelayDoor(bench, relay), *(RelayDoor(bench, relay, one) for one in settings.listeners)]
+    return Simulator(bench, engine, doors=doors, acts=operator.acts(), asks=operator.asks())

@@ -12,7 +12,7 @@ from stepwedge.sim.rows import pack
 from stepwedge.wire.hl7 import parse
 
 from . import translation
-from .state import DEAD, WAITING
+from .state import DEAD, UNRESOLVED, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,6 +46,7 @@ class Operator:
         return {
             "trail": self._trail,
             "dead_letters": self._dead_letters,
+            "unresolved": self._unresolved,
             "queues": self._queues,
             "tables": self._tables,
         }
@@ -128,6 +129,13 @@ class Operator:
         told = [self._copy(copy) for copy in self.engine.copies.by("fate", DEAD)]
         found = [one for one in told if patient in {None, one["patient"]} and to in {None, one["to"]}]
         return {"letters": found}
+
+    def _unresolved(self, args: dict[str, Any]) -> dict[str, Any]:
+        patient, to = args.get("patient"), args.get("to")
+        told = [self._copy(copy) for copy in self.engine.copies.by("fate", UNRESOLVED)]
+        return {
+            "letters": [one for one in told if patient in {None, one["patient"]} and to in {None, one["to"]}]
+        }
 
     def _copy(self, copy: Copy) -> dict[str, Any]:
         letter = self.engine.letters[str(copy.letter)]

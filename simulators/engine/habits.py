@@ -36,6 +36,10 @@ class EngineHabits:
             return min(FIRST_PAUSE * (1 << min(tries - 1, 16)), LONGEST_PAUSE)
         return None
 
+    def unresolved(self, code: str, *, asked: bool) -> bool:
+        """Tell whether a copy stays on the unresolved list: accepted (CA) where the application's answer was ``asked`` for."""
+        return asked and code == "CA"
+
     def choose(self, waiting: int) -> int:
         """Return which of so many messages waiting for one destination goes next: the oldest."""
         return 0 * waiting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import WireError
@@ -13,12 +14,13 @@ from stepwedge.sim.store import Send
 from stepwedge.wire.hl7 import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Awaitable, Iterable
     from datetime import datetime
 
     from stepwedge.sim.bench import Bench
     from stepwedge.wire import mllp_asyncio
     from stepwedge.wire.hl7 import Message
+    from stepwedge.wire.mllp_asyncio import Answer
 
     from .settings import Settings
     from .state import Engine, Parcel
@@ -47,10 +49,10 @@ class Relay(Policy):
             if name != self.bench.name
         }
 
-    def accept(self, engine: Engine, message: Message, now: datetime) -> Reply:
+    def accept(self, engine: Engine, message: Message, now: datetime, listener: str = "") -> Reply:
         """Take one message; the door stores it, its copies and the answer in one transaction."""
         sender = self.bench.directory.by_application(message["MSH-3.1"])
-        _, parcels = engine.take(message, sender, self.applications(), now.strftime(STAMP))
+        _, parcels = engine.take(message, sender, self.applications(), now.strftime(STAMP), listener)
         return Reply(sends=self.sends(parcels))
 
     def sends(self, parcels: Iterable[Parcel], case: str = "") -> list[Send]:
@@ -65,6 +67,17 @@ class Relay(Policy):
         letter = self.engine.letters[str(copy.letter)]
         relay = {"for": letter.sender, "of": letter.control, "copy": copy.number, "changed": copy.changed}
         return {"relay": relay}
+
+    def late(self, to: str, answer: bytes) -> None:
+        """Hear an answer that nobody waits for any more: an application's, long after its CA, settles its copy."""
+        told = parse(answer)
+        copy = self.engine.unresolved(to, told["MSA-2"])
+        if copy is None or told["MSA-1"] not in {"AA", "AE", "AR"}:
+            return
+        code = told["MSA-1"]
+        reason = "" if code == "AA" else f"{code}: {told['ERR-8'] or told['MSA-3'] or 'no reason given'}"
+        with self.bench.change(self.engine):
+            self.engine.decided(copy, code, reason, answer, self.now())
 
     # What the outbox asks
 
@@ -90,21 +103,44 @@ class Relay(Policy):
 class RelayDoor(Hl7Door):
     """A listener whose answer may be the destination's own."""
 
-    def __init__(self, bench: Bench, relay: Relay) -> None:
+    def __init__(self, bench: Bench, relay: Relay, listener: str = "") -> None:
         """Take every message; which of them are wanted is a matter of routes."""
-        super().__init__(bench, relay.engine, {"*": relay.accept})
+        super().__init__(bench, relay.engine, {"*": partial(relay.accept, listener=listener)}, listener)
         self._relay = relay
 
     def handler(self) -> mllp_asyncio.Handler:
         """Answer when the destination did, where a route says so."""
         return self.relayed
 
-    async def relayed(self, raw: bytes, peer: str) -> bytes:
-        """Store a message, wait for its destination when the sender is to hear it, and answer."""
+    def relayed(self, raw: bytes, peer: str) -> Awaitable[Answer] | AsyncIterator[bytes]:
+        """Store a message, wait for its destination when the sender is to hear it, and answer, as its mode asks."""
         answered = self.take(raw, peer)
+        return self._in_turn(answered) if answered.accept else self._at_once(answered)
+
+    async def _at_once(self, answered: Answered) -> Answer:
         if answered.code == "AA":
             answered = await self._reported(answered)
         return self.record(answered)
+
+    async def _in_turn(self, answered: Answered) -> AsyncIterator[bytes]:
+        """Say CA as soon as the message is stored, and what its destination said when that is here.
+
+        A destination that says nothing in time has decided nothing, and the sender is told nothing in its name.
+        """
+        yield answered.accept
+        told = answered
+        if answered.code == "AA":
+            told = await self._reported(answered)
+            if told.reply == answered.reply and self._awaited(told):
+                told = replace(told, reply=b"", code="CA")
+        self.record(told)
+        if told.reply:
+            yield told.reply
+
+    def _awaited(self, answered: Answered) -> bool:
+        """Tell whether the application's answer to a message is its destination's to give."""
+        letters = self._relay.engine.letters.by("control", parse(answered.request).control)
+        return any(one.body == answered.request and one.replies for one in letters)
 
     async def _reported(self, answered: Answered) -> Answered:
         engine = self._relay.engine

@@ -60,6 +60,19 @@ def gives_up_on_error(
 
 
 @quirk(
+    "ack.commit_is_enough",
+    defect="not listed",
+    severity="S2",
+    overrides=EngineHabits.unresolved,
+    notices="nobody looks for a message that the receiver stored and never worked on (CA taken for AA)",
+    needs="enhanced",
+)
+def commit_is_enough(_: Callable[..., bool], code: str, *, asked: bool) -> bool:
+    """Take the accept acknowledgement for the application's."""
+    return not code and asked
+
+
+@quirk(
     "queue.parallel_reorder",
     defect="DEF-065",
     severity="S1",

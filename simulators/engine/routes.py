@@ -27,6 +27,7 @@ class Route:
         translate: names of code tables, applied in this order.
         normal: what happens to proprietary segments, before the tables.
         reply: who answers the sender: the ``engine`` as soon as the message is stored, or the first ``destination``.
+        listener: the engine's listener by which the message must come in; empty for any.
         optional: a destination that this lab does not have is left out (default routes only).
     """
 
@@ -39,9 +40,12 @@ class Route:
     normal: Normal = field(default_factory=Normal)
     reply: str = "engine"
     optional: bool = False
+    listener: str = ""
 
-    def takes(self, message: Message, sender: str) -> bool:
+    def takes(self, message: Message, sender: str, listener: str = "") -> bool:
         """Tell whether a message goes this way; ``sender`` is the actor that sent it, when it is known."""
+        if self.listener and self.listener != listener:
+            return False
         if self.source and self.source not in {sender, message["MSH-3.1"]}:
             return False
         if self.types and not {message.type, message.type.partition("^")[0]} & set(self.types):

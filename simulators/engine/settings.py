@@ -11,7 +11,7 @@ from stepwedge.errors import BadInput
 from .routes import DEFAULT, REPLIES, Route
 from .translation import OTHERWISE, Normal, Table, place, rows
 
-_ROUTE: Final = ("name", "from", "type", "where", "to", "translate", "normalise", "reply")
+_ROUTE: Final = ("name", "listener", "from", "type", "where", "to", "translate", "normalise", "reply")
 _TABLE: Final = ("at", "rows", "otherwise")
 _NORMAL: Final = ("move", "drop")
 
@@ -23,12 +23,16 @@ class Settings:
     Attributes:
         routes: the routing table; every route that takes a message sends it on.
         tables: code tables by name, as the lab file has them.
+        listeners: names of further HL7 listeners, on ports ``hl7_NAME_port`` or free ones; senders call them ``engine.NAME``.
+        enhanced: destinations that are spoken to in enhanced mode: both acknowledgements are asked for.
         tries: how often an application error (AE, CE) is tried again before the message becomes a dead letter.
         within: seconds to wait for the answer of a destination that replies itself.
     """
 
     routes: tuple[Route, ...] = DEFAULT
     tables: dict[str, Table] = field(default_factory=dict)
+    listeners: tuple[str, ...] = ()
+    enhanced: tuple[str, ...] = ()
     tries: int = 3
     within: float = 5.0
 
@@ -42,11 +46,16 @@ class Settings:
             ).items()
         }
         default = cls()
+        listeners = _texts(given.get("listeners"), f"{name}.listeners")
+        for one in listeners:
+            if not one.isidentifier():
+                raise BadInput(f"{name}.listeners", "names of letters, digits and underscores", one)
+        enhanced = _texts(given.get("enhanced"), f"{name}.enhanced")
         routes = default.routes
         if "routes" in given:
             listed = _list(given["routes"], f"{name}.routes", "a list of routes")
             routes = tuple(
-                _route(one, number, f"{name}.routes[{number}]", tables)
+                _route(one, number, f"{name}.routes[{number}]", tables, listeners)
                 for number, one in enumerate(listed, 1)
             )
         tries, within = given.get("tries", default.tries), given.get("within", default.within)
@@ -54,11 +63,14 @@ class Settings:
             raise BadInput(f"{name}.tries", "a whole number, 1 or more", repr(tries))
         if type(within) not in {int, float} or not 0 < within < 3600:  # noqa: PLR2004 - an hour
             raise BadInput(f"{name}.within", "seconds, more than 0", repr(within))
-        return cls(routes, tables, tries, within)
+        return cls(routes, tables, listeners, enhanced, tries, within)
 
 
-def _route(given: Any, number: int, at: str, tables: dict[str, Table]) -> Route:
+def _route(given: Any, number: int, at: str, tables: dict[str, Table], listeners: tuple[str, ...]) -> Route:
     one = _known(_mapping(given, at, "a route"), _ROUTE, at)
+    if (listener := str(one.get("listener") or "")) and listener not in listeners:
+        known = f"a listener out of {', '.join(listeners) or 'none: there is no listeners:'}"
+        raise BadInput(f"{at}.listener", known, listener, did_you_mean(listener, listeners).strip(" ;"))
     if "to" not in one:
         raise BadInput(
             f"{at}.to", "destinations", "none", "write to: [ris]; to: [] takes messages that go nowhere"
@@ -88,6 +100,7 @@ def _route(given: Any, number: int, at: str, tables: dict[str, Table]) -> Route:
         translate=translate,
         normal=_normal(one.get("normalise") or {}, f"{at}.normalise"),
         reply=reply,
+        listener=listener,
     )
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .routes import Route
 
 WAITING, DELIVERED, DEAD, HANDED_BACK, REPLAYED = "waiting", "delivered", "dead", "handed back", "replayed"
-"""What becomes of a copy; ``handed back`` is a refusal its sender was told, so that sending again is the sender's business."""
+UNRESOLVED = "unresolved"
+"""What becomes of a copy; ``unresolved`` was accepted (CA), and its application has not said what it made of it; ``handed back`` is a refusal its sender was told, so that sending again is the sender's business."""
 _TYPE_BY_ROUTE: Final = 200
 """HL7 table 0357, unsupported message type: no route takes it."""
 
@@ -93,11 +94,13 @@ class Engine(State):
         routes: tuple[Route, ...],
         tables: Mapping[str, Table],
         habits: EngineHabits,
+        enhanced: tuple[str, ...] = (),
     ) -> None:
         super().__init__(seed, name)
         self.routes = {route.name: route for route in routes}
         self.given = tables
         self.habits = habits
+        self.enhanced = enhanced
         self.letters = self.table("letters", Letter)
         self.copies = self.table("copies", Copy)
         self.versions = self.table("versions", Table)
@@ -127,15 +130,19 @@ class Engine(State):
     # --- messages
 
     def take(
-        self, message: Message, sender: str, applications: Mapping[str, str], now: str
+        self, message: Message, sender: str, applications: Mapping[str, str], now: str, listener: str = ""
     ) -> tuple[Letter, list[Parcel]]:
         """Take a message and return the copies that can leave; the others are dead letters.
 
         ``applications`` are the destinations that can be reached, each with the name it is addressed by (MSH-5).
         """
-        routes = [route for route in self.routes.values() if route.takes(message, sender)]
+        routes = [route for route in self.routes.values() if route.takes(message, sender, listener)]
         if not routes:
-            raise HL7Error(_TYPE_BY_ROUTE, "MSH-9", f"no route takes {message.type} from {sender}")
+            raise HL7Error(
+                _TYPE_BY_ROUTE,
+                "MSH-9",
+                f"no route takes {message.type} from {sender}{f' at {listener}' if listener else ''}",
+            )
         ways = self._ways(routes, applications)
         replying = next((to for to, route in ways.items() if route.reply == "destination"), "")
         number = self.next("letter")
@@ -169,6 +176,7 @@ class Engine(State):
         draft = Draft(parse(letter.body))
         try:
             draft.put("MSH-5", application, "addressed to the destination")
+            self._ask(draft, copy.to)
             if copy.control != letter.control:
                 draft.put("MSH-10", copy.control, "corrected by an operator")
             self._translate(draft, letter, copy.to)
@@ -179,6 +187,13 @@ class Engine(State):
             return []
         self.copies[str(copy.number)] = copy = replace(copy, changed=draft.changed)
         return [Parcel(copy, body)]
+
+    def _ask(self, draft: Draft, to: str) -> None:
+        """Ask the destination for the acknowledgements of its own mode; the sender's wishes end here."""
+        wanted = "AL" if to in self.enhanced else ""
+        for place in ("MSH-15", "MSH-16"):
+            if draft.message[place] != wanted:
+                draft.put(place, wanted, "acknowledged in the destination's mode")
 
     def _translate(self, draft: Draft, letter: Letter, to: str) -> None:
         """Apply what the first route to a destination says: proprietary segments, then tables as they are now."""
@@ -193,7 +208,9 @@ class Engine(State):
     def decided(self, copy: Copy, code: str, reason: str, answer: bytes, now: str) -> Copy:
         """Write down what became of a copy."""
         fate = DELIVERED
-        if reason:
+        if not reason and self.habits.unresolved(code, asked=copy.to in self.enhanced):
+            fate, reason = UNRESOLVED, "CA, and no application acknowledgement in time"
+        elif reason:
             told = self.letters[str(copy.letter)].replies == copy.to and answer and not copy.replays
             fate = HANDED_BACK if told else DEAD
         after = replace(copy, fate=fate, at=now, reason=reason or code, answer=answer)
@@ -220,6 +237,11 @@ class Engine(State):
         dead = self.copies.by("fate", DEAD)
         found = [one for one in dead if one.control == number or one.letter in letters]
         return found[0] if len(found) == 1 else None
+
+    def unresolved(self, to: str, control: str) -> Copy | None:
+        """Return the copy under a control ID of which a destination's application has said nothing yet."""
+        found = self.copies.by("control", control)
+        return next((one for one in found if one.to == to and one.fate == UNRESOLVED), None)
 
     def copies_of(self, letter: Letter) -> list[Copy]:
         """Return every copy of a letter, replays too, in the order they were made."""

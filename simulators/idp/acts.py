@@ -104,10 +104,13 @@ class Desk:
         number = str(patient.get("id", "") if isinstance(patient, dict) else patient or "")
         if why := refusal(self.provider.bench.identity, patients=[number or "?"]):
             raise BadInput("idp.launch: patient", "a synthetic patient", why)
+        context = {key: str(args[key])[:64] for key in ("encounter", "intent") if args.get(key)}
         handle = secrets.token_urlsafe(16)
         with self.provider.bench.change(self.provider.realm):
-            self.provider.realm.launches[hashed(handle)] = Launch(number, self.provider.now() + LAUNCH_LIVES)
-        return {"launch": handle, "patient": number}
+            self.provider.realm.launches[hashed(handle)] = Launch(
+                number, self.provider.now() + LAUNCH_LIVES, context
+            )
+        return {"launch": handle, "patient": number, **context}
 
     def _user(self, args: Args) -> User:
         given = args.get("user")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .oauth import Form
     from .provider import Provider
     from .settings import Client
-    from .state import User
+    from .state import Launch, User
 
 _CHALLENGE: Final = 43
 """Characters of a S256 challenge: base64url of 32 octets (RFC 7636 section 4.2)."""
@@ -40,7 +40,8 @@ class Asked:
     """An authorization request that may go on.
 
     Attributes:
-        patient: the context it was launched with; empty when the person must choose or none is wanted.
+        context: what else it was launched with: encounter, intent.
+        patient: the patient it was launched with; empty when the person must choose or none is wanted.
     """
 
     client: Client
@@ -48,6 +49,7 @@ class Asked:
     form: Form
     audience: tuple[str, ...] = ()
     patient: str = ""
+    context: dict[str, str] = field(default_factory=dict)
 
     def back(self, issuer: str, **answer: str) -> str:
         """Return where the browser goes with the answer."""
@@ -87,17 +89,20 @@ def what_is_asked(provider: Provider, asked: Asked) -> Asked:
     if not form["scope"].strip():
         raise OAuthError("invalid_scope", "scope is missing")
     audience = provider.audience(form.resources)
-    return Asked(client, asked.redirect, form, audience, _launched(provider, form))
+    launch = _launched(provider, form)
+    if launch is None:
+        return Asked(client, asked.redirect, form, audience)
+    return Asked(client, asked.redirect, form, audience, launch.patient, launch.context)
 
 
-def _launched(provider: Provider, form: Form) -> str:
-    """Return the patient an EHR launched the app with."""
+def _launched(provider: Provider, form: Form) -> Launch | None:
+    """Return what an EHR launched the app with."""
     if not form["launch"]:
-        return ""
+        return None
     launch = provider.realm.launches.get(hashed(form["launch"]))
     if launch is None or launch.expires < provider.now():
         raise OAuthError("invalid_request", "launch is unknown or too old")
-    return launch.patient
+    return launch
 
 
 def remembered(provider: Provider, cookie: str) -> tuple[str, User] | None:
@@ -146,6 +151,7 @@ def allow(provider: Provider, asked: Asked, session: str, user: User, chosen: st
         now,
         now + provider.settings.refresh,
         asked.form["nonce"][:512],
+        context=asked.context,
     )
     with provider.bench.change(provider.realm):
         provider.realm.prune(now)

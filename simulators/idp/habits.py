@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from typing import Any
 
 
 class IdpHabits:
@@ -54,6 +55,15 @@ class IdpHabits:
     def active(self, *, revoked: bool) -> bool:
         """Return what introspection says of a token that has not expired (RFC 7662)."""
         return not revoked
+
+    def context(self, told: dict[str, Any], launched: dict[str, str]) -> dict[str, Any]:
+        """Return a token response with everything the app was launched with (SMART App Launch 2.2, launch context)."""
+        return told | launched
+
+    def is_user(self, name: str, everybody: list[str]) -> str:
+        """Return whose resource the claim ``fhirUser`` names: of the person who signed in."""
+        del everybody
+        return name
 
     def grants(self, asked: list[str], allowed: list[str]) -> list[str]:
         """Return the scopes that are granted, out of those asked for; ``allowed`` is what client and role may have."""

@@ -16,6 +16,7 @@ from joserfc import jwk
 from stepwedge.model import credentials
 from stepwedge.wire import smart, tokens
 
+from . import practitioners
 from .oauth import OAuthError
 from .settings import program
 from .signing import ID
@@ -168,7 +169,7 @@ class Provider:
         if grant.patient:
             told["patient"] = grant.patient
             told["need_patient_banner"] = True
-        return told
+        return self.realm.habits.context(told, grant.context)
 
     def claims(self, name: str, grant: Grant, scope: str) -> dict[str, Any]:
         """Return the claims of a new access token (RFC 9068 section 2.2)."""
@@ -210,7 +211,13 @@ class Provider:
             "sid": hashed(grant.session)[:32],
             "roles": [self.realm.users[grant.user].role] if grant.user in self.realm.users else [],
         }
+        if practitioners.SCOPE in grant.scope.split():
+            claims["fhirUser"] = self.fhir_user(grant.user)
         return claims | ({"nonce": grant.nonce} if grant.nonce else {})
+
+    def fhir_user(self, name: str) -> str:
+        """Return the resource that is a person, as an absolute URL (SMART App Launch 2.2)."""
+        return practitioners.url_of(self.issuer, self.realm.habits.is_user(name, list(self.realm.users)))
 
 
 def _basic(header: str) -> tuple[str, str]:

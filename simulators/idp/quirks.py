@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stepwedge.sim.quirks import collect, quirk
 
@@ -146,6 +146,32 @@ def scope_inflated(
 ) -> list[str]:
     """Grant whatever was asked for."""
     return [*original(asked, allowed), *(word for word in asked if word not in allowed)]
+
+
+@quirk(
+    "idp.fhir_user_other",
+    defect="not listed",
+    severity="S1",
+    overrides=IdpHabits.is_user,
+    notices="a report is signed in a colleague's name (fhirUser names another Practitioner)",
+)
+def fhir_user_other(original: Callable[..., str], name: str, everybody: list[str]) -> str:
+    """Name whoever comes first."""
+    return next((one for one in everybody if one != name), original(name, everybody))
+
+
+@quirk(
+    "idp.launch_context_lost",
+    defect="not listed",
+    severity="S2",
+    overrides=IdpHabits.context,
+    notices="the app opens the patient's record, and no longer knows of which stay (no encounter in the token response)",
+)
+def launch_context_lost(
+    _: Callable[..., dict[str, Any]], told: dict[str, Any], launched: dict[str, str]
+) -> dict[str, Any]:
+    """Tell the patient alone."""
+    return {key: value for key, value in told.items() if key not in launched}
 
 
 QUIRKS = collect(globals())

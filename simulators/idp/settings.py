@@ -10,7 +10,7 @@ from stepwedge.model.roles import RIGHTS
 
 GRANTS: Final = ("authorization_code", "refresh_token", "client_credentials")
 PERSONAL: Final = (
-    "openid profile launch launch/patient offline_access online_access user/*.cruds patient/*.cruds"
+    "openid profile fhirUser launch launch/patient offline_access online_access user/*.cruds patient/*.cruds"
 )
 USERS: Final = {
     "reading": "radiologist",

@@ -7,7 +7,7 @@ and revoking the grant revokes them all (RFC 9700 section 4.14.2).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.sim.tables import State
@@ -64,7 +64,7 @@ class Grant:
         user: who allowed it; empty for a program on its own behalf.
         scope: words separated by spaces.
         audience: resource servers (RFC 8707).
-        patient: in context of the launch.
+        patient: in context of the launch; ``context`` holds what else the app is told: encounter, intent.
         session: the person's; when it ends, the grant does.
     """
 
@@ -78,6 +78,7 @@ class Grant:
     expires: float = 0.0
     nonce: str = ""
     revoked: bool = False
+    context: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A context that an EHR launches an app with (SMART App Launch, EHR launch), under its handle's hash."""
+    """A context that an EHR launches an app with (SMART App Launch, EHR launch), under its handle's hash; as in ``Grant``."""
 
     patient: str
     expires: float
+    context: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

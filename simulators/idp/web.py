@@ -14,7 +14,7 @@ from stepwedge.sim.web import note
 from stepwedge.wire import smart
 from stepwedge.wire.tokens import TokenRefused
 
-from . import authorization, discovery, people, tokens
+from . import authorization, discovery, people, practitioners, tokens
 from .authorization import Denied, Page
 from .oauth import LARGEST_FORM, Form, OAuthError
 from .state import hashed
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .authorization import Asked
     from .provider import Provider
+    from .state import Grant, User
 
 COOKIE: Final = "stepwedge_session"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -56,6 +57,7 @@ class Web:
             ("/authorize", self._authorize),
             ("/end_session", self._end_session),
             ("/userinfo", self._userinfo),
+            ("/fhir/Practitioner/{id}", self._practitioner),
         ]
         post: list[tuple[str, Callable[[Request], Awaitable[Response]]]] = [
             ("/authorize", self._sign_in),
@@ -217,9 +219,31 @@ class Web:
 
     async def _userinfo(self, request: Request) -> Response:
         """Say who somebody is (OpenID Connect Core section 5.3)."""
+        found = self._bearer(request, "userinfo", "openid")
+        if isinstance(found, Response):
+            return found
+        user, grant = found
+        told = {"sub": user.name, "name": user.name, "roles": [user.role]}
+        if practitioners.SCOPE in smart.words(grant.scope):
+            told["fhirUser"] = self._provider.fhir_user(user.name)
+        return _json(told)
+
+    async def _practitioner(self, request: Request) -> Response:
+        """Give a person as a Practitioner to an app that the person is signed in to (SMART App Launch 2.2, ``fhirUser``)."""
+        found = self._bearer(request, "fhir", practitioners.SCOPE)
+        if isinstance(found, Response):
+            return found
+        person = practitioners.find(self._provider.realm.users.values(), request.path_params["id"])
+        if person is None:
+            issue = {"severity": "error", "code": "not-found"}
+            return _fhir({"resourceType": "OperationOutcome", "issue": [issue]}, 404)
+        return _fhir(practitioners.resource(self._provider.issuer, person))
+
+    def _bearer(self, request: Request, realm: str, scope: str) -> tuple[User, Grant] | Response:
+        """Return who shows a token of a scope, and the grant it comes from; else what to answer."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            return Response(b"", 401, {"WWW-Authenticate": 'Bearer realm="userinfo"'})
+            return Response(b"", 401, {"WWW-Authenticate": f'Bearer realm="{realm}"'})
         provider = self._provider
         try:
             _, access = tokens.find_access(provider, token.strip())
@@ -227,12 +251,16 @@ class Web:
             access = None
         grant = provider.realm.grants.get(access.grant) if access else None
         if access is None or grant is None or tokens.revoked(provider, access):
-            return Response(b"", 401, {"WWW-Authenticate": 'Bearer realm="userinfo", error="invalid_token"'})
+            return Response(b"", 401, {"WWW-Authenticate": f'Bearer realm="{realm}", error="invalid_token"'})
         user = provider.realm.users.get(grant.user)
-        if user is None or "openid" not in smart.words(grant.scope):
-            challenge = 'Bearer realm="userinfo", error="insufficient_scope", scope="openid"'
+        if user is None or scope not in smart.words(grant.scope):
+            challenge = f'Bearer realm="{realm}", error="insufficient_scope", scope="{scope}"'
             return Response(b"", 403, {"WWW-Authenticate": challenge})
-        return _json({"sub": user.name, "name": user.name, "roles": [user.role]})
+        return user, grant
+
+
+def _fhir(resource: dict[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(resource), status, _UNCACHED, media_type="application/fhir+json")
 
 
 async def _posted(request: Request) -> Form:

@@ -12,7 +12,7 @@ from stepwedge.sim.charsets import texts
 from stepwedge.sim.files import Files
 from stepwedge.sim.web_client import Web
 from stepwedge.wire import dicomjson, multipart, part10
-from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode, tag_of
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode, misrepresented, tag_of
 from stepwedge.wire.pixels import NAMES, convert
 from stepwedge.wire.results import Instance
 from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, VERIFICATION, WORKLIST
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
     from stepwedge.wire.dimse_asyncio import Association
+    from stepwedge.wire.results import Answers
 
     from .dimse import Console
     from .network import Network
@@ -144,11 +145,27 @@ class Acts:
         if not self._scanner.habits.whole(answers.category):
             raise Refused(f"the worklist query ended with {answers.status:04X} {answers.comment}".strip())
         shelf = self._scanner.shelves.get(key := _query_key(args))
-        heard = [self._own(entry) for entry in answers]
+        heard, odd = self._taken(answers)
         entries = self._scanner.habits.worklist(heard, list(shelf.entries) if shelf else [])
         with self._bench.change(self._scanner):
             self._scanner.shelves[key] = Shelf(tuple(entries), f"{self._bench.clock.now():%Y%m%d%H%M%S}")
-        return _shown(self._scanner.shelves[key])
+        return _shown(self._scanner.shelves[key]) | odd
+
+    def _taken(self, answers: Answers) -> tuple[list[Elements], Args]:
+        """Return the entries that the console can read, and what of them, or of those it left out, has a foreign VR."""
+        strict = self._scanner.habits.acceptance(self._settings.acceptance) == "strict"
+        odd = [misrepresented(raw) if answers.explicit else [] for raw in answers.raw]
+        taken = [self._own(entry) for entry, keys in zip(answers, odd, strict=True) if not (strict and keys)]
+        left_out = [
+            {
+                "accession": entry.get("AccessionNumber", ""),
+                "reason": f"{', '.join(keys)} under a foreign VR (PS3.6)",
+            }
+            for entry, keys in zip(answers, odd, strict=True)
+            if strict and keys
+        ]
+        reread = [] if strict else sorted({key for keys in odd for key in keys})
+        return taken, {"left_out": left_out, "reread": self._scanner.habits.noted(reread)}
 
     async def show_worklist(self, args: Args, case: Case) -> Args:
         """Show the worklist: the RIS's, or, while it cannot be asked, what was fetched last, marked as old."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput, Failed, RemoteProtocolError
@@ -24,6 +25,15 @@ STEP_TYPE_1: Final = (
     "ScheduledProcedureStepID",
 )
 """Return keys of type 1, PS3.4 table K.6-1: the worklist provider must give a value."""
+TYPE_2: Final = ("AccessionNumber", "ReferringPhysicianName", "PatientBirthDate", "PatientSex")
+"""Return keys of type 2 that the performed step and every image repeat: they must be there, and may be empty."""
+FORMS: Final = {
+    "DA": re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"),
+    "TM": re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?"),
+    "UI": re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))*"),
+    "CS": re.compile(r"[A-Z0-9_ ]*"),
+}
+"""What a value of these VRs looks like, PS3.5 table 6.2-1."""
 CHARSET: Final = "SpecificCharacterSet"
 LONGEST: Final = {"AE": 16, "CS": 16, "SH": 16, "LO": 64, "PN": 64, "UI": 64, "DA": 8}
 """Characters of a value at most, PS3.5 table 6.2-1."""
@@ -34,15 +44,17 @@ def accepted(
 ) -> tuple[Elements, int, list[str]]:
     """Judge the chosen entry: return it, its step, and the keys that had to be filled in.
 
-    A strict console refuses an entry without a value for a key of type 1, with a value longer than its VR allows or in a
-    character set that does not exist, and names every such key; a lenient one makes values up from the step's own ``uid``, cuts
-    what is too long, and goes on.
+    A strict console refuses an entry without a value for a key of type 1, without a key of type 2, with a value that is longer
+    than its VR allows or none of its VR, or in a character set that does not exist, and names every such key; a lenient one makes
+    values up from the step's own ``uid``, cuts what is too long, empties what cannot be read, and goes on.
     """
     steps = entry.get(STEP) or []
     if not 0 <= step < len(steps):
         raise BadInput("start_exam: step", f"a number below {len(steps)}", str(step))
     scheduled = steps[step]
     entry, strange = _readable(entry, scheduled, settings)
+    entry, absent = _there(entry, settings)
+    strange += absent
     scheduled = entry[STEP][step]
     missing = [key for key in TYPE_1 if not entry.get(key)]
     step_missing = [key for key in STEP_TYPE_1 if not scheduled.get(key)]
@@ -72,22 +84,50 @@ def _cut(key: str, value: str) -> str:
     return separator.join(part[:most] for part in value.split(separator))
 
 
+def unreadable(elements: Elements) -> list[str]:
+    """Return the keys whose value is none of its VR: a date with dashes, a UID with letters (PS3.5 table 6.2-1)."""
+    return [
+        key
+        for key, value in elements.items()
+        if key != CHARSET and value and isinstance(value, str) and not _formed(value, vr_of(key))
+    ]
+
+
+def _formed(value: str, vr: str) -> bool:
+    form = FORMS.get(vr)
+    return form is None or all(form.fullmatch(part) for part in value.split("\\"))
+
+
+def _there(entry: Elements, settings: Settings) -> tuple[Elements, list[str]]:
+    """Return the entry with its keys of type 2, and those that were missing; a strict console refuses it instead."""
+    absent = [key for key in TYPE_2 if key not in entry]
+    if absent and settings.acceptance == "strict":
+        raise Failed(f"the worklist entry lacks {', '.join(absent)} (type 2, PS3.4 table K.6-1)")
+    return entry | dict.fromkeys(absent, ""), absent
+
+
 def _readable(entry: Elements, scheduled: Elements, settings: Settings) -> tuple[Elements, list[str]]:
     """Return the entry with values that fit, and the keys of those that did not; a strict console refuses it instead."""
     long = {*too_long(entry), *too_long(scheduled)}
-    named = sorted(long) + ([CHARSET] if not _known(str(entry.get(CHARSET) or "")) else [])
+    none = {*unreadable(entry), *unreadable(scheduled)}
+    named = sorted(long | none) + ([CHARSET] if not _known(str(entry.get(CHARSET) or "")) else [])
     if not named:
         return entry, []
     if settings.acceptance == "strict":
         raise Failed(
             f"the worklist entry has values that cannot be: {', '.join(named)} (PS3.5 table 6.2-1, PS3.3 C.12.1.1.2)"
         )
-    fitting = {key: _cut(key, value) if key in long else value for key, value in entry.items()}
+
+    def fit(elements: Elements) -> Elements:
+        return {
+            key: "" if key in none else _cut(key, value) if key in long else value
+            for key, value in elements.items()
+        }
+
+    fitting = fit(entry)
     if CHARSET in named:
         fitting[CHARSET] = "ISO_IR 192"
-    fitting[STEP] = [
-        {key: _cut(key, value) if key in long else value for key, value in one.items()} for one in entry[STEP]
-    ]
+    fitting[STEP] = [fit(one) for one in entry[STEP]]
     return fitting, named
 
 

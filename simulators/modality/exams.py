@@ -53,8 +53,10 @@ class Exams:
             mint = self._scanner.mint(case.id, case.seed)
             uid, own_study = mint.uid("mpps"), mint.uid("study")
         measured = measurements(args)
-        judged = [accepted(entry, step, self._settings, uid, own_study) for entry, step in chosen]
-        filled = list(dict.fromkeys(key for _, _, keys in judged for key in keys))
+        habits = self._scanner.habits
+        settings = replace(self._settings, acceptance=habits.acceptance(self._settings.acceptance))
+        judged = [accepted(entry, step, settings, uid, own_study) for entry, step in chosen]
+        filled = habits.noted(list(dict.fromkeys(key for _, _, keys in judged for key in keys)))
         return await self._begin(
             uid, own_study, [(entry | measured, step) for entry, step, _ in judged], case, filled
         )

@@ -26,6 +26,14 @@ class ModalityHabits:
         """Go on with an exam only when its performed step was accepted (RAD-6, RAD-7)."""
         return category in {"success", "warning"}
 
+    def acceptance(self, set_to: str) -> str:
+        """Treat a faulty worklist entry as the console is set to: ``strict`` refuses it, ``lenient`` mends it."""
+        return set_to
+
+    def noted(self, keys: list[str]) -> list[str]:
+        """Say what of a worklist entry had to be mended."""
+        return keys
+
     def shown_as_old(self) -> bool:
         """Mark a worklist that could not be fetched anew as what it is: old."""
         return True

@@ -27,6 +27,30 @@ def stale_cache(_: Callable[..., Any], answers: list[Elements], before: list[Ele
 
 
 @quirk(
+    "mwl.takes_anything",
+    defect="not listed",
+    severity="S2",
+    overrides=ModalityHabits.acceptance,
+    notices="a scanner that should refuse a faulty entry scans under numbers that it made up",
+)
+def takes_anything(_: Callable[..., str], _set_to: str) -> str:
+    """Mend what should be refused; seen as an exam that begins from an entry without a Study Instance UID."""
+    return "lenient"
+
+
+@quirk(
+    "mwl.mended_in_silence",
+    defect="not listed",
+    severity="S2",
+    overrides=ModalityHabits.noted,
+    notices="nobody at the console learns that numbers were made up or cut",
+)
+def mended_in_silence(_: Callable[..., list[str]], keys: list[str]) -> list[str]:
+    """Mend without a word; seen as an exam begun from a faulty entry with nothing filled in."""
+    return keys[:0]
+
+
+@quirk(
     "mwl.old_as_new",
     defect="DEF-202",
     severity="S2",

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwedge.actors.words_ris import FAULTS
 from stepwedge.errors import BadInput, Refused
 from stepwedge.model.lifecycles import IllegalTransition
 from stepwedge.sim.messages import read_answer
 from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object, report_object
 from stepwedge.sim.rows import pack
 
+from .damage import Damage
 from .documents import issue
 from .notices import ToPlacer
 from .reconciliation import reconcile
@@ -49,6 +51,8 @@ class Desk:
             "create_order": self.create_order,
             "reconcile": self.reconcile,
             "send_document": self.send_document,
+            "damage_entry": self.damage_entry,
+            "mend_entry": self.mend_entry,
         }
 
     def asks(self) -> dict[str, Callable[[dict[str, Any]], Any]]:
@@ -143,6 +147,27 @@ class Desk:
         self._done(order, case, lambda: issue(self.ris, order, now))
         document = self.ris.documents.by("filler", order.filler)[-1]
         return {"document": document.number, "parent": document.parent, "accession": order.accession}
+
+    async def damage_entry(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Offer the entries of an order with a fault from now on."""
+        del case
+        order, fault = self._order(args), str(args["fault"])
+        if fault not in FAULTS:
+            raise BadInput("ris.damage_entry: fault", f"one of {', '.join(FAULTS)}", repr(fault))
+        with self.bench.change(self.ris):
+            for step in self.ris.steps_of(order):
+                self.ris.damages[step.id] = Damage(step.id, fault)
+        return self._seen({"placer": order.placer}) | {"fault": fault}
+
+    async def mend_entry(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Offer the entries of an order as they should be."""
+        del case
+        order = self._order(args)
+        with self.bench.change(self.ris):
+            for step in self.ris.steps_of(order):
+                if step.id in self.ris.damages:
+                    del self.ris.damages[step.id]
+        return self._seen({"placer": order.placer})
 
     def _exceptions(self, args: dict[str, Any]) -> dict[str, Any]:
         """Return what waits for a person, or with ``settled`` what does not wait any more."""

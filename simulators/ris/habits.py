@@ -46,6 +46,14 @@ class RisHabits(FhirHabits):
         """Match every key of a worklist query (PS3.4 K.6.1.2.2)."""
         return identifier
 
+    def complete(self, entry: Elements) -> Elements:
+        """Offer an entry with a value for every key of type 1 (PS3.4 table K.6-1)."""
+        return entry
+
+    def priority_vr(self, vr: str) -> str:
+        """Write the priority under its own value representation (PS3.6: SH)."""
+        return vr
+
     def worklist_name(self, name: str) -> str:
         """Show a patient's name exactly as it was registered (PS3.5 section 6.1)."""
         return name

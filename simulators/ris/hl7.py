@@ -156,13 +156,12 @@ class Correspondence:
 
     def sends(self, ris: Ris, notices: Iterable[Notice], now: datetime, case: str = "") -> list[Send]:
         """Write each notice as the message it is, in the version of its order, for whoever has an HL7 door here."""
-        reachable = self.bench.directory.having("hl7")
         sends = []
         for notice in notices:
             if isinstance(notice, ToPlacer) and notice.order.by == "fhir":
                 continue  # its placer is told by Task
             to = self.settings.pacs if isinstance(notice, ToArchive) else self.settings.ehr
-            if to in reachable:
+            if self.bench.directory.reaches(to, "hl7"):
                 control = ris.control()
                 sends.append(
                     Send(to, self._written(ris, notice, to, control, now), control=control, case=case)

@@ -47,6 +47,30 @@ def ignore_patient_id_key(_: Callable[[Elements], Elements], identifier: Element
 
 
 @quirk(
+    "mwl.type_1_empty",
+    defect="not listed",
+    severity="S2",
+    overrides=RisHabits.complete,
+    notices="some scanners will not start the exam, others start it in a study of their own ((0020,000D) without a value)",
+)
+def type_1_empty(original: Callable[[Elements], Elements], entry: Elements) -> Elements:
+    """Offer entries without a Study Instance UID."""
+    return original(entry) | ({"StudyInstanceUID": ""} if "StudyInstanceUID" in entry else {})
+
+
+@quirk(
+    "mwl.priority_vr",
+    defect="DEF-012",
+    severity="S3",
+    overrides=RisHabits.priority_vr,
+    notices="some scanners show an empty worklist ((0040,1003) is sent as CS)",
+)
+def priority_vr(original: Callable[[str], str], vr: str) -> str:
+    """Write the priority as a code string."""
+    return original(vr).replace("SH", "CS")
+
+
+@quirk(
     "prio.lost_v25",
     defect="DEF-010",
     severity="S1",

@@ -21,6 +21,7 @@ from stepwedge.sim.messages import APPOINTMENT_EVENTS, Document
 from stepwedge.wire.hl7 import HL7Error, timestamp
 
 from .availability import Available
+from .damage import Damage
 from .notices import Notice, Oddity, ToArchive, ToCalendar, ToPlacer
 from .people import People
 
@@ -61,6 +62,7 @@ class Ris(People):
         self.documents.index("filler", lambda document: [document.filler])
         self.oddities = self.table("oddities", Oddity)
         self.available = self.table("available", Available)
+        self.damages = self.table("damages", Damage)
         self.shelf = Shelf(self)
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])

@@ -14,7 +14,9 @@ from stepwedge.model.identifiers import ISSUER
 from stepwedge.model.order import PRIORITY_TO_DICOM
 from stepwedge.model.procedure import CODING_SCHEME
 from stepwedge.sim.charsets import Charsets, texts
-from stepwedge.wire.elements import Elements, encode, match
+from stepwedge.wire.elements import Elements, match
+
+from .damage import damaged, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +48,7 @@ class Worklist:
         self._ris = ris
         self._charsets = charsets or Charsets()
         self._entries: dict[str, tuple[_Rows, Elements]] = {}
-        self._encoded: dict[Shape, dict[str, tuple[Elements, bytes]]] = {}
+        self._encoded: dict[Shape, dict[str, tuple[Elements, str, bytes]]] = {}
 
     def find(self, identifier: Elements) -> Iterator[Elements]:
         """Yield every matching entry, complete."""
@@ -66,20 +68,23 @@ class Worklist:
         cache = self._cache(shape)
         for entry in self.find(identifier):
             step = entry[SPS][0]["ScheduledProcedureStepID"]
+            fault = damage.fault if (damage := self._ris.damages.get(step)) else ""
             kept = cache.get(step)
-            if kept is None or kept[0] is not entry:
-                kept = cache[step] = (entry, self._encode(_reduced(entry, shape)))
-            yield kept[1]
+            if kept is None or kept[0] is not entry or kept[1] != fault:
+                kept = cache[step] = (entry, fault, self._encode(_reduced(entry, shape), fault))
+            yield kept[2]
 
-    def _cache(self, shape: Shape) -> dict[str, tuple[Elements, bytes]]:
+    def _cache(self, shape: Shape) -> dict[str, tuple[Elements, str, bytes]]:
         if shape not in self._encoded and len(self._encoded) >= _SHAPES:
             self._encoded.clear()
         return self._encoded.setdefault(shape, {})
 
-    def _encode(self, answer: Elements) -> bytes:
-        data = encode(answer, explicit=True)
+    def _encode(self, answer: Elements, fault: str) -> bytes:
+        habits = self._ris.habits
+        priority = "CS" if fault == "wrong-vr" else habits.priority_vr("SH")
+        data = written(damaged(habits.complete(answer), fault), priority)
         term = answer.get("SpecificCharacterSet", "")
-        return data.replace(term.encode(), self._ris.habits.charset(term).encode(), 1) if term else data
+        return data.replace(term.encode(), habits.charset(term).encode(), 1) if term else data
 
     def _candidates(self, keys: Elements) -> Iterable[ScheduledStep]:
         """Return a superset of what matches, from the narrowest index that the keys allow."""

@@ -35,7 +35,16 @@ define(
         "idp",
         "launch",
         "launch an app in the context of a patient (SMART App Launch)",
-        (Parameter("patient", "patient", required=True, says="the patient"),),
-        {"launch": "handle of the launch", "patient": "patient ID"},
+        (
+            Parameter("patient", "patient", required=True, says="the patient"),
+            Parameter("encounter", says="the stay from whose page it is launched: id of the Encounter"),
+            Parameter("intent", says="what the app is launched for, such as review-images"),
+        ),
+        {
+            "launch": "handle of the launch",
+            "patient": "patient ID",
+            "encounter": "the stay; absent when none was given",
+            "intent": "what for; absent when it was not given",
+        },
     ),
 )

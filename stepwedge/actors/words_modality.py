@@ -37,6 +37,8 @@ define(
             "count": "how many",
             "entry": "the first entry; absent when none came",
             "fetched": "when, YYYYMMDDHHMMSS",
+            "left_out": "by a strict scanner: one {accession, reason} per entry with an element under a foreign VR",
+            "reread": "by a lenient one: elements that it read although their VR is a foreign one",
         },
         ihe="RAD-5",
         requires=("mwl",),

@@ -14,7 +14,31 @@ SCHEDULE: Final = ORDER | {
     "steps": "list of {id, code, station, start, status}",
 }
 
+FAULTS: Final = ("no-physician", "not-a-code", "too-long", "wrong-vr")
+"""What can be wrong with a worklist entry: a key of type 2 missing, a value that is none of its VR,
+one longer than its VR allows, an element under another VR. What else stands in the entry stays true."""
+
 define(
+    Word(
+        "ris",
+        "damage_entry",
+        does="offer an order on the worklist with a fault in its entry",
+        takes=(
+            Parameter("order", "order", required=True),
+            Parameter("fault", required=True, says="what is wrong with it", choices=FAULTS),
+        ),
+        gives=SCHEDULE | {"fault": "what is wrong with the entry"},
+        ihe="RAD-5",
+        requires=("mwl",),
+    ),
+    Word(
+        "ris",
+        "mend_entry",
+        does="offer an order on the worklist as it should be",
+        takes=(Parameter("order", "order", required=True),),
+        gives=SCHEDULE,
+        ihe="RAD-5",
+    ),
     Word(
         "ris",
         "schedule_order",

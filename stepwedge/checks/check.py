@@ -331,6 +331,7 @@ _FAMILIES = (
     "relay",
     "doors",
     "access",
+    "launching",
     "audit",
     "availability",
     "fhir",

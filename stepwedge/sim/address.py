@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -43,12 +44,30 @@ class SyslogPoint(NamedTuple):
         return f"{self.transport}://{self.host}:{self.port}"
 
 
+class Listeners(dict[str, Endpoint]):
+    """Further HL7 receivers of one actor, by name; whoever sends to one names it ``ACTOR.LISTENER``."""
+
+    @classmethod
+    def parse(cls, text: str, place: str) -> Listeners:
+        """Read ``results=mllp://h:p orders=mllps://h:p``."""
+        named = (one.partition("=") for one in text.split())
+        return cls({name: _parse("hl7", where, f"{place}.{name}") for name, _, where in named})
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={endpoint}" for name, endpoint in self.items())
+
+
+def actor_of(name: str) -> str:
+    """Return the actor of a destination: ``engine`` of ``engine.results``."""
+    return name.partition(".")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Every door of one actor; a door it does not have is None.
 
     Attributes:
-        hl7: HL7 v2 receiver.
+        hl7: HL7 v2 receiver; ``listeners`` are further ones.
         dicom: storage, query/retrieve, storage commitment.
         worklist: modality worklist and performed procedure step, when they stand apart from ``dicom``.
         web: DICOMweb root URL without trailing slash; ``fhir`` the base URL of a FHIR server.
@@ -67,6 +86,7 @@ class Address:
     admin: str | None = None
     application: str | None = None
     calling: str | None = None
+    listeners: Listeners | None = None
 
     @classmethod
     def parse(cls, doors: dict[str, Any], place: str = "address") -> Address:
@@ -76,7 +96,11 @@ class Address:
         for door, text in doors.items():
             if door not in known:
                 raise BadInput(f"{place}.{door}", f"one of {', '.join(sorted(known))}", door)
-            values[door] = _parse(door, text, f"{place}.{door}") if text is not None else None
+            if text is None:
+                values[door] = None
+            else:
+                read = Listeners.parse if door == "listeners" else partial(_parse, door)
+                values[door] = read(text, f"{place}.{door}")
         return cls(**values)
 
     def format(self) -> dict[str, str]:
@@ -92,6 +116,8 @@ class Address:
         changes = {
             field.name: value for field in fields(other) if (value := getattr(other, field.name)) is not None
         }
+        if self.listeners and other.listeners:
+            changes["listeners"] = Listeners({**self.listeners, **other.listeners})
         return replace(self, **changes)
 
 
@@ -125,17 +151,37 @@ def _parse(door: str, text: str, place: str) -> Any:
 
 
 class Directory(dict[str, Address]):
-    """Actor name to address, for simulated and real actors alike; filled by the host, read when something is sent."""
+    """Actor name to address, for simulated and real actors alike; filled by the host, read when something is sent.
+
+    ``engine.results`` is the address of ``engine`` with its listener ``results`` as HL7 receiver.
+    """
+
+    def __missing__(self, name: str) -> Address:
+        actor, _, listener = name.partition(".")
+        address = self.get(actor)
+        if address is None or not address.listeners or listener not in address.listeners:
+            raise KeyError(name)
+        return replace(address, hl7=address.listeners[listener])
 
     def door(self, name: str, door: str) -> Any:
         """Return one door of an actor, or say what is missing."""
-        if name not in self:
-            raise Broken(f"no actor is called {name!r} here; known are {', '.join(sorted(self)) or 'none'}")
-        if (value := getattr(self[name], door)) is None:
+        try:
+            address = self[name]
+        except KeyError:
+            known = ", ".join(sorted(self)) or "none"
+            raise Broken(f"no actor is called {name!r} here; known are {known}") from None
+        if (value := getattr(address, door)) is None:
             raise Broken(
-                f"actor {name!r} has no {door} address; it has {', '.join(self[name].format()) or 'none'}"
+                f"actor {name!r} has no {door} address; it has {', '.join(address.format()) or 'none'}"
             )
         return value
+
+    def reaches(self, name: str, door: str) -> bool:
+        """Tell whether an actor, or one of its listeners, is here and has a door."""
+        try:
+            return getattr(self[name], door) is not None
+        except KeyError:
+            return False
 
     def having(self, door: str) -> list[str]:
         """Return the names of all actors that have a door, in the order of the lab file."""

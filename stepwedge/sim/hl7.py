@@ -6,16 +6,17 @@ commits rows, outgoing messages and the reply as one transaction, journals, and 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.clock import moment
 from stepwedge.errors import RemoteProtocolError, WireError
 from stepwedge.evidence.redact import refusal
-from stepwedge.sim import keys
-from stepwedge.sim.address import Address, Endpoint
+from stepwedge.sim import hl7_enhanced, keys
+from stepwedge.sim.address import Address, Endpoint, Listeners, actor_of
 from stepwedge.sim.outbox import Delivery, trouble_word
 from stepwedge.sim.store import Change, Send, StoredReply, digest
 from stepwedge.wire import mllp_asyncio
@@ -75,6 +76,15 @@ class Answered:
     facts: dict[str, Any]
     request: bytes
     hidden: bool = False
+    accept: bytes = b""
+    """The accept acknowledgement that goes before the reply, where the message asks for it (enhanced mode)."""
+
+    @property
+    def said(self) -> bytes | tuple[bytes, ...]:
+        """All that is answered, in the order in which it leaves."""
+        if not self.accept and self.reply:
+            return self.reply
+        return tuple(one for one in (self.accept, self.reply) if one)
 
 
 class MemoryHabits:
@@ -82,6 +92,10 @@ class MemoryHabits:
 
     def remembers(self, control: str) -> bool:
         """Tell whether a message that was accepted before is answered from memory, and does nothing again."""
+        return bool(control)
+
+    def follows_up(self, control: str) -> bool:
+        """Tell the application's decision after CA, as MSH-16 asks (HL7 2.5.1 section 2.9.3)."""
         return bool(control)
 
 
@@ -93,8 +107,14 @@ class Hl7Door:
     be sent again once its reason is gone. A handler that raises has changed nothing and is answered AE.
     """
 
-    def __init__(self, bench: Bench, state: State, handlers: Mapping[str, Handler]) -> None:
-        """Take handlers by trigger (``ADT^A04``) or message type (``ORU``), ``*`` for all; what has none is answered AR 200 or 201."""
+    def __init__(
+        self, bench: Bench, state: State, handlers: Mapping[str, Handler], listener: str = ""
+    ) -> None:
+        """Take handlers by trigger (``ADT^A04``) or message type (``ORU``), ``*`` for all; what has none is answered AR 200 or 201.
+
+        A ``listener`` is one of several doors of a system: others call it ``ACTOR.LISTENER``.
+        """
+        self._listener = listener
         self._bench = bench
         self._state = state
         self._handlers = handlers
@@ -109,16 +129,21 @@ class Hl7Door:
         return tuple(sorted(self._handlers))
 
     async def start(self) -> Address:
-        """Listen on the bench's ``hl7`` port."""
+        """Listen on the bench's ``hl7`` port, or the port of the listener, ``hl7_NAME``."""
         handler = self.handler()
         if not self._bench.security.open:
             handler = self._screened(self.answer if isinstance(handler, mllp_asyncio.Together) else handler)
         gate = self._bench.security.gate("hl7")
         self._server, port = await self._bench.listen(
-            "hl7",
+            f"hl7_{self._listener}" if self._listener else "hl7",
             lambda host, port: mllp_asyncio.serve(host, port, handler, trouble=self._trouble, gate=gate),
         )
-        return Address(hl7=Endpoint(self._bench.ports.host, port, gate is not None))
+        endpoint = Endpoint(self._bench.ports.host, port, gate is not None)
+        return (
+            Address(listeners=Listeners({self._listener: endpoint}))
+            if self._listener
+            else Address(hl7=endpoint)
+        )
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -132,7 +157,9 @@ class Hl7Door:
     def _screened(self, hear: mllp_asyncio.Handler) -> mllp_asyncio.Handler:
         """Answer nodes that may not call AR, before anything else is looked at."""
 
-        def screened(raw: bytes, peer: str) -> Awaitable[bytes | None] | bytes | None:
+        def screened(
+            raw: bytes, peer: str
+        ) -> Awaitable[mllp_asyncio.Answer] | AsyncIterator[bytes] | mllp_asyncio.Answer:
             try:
                 message = parse(raw)
             except HL7Error:
@@ -149,18 +176,18 @@ class Hl7Door:
 
         return screened
 
-    def answer(self, raw: bytes, peer: str) -> bytes:
+    def answer(self, raw: bytes, peer: str) -> bytes | tuple[bytes, ...]:
         """Handle one message: everything it causes is durable and in the journal when the answer is returned."""
         return self.record(self.take(raw, peer))
 
-    def answers(self, messages: Sequence[tuple[bytes, str]]) -> list[bytes]:
+    def answers(self, messages: Sequence[tuple[bytes, str]]) -> list[bytes | tuple[bytes, ...]]:
         """Handle messages of several connections: one transaction and one write to the journal, then all answers.
 
         When the transaction cannot be made, each message is handled alone, so that only its own trouble stops it.
         """
         taken = self._together(messages) or [self.take(raw, peer) for raw, peer in messages]
         self._bench.keep([self._exchange(one) for one in taken])
-        return [one.reply for one in taken]
+        return [one.said for one in taken]
 
     def take(self, raw: bytes, peer: str) -> Answered:
         """Decide about one message and commit what it causes; nothing is in the journal yet."""
@@ -171,10 +198,10 @@ class Hl7Door:
         except Exception as trouble:  # noqa: BLE001 - what cannot be kept is answered, and the door stays open
             return self._failed(raw, peer, now, trouble)
 
-    def record(self, answered: Answered) -> bytes:
+    def record(self, answered: Answered) -> bytes | tuple[bytes, ...]:
         """Put a decided message into the journal and return the answer that may leave now."""
         self._bench.keep([self._exchange(answered)])
-        return answered.reply
+        return answered.said
 
     def _together(self, messages: Sequence[tuple[bytes, str]]) -> list[Answered]:
         """Decide about messages in one transaction; nothing has happened when there is nothing to return."""
@@ -202,15 +229,24 @@ class Hl7Door:
             return Answered(reply, error.answer, began, kind, peer, {}, facts, raw)
         found = keys.of_message(message)
         if refused := self._refusal(found):
-            no = Reply("AE", error=HL7Error(UNKNOWN_KEY, *refused))
-            reply = self._acknowledge(message, no, content, now)
+            why = Reply("AE", error=HL7Error(UNKNOWN_KEY, *refused))
+            reply = self._acknowledge(message, why, content, now)
             foreign = {"refused": "identifiers that are not synthetic"}
-            return Answered(reply, "AE", began, message.type, peer, {}, foreign, b"", hidden=True)
+            no = Answered(reply, "AE", began, message.type, peer, {}, foreign, b"", hidden=True)
+            return self._in_its_mode(no, message, content, now)
         application, facility = message.header.heads(3)[0], message.header.heads(4)[0]
         reply, code, told = self._decide(message, f"{application}|{facility}", content, now, facts, change)
         sender = self._bench.directory.by_application(application)
         found = keys.merge(found, told)
-        return Answered(reply, code, began, message.type, sender, found, facts, raw)
+        return self._in_its_mode(
+            Answered(reply, code, began, message.type, sender, found, facts, raw), message, content, now
+        )
+
+    def _in_its_mode(self, decided: Answered, message: Message, content: bytes, now: datetime) -> Answered:
+        """Answer as the message asks, in original mode or in enhanced mode."""
+        control = f"SW{int.from_bytes(content[:7]) ^ self._salt ^ 1:014x}"
+        told = self._habits.follows_up(message.control)
+        return hl7_enhanced.answers(decided, message, control=control, now=now, follows_up=told)
 
     def _decide(
         self,
@@ -258,7 +294,8 @@ class Hl7Door:
         message, facts = parse(raw), dict[str, Any]()
         reply = self._broken(message, trouble, digest(raw), now, facts)
         sender = self._bench.directory.by_application(message.header.heads(3)[0]) or peer
-        return Answered(reply, "AE", moment(), message.type, sender, keys.of_message(message), facts, raw)
+        no = Answered(reply, "AE", moment(), message.type, sender, keys.of_message(message), facts, raw)
+        return self._in_its_mode(no, message, digest(raw), now)
 
     def _broken(
         self, message: Message, trouble: Exception, content: bytes, now: datetime, facts: dict[str, Any]
@@ -313,7 +350,7 @@ class Hl7Door:
             keys=one.found,
             facts=one.facts,
             request=one.request,
-            response=b"" if one.hidden else one.reply,
+            response=b"" if one.hidden else one.reply or one.accept,
         )
 
     def _trouble(self, peer: str, error: Exception) -> None:
@@ -342,8 +379,17 @@ def told_by(reply: bytes) -> Keys:
 class Hl7Sender:
     """Sends HL7 messages over one persistent connection per destination."""
 
-    def __init__(self, bench: Bench, facts: Callable[[Send], dict[str, Any]] = lambda _: {}) -> None:
-        """Use ``hl7_timeout`` of the settings (seconds, 10 when absent); ``facts`` adds to what the journal says."""
+    def __init__(
+        self,
+        bench: Bench,
+        facts: Callable[[Send], dict[str, Any]] = lambda _: {},
+        late: Callable[[str, bytes], None] | None = None,
+    ) -> None:
+        """Use ``hl7_timeout`` of the settings (seconds, 10 when absent).
+
+        ``facts`` adds to what the journal says; ``late`` hears from whom an answer came that nobody waited for any more.
+        """
+        self._heard_late = late
         self._bench = bench
         self._facts = facts
         self._clients: dict[Endpoint, mllp_asyncio.Client] = {}
@@ -362,16 +408,22 @@ class Hl7Sender:
                 endpoint.host,
                 endpoint.port,
                 context=self._bench.security.context(tls=endpoint.tls),
+                late=partial(self._heard_late, send.to) if self._heard_late else None,
             )
         began = moment()
-        reply = b""
+        reply, facts = b"", dict[str, Any]()
         try:
             reply = await client.ask(send.body, self._timeout)
             outcome, delivery = _decision(reply)
+            if outcome == "CA" and hl7_enhanced.asks_application(send.body):
+                told, facts = await hl7_enhanced.application(client, send.body, self._timeout)
+                if told:
+                    reply = told
+                    outcome, delivery = _decision(told)
         except WireError as trouble:
             self._record(send, began, trouble_word(trouble), reply, {"error": str(trouble)} | _late(client))
             raise
-        self._record(send, began, outcome, reply, _late(client))
+        self._record(send, began, outcome, reply, facts | _late(client))
         return delivery
 
     async def close(self) -> None:
@@ -389,7 +441,7 @@ class Hl7Sender:
             "out",
             message.type,
             began=began,
-            peer=send.to,
+            peer=actor_of(send.to),
             outcome=outcome,
             keys=found,
             facts=self._facts(send) | facts,

@@ -138,4 +138,17 @@ def in_memory(original: Callable[[str], str], file: str) -> str:
     return ":memory:"
 
 
+@quirk(
+    "ack.commit_only",
+    defect="not listed",
+    severity="S2",
+    overrides=MemoryHabits.follows_up,
+    notices="whoever sent a message never learns whether it was worked on (CA, and no AA, AE or AR behind it)",
+    needs="enhanced",
+)
+def commit_only(_: Callable[[str], bool], control: str) -> bool:
+    """Confirm that a message is stored, and say nothing of what became of it."""
+    return not control
+
+
 SHARED = {**collect(globals()), **security.QUIRKS, **bearer.QUIRKS}

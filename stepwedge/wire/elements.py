@@ -23,7 +23,17 @@ from stepwedge.wire import charset as text_codec
 from stepwedge.wire.dictionary import by_sign, by_tag, describe, find, tag_of, vr_of
 from stepwedge.wire.matching import match
 
-__all__ = ["Elements", "Encapsulated", "decode", "encode", "match", "recode", "tag_of", "vr_of"]
+__all__ = [
+    "Elements",
+    "Encapsulated",
+    "decode",
+    "encode",
+    "match",
+    "misrepresented",
+    "recode",
+    "tag_of",
+    "vr_of",
+]
 
 Elements = dict[str, Any]
 
@@ -74,6 +84,33 @@ def decode(data: bytes, *, explicit: bool, stop_before_pixels: bool = False) -> 
         return reader.data_set(0, len(reader.data), explicit, "", 0)[0]
     except struct.error as error:
         raise RemoteProtocolError("the data set ends inside an element (PS3.5 section 7.1)") from error
+
+
+def misrepresented(data: bytes) -> list[str]:
+    """Return the elements that do not carry the VR of the dictionary, inside sequences too, once each.
+
+    ``data`` is in explicit VR little endian and was decoded before; UN is nobody's mistake (PS3.5 section 6.2.2).
+    """
+    found: dict[str, None] = {}
+    at, end = 0, len(data)
+    while at < end:
+        tag, vr, length, at = _explicit_header(data, at)
+        if tag >> 16 == ITEM_GROUP:  # into the item, or behind its end
+            continue
+        key, expected = by_tag().get(tag) or describe(tag)
+        if (
+            vr not in {expected, "UN"}
+            and expected != "UN"
+            and KINDS[expected] != "bytes"
+            and tag not in by_sign()
+        ):
+            found[key] = None
+        if vr == "SQ":
+            continue
+        if length == UNDEFINED:
+            break
+        at += length
+    return list(found)
 
 
 class _Reader:

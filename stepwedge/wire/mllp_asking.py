@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.wire.hl7 import control_of, parse
 from stepwedge.wire.mllp import CLOSED, MESSAGE_LIMIT, NEED_DATA, Frame, Framer, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _REMEMBERED: Final = 1000
 """Control ids of questions that are over."""
@@ -23,8 +26,9 @@ class Asking:
     protocol error.
     """
 
-    def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
-        """Start with nothing asked."""
+    def __init__(self, limit: int = MESSAGE_LIMIT, tell: Callable[[bytes], None] | None = None) -> None:
+        """Start with nothing asked; ``tell`` hears of late answers as they come."""
+        self._tell = tell
         self._framer = Framer(limit)
         self._open: str | None = None
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
@@ -38,6 +42,13 @@ class Asking:
         self._open = control_of(raw)
         return data
 
+    def ask_again(self, raw: bytes) -> bytes | None:
+        """Wait for a further answer to a message whose first one is here; return it when it came right behind that."""
+        if self._open is not None:
+            raise LocalProtocolError(f"HL7 message {self._open} is still unanswered on this connection")
+        self._open = control_of(raw)
+        return self._next()
+
     def give_up(self) -> None:
         """Stop waiting for the open question."""
         if self._open is not None:
@@ -47,6 +58,9 @@ class Asking:
     def receive_data(self, data: bytes) -> bytes | None:
         """Take what came (``b""``: the peer closed) and return the answer, as soon as it is whole."""
         self._framer.receive_data(data)
+        return self._next()
+
+    def _next(self) -> bytes | None:
         while True:
             event = self._framer.next_event()
             if event is NEED_DATA or event is CLOSED:
@@ -62,6 +76,8 @@ class Asking:
             return payload
         if answered in self._over:
             self.late.append(payload)
+            if self._tell is not None:
+                self._tell(payload)
             return None
         asked = "nothing" if self._open is None else f"MSH-10 = {self._open!r}"
         raise RemoteProtocolError(

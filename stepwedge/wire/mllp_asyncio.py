@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -18,8 +18,10 @@ from stepwedge.wire.mllp_asking import Asking
 if TYPE_CHECKING:
     import ssl
 
-Handler = Callable[[bytes, str], Awaitable[bytes | None] | bytes | None]
-"""Takes one message and the peer's ``host:port``; ``None`` sends no answer.
+Answer = bytes | tuple[bytes, ...] | None
+"""What a message is answered: one message, several one after the other (enhanced mode), or nothing."""
+Handler = Callable[[bytes, str], Awaitable[Answer] | AsyncIterator[bytes] | Answer]
+"""Takes one message and the peer's ``host:port``. Answers of an iterator leave as they come.
 
 A plain function is called as soon as its message is there; ``async`` costs a change of task for each message.
 """
@@ -29,10 +31,10 @@ A plain function is called as soon as its message is there; ``async`` costs a ch
 class Together:
     """A handler of all messages that are there at once, from every connection, oldest first on each.
 
-    ``handle`` takes them with the peers they came from and returns one answer for each, in their order.
+    ``handle`` takes them with the peers they came from and returns the answer to each, in their order.
     """
 
-    handle: Callable[[Sequence[tuple[bytes, str]]], Sequence[bytes]]
+    handle: Callable[[Sequence[tuple[bytes, str]]], Sequence[bytes | tuple[bytes, ...]]]
 
 
 Trouble = Callable[[str, Exception], None]
@@ -43,6 +45,10 @@ _TOGETHER: Final = 64
 _WAITING: Final = 64
 """Frames read ahead on one connection before reading stops."""
 _READ: Final = 1 << 16
+
+
+def _framed(answer: bytes | tuple[bytes, ...]) -> bytes:
+    return frame(answer) if isinstance(answer, bytes) else b"".join(map(frame, answer))
 
 
 def _silent(_peer: str, _error: Exception) -> None:
@@ -123,10 +129,10 @@ class _Served(asyncio.BufferedProtocol):
             return []
         return [self._frames.popleft() for _ in range(min(most, len(self._frames)))]
 
-    def tell(self, answers: Sequence[bytes]) -> None:
+    def tell(self, answers: Sequence[bytes | tuple[bytes, ...]]) -> None:
         """Send the answers to what was handed over, then go on."""
         try:
-            self.transport.write(b"".join(map(frame, answers)))
+            self.transport.write(b"".join(map(_framed, answers)))
         except Exception as error:  # noqa: BLE001 - as in _handle
             self.fail(error)
         self._go_on()
@@ -136,8 +142,10 @@ class _Served(asyncio.BufferedProtocol):
         try:
             while self._frames and self._writable and self.work is None:
                 answer = handler(self._frames.popleft(), self.peer)
-                if isinstance(answer, bytes):
-                    self.transport.write(frame(answer))
+                if isinstance(answer, bytes | tuple):
+                    self.transport.write(_framed(answer))
+                elif isinstance(answer, AsyncIterator):
+                    self.work = asyncio.ensure_future(self._wait(self._pass_on(answer)))
                 elif answer is not None:
                     self.work = asyncio.ensure_future(self._wait(answer))
         except Exception as error:  # noqa: BLE001 - whatever a handler does, it must neither acknowledge nor stop the server
@@ -157,11 +165,15 @@ class _Served(asyncio.BufferedProtocol):
             self._paused = False
             self.transport.resume_reading()
 
-    async def _wait(self, answer: Awaitable[bytes | None]) -> None:
+    async def _pass_on(self, answers: AsyncIterator[bytes]) -> None:
+        async for answer in answers:
+            self.transport.write(frame(answer))
+
+    async def _wait(self, answer: Awaitable[Answer]) -> None:
         try:
             reply = await answer
             if reply is not None:
-                self.transport.write(frame(reply))
+                self.transport.write(_framed(reply))
         except Exception as error:  # noqa: BLE001 - as in _handle
             self.fail(error)
             return
@@ -279,9 +291,9 @@ async def serve(
 class _Asked(asyncio.Protocol):
     """The client's connection: hands bytes to :class:`Asking`, the answer to whoever waits."""
 
-    def __init__(self, name: str, limit: int) -> None:
+    def __init__(self, name: str, limit: int, late: Callable[[bytes], None] | None) -> None:
         self._name = name
-        self.asking = Asking(limit)
+        self.asking = Asking(limit, late)
         self.answer: asyncio.Future[bytes] | None = None
         self.lost = False
 
@@ -324,9 +336,16 @@ class Client:
     """
 
     def __init__(
-        self, host: str, port: int, *, limit: int = MESSAGE_LIMIT, context: ssl.SSLContext | None = None
+        self,
+        host: str,
+        port: int,
+        *,
+        limit: int = MESSAGE_LIMIT,
+        context: ssl.SSLContext | None = None,
+        late: Callable[[bytes], None] | None = None,
     ) -> None:
-        """Connect on the first question; over TLS with a ``context``."""
+        """Connect on the first question; over TLS with a ``context``; ``late`` hears answers whose question was given up."""
+        self._late = late
         self.host, self.port, self._limit, self._context = host, port, limit, context
         self.name = f"{'mllps' if context else 'mllp'}://{host}:{port}"
         self._turn = asyncio.Lock()
@@ -335,20 +354,35 @@ class Client:
     async def ask(self, raw: bytes, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109 - the peer's time to answer, not the caller's
         """Send one message and return its answer, matched by MSA-2."""
         async with self._turn:
-            loop = asyncio.get_running_loop()
             link = await self._connected(timeout)
-            data = link.asking.ask(raw)
-            link.answer = loop.create_future()
-            alarm = loop.call_later(timeout, self._give_up, link, len(raw), timeout)
-            try:
+            return await self._answer(link, link.asking.ask(raw), len(raw), timeout)
+
+    async def ask_again(self, raw: bytes, timeout: float = 10.0) -> bytes:  # noqa: ASYNC109 - as in ask
+        """Return the further answer to a message that was answered before: the application's, after CA (enhanced mode).
+
+        Nothing is sent. The receiver must use the same connection for it.
+        """
+        async with self._turn:
+            if (link := self._link) is None or link.lost:
+                raise LinkLost(f"{self.name}: the connection ended after the first answer")
+            if (here := link.asking.ask_again(raw)) is not None:
+                return here
+            return await self._answer(link, b"", len(raw), timeout)
+
+    async def _answer(self, link: _Asked, data: bytes, size: int, allowed: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        link.answer = loop.create_future()
+        alarm = loop.call_later(allowed, self._give_up, link, size, allowed)
+        try:
+            if data:
                 link.transport.write(data)
-                return await link.answer
-            except asyncio.CancelledError:
-                link.asking.give_up()
-                raise
-            finally:
-                alarm.cancel()
-                link.answer = None
+            return await link.answer
+        except asyncio.CancelledError:
+            link.asking.give_up()
+            raise
+        finally:
+            alarm.cancel()
+            link.answer = None
 
     def _give_up(self, link: _Asked, size: int, allowed: float) -> None:
         if link.answer is not None and not link.answer.done():
@@ -363,7 +397,7 @@ class Client:
         try:
             async with asyncio.timeout(allowed):
                 _, link = await tls_asyncio.connect(
-                    lambda: _Asked(self.name, self._limit),
+                    lambda: _Asked(self.name, self._limit, self._late),
                     self.host,
                     self.port,
                     self._context,

@@ -84,6 +84,8 @@ class Tokens:
     refresh: str = field(default="", repr=False)
     identity: str = field(default="", repr=False)
     patient: str = ""
+    context: Mapping[str, str] = field(default_factory=dict)
+    """What stands beside the tokens and is text: the launch context (SMART App Launch)."""
 
 
 def assertion(
@@ -148,6 +150,7 @@ def read_tokens(status: int, body: bytes, place: str) -> Tokens:
         text.get("refresh_token", ""),
         text.get("id_token", ""),
         text.get("patient", ""),
+        {key: value for key, value in text.items() if not key.endswith("_token")},
     )
 
 
@@ -245,6 +248,14 @@ class Oidc:
         answer = self._call("GET", self.endpoint("jwks"))
         refuse(answer.status, answer.body)
         return read_keys(answer.body)
+
+    def resource(self, url: str, access: str) -> dict[str, Any]:
+        """Return a resource that the provider itself serves, such as what ``fhirUser`` names; nowhere else is the token shown."""
+        if urlsplit(url)[:2] != urlsplit(self.issuer)[:2]:
+            raise RemoteProtocolError(f"{self.issuer}: {url[:200]!r} is at another host")
+        answer = self._call("GET", url, headers={"Authorization": f"Bearer {access}"})
+        refuse(answer.status, answer.body)
+        return read(answer.body, url)
 
     # --- people
 

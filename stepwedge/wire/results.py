@@ -39,6 +39,8 @@ class Answers:
     comment: str
     command: Command
     raw: list[bytes]
+    explicit: bool = False
+    """Whether ``raw`` names the VR of each element."""
 
     @property
     def category(self) -> str:

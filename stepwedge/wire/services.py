@@ -105,7 +105,9 @@ class Dialogue:
                     yield self._cancel(request)
             _finish(exchange, response)
         identifiers = [decode(raw, explicit=context.explicit) for raw in exchange.answers]
-        return Answers(identifiers, status, _comment(response), response.command, exchange.answers)
+        return Answers(
+            identifiers, status, _comment(response), response.command, exchange.answers, context.explicit
+        )
 
     def store(
         self,

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwk, jwt
 
 from stepwedge.model import credentials
+from stepwedge.sim.simulator import Case
 
 pytestmark = pytest.mark.peer
 SEED = 7
@@ -33,9 +34,15 @@ needs = {
 
 
 @pytest.fixture
-def hospital(town):
+def town_with_tokens(town):
     with town(idp={"tokens": TOKENS}, pacs={"tokens": TOKENS}) as host:
-        yield host.directory["idp"].web, host.directory["pacs"].web
+        yield host
+
+
+@pytest.fixture
+def hospital(town_with_tokens):
+    directory = town_with_tokens.directory
+    return directory["idp"].web, directory["pacs"].web
 
 
 def oathtool(user):
@@ -123,6 +130,39 @@ def test_authlib_with_a_secret_redeems_a_code_and_introspects(hospital):
         answer = client.introspect_token(metadata["introspection_endpoint"], token["access_token"])
         assert answer.json()["active"] is True
         assert answer.json()["username"] == user
+
+
+@needs["oathtool"]
+def test_authlib_is_launched_from_a_record_and_learns_who_signed_in(hospital, town_with_tokens):
+    """SMART App Launch: the launch context beside the tokens, ``fhirUser`` in the ID token, and a Practitioner behind it."""
+    from fhir.resources.R4B.practitioner import Practitioner
+
+    issuer, pacs = hospital
+    given = {"patient": {"id": "SW90000001"}, "encounter": "E7", "intent": "review"}
+    launched = town_with_tokens.run(
+        town_with_tokens.simulators["idp"].act("launch", given, Case("launch", 1))
+    )
+    client, metadata = app(issuer)
+    client.scope = "launch openid fhirUser user/*.rs"
+    verifier = generate_token(48)
+    where, state = client.create_authorization_url(
+        metadata["authorization_endpoint"], code_verifier=verifier, aud=pacs, launch=launched["launch"]
+    )
+    back = signed_in(where, "reading", oathtool("reading"))
+    token = client.fetch_token(authorization_response=back, state=state, code_verifier=verifier)
+    assert (token["patient"], token["encounter"], token["intent"]) == ("SW90000001", "E7", "review")
+    keys = jwk.KeySet.import_key_set(httpx.get(metadata["jwks_uri"]).json())
+    claims = jwt.decode(token["id_token"], keys, ["RS256"]).claims
+    assert claims["fhirUser"] == f"{issuer}/fhir/Practitioner/reading"
+    assert client.get(metadata["userinfo_endpoint"]).json()["fhirUser"] == claims["fhirUser"]
+    told = client.get(claims["fhirUser"])
+    assert told.headers["content-type"] == "application/fhir+json"
+    person = Practitioner.model_validate(told.json())
+    assert (person.identifier[0].value, person.qualification[0].code.text) == ("reading", "radiologist")
+    assert client.get(f"{issuer}/fhir/Practitioner/nobody").status_code == 404
+    assert httpx.get(claims["fhirUser"]).status_code == 401
+    smart = httpx.get(f"{issuer}/.well-known/smart-configuration").json()
+    assert {"sso-openid-connect", "context-ehr-encounter"} <= set(smart["capabilities"])
 
 
 def test_authlib_without_a_challenge_is_turned_away(hospital):

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from hl7.client import MLLPClient
-from hl7.mllp import start_hl7_server
+from hl7.mllp import open_hl7_connection, start_hl7_server
 
 from stepwedge.checks.rules.relays import arrives_once
 from stepwedge.errors import WireError
@@ -228,6 +228,125 @@ def test_python_hl7_sends_and_python_hl7_receives(hospital, run):
     assert [parse(one.strip(b"\x0b\x1c\r"))["MSA-2"] for one in answers] == list("01234")
     assert [str(one["MSH.F10.R1"]) for one in heard] == list("01234")
     assert {str(one["PID.F8.R1"]) for one in heard} == {"W"}
+
+
+# --- enhanced acknowledgement mode, several listeners
+
+
+class Department:
+    """A receiver made of python-hl7, that says of each message what its script has: MSA-1 and how long it thinks before."""
+
+    def __init__(self, **script):
+        self.script, self.heard = script, []
+
+    async def __call__(self, reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while not writer.is_closing():
+                message = await reader.readmessage()
+                self.heard.append(message)
+                for pause, code in self.script[str(message["MSH.F10.R1"])]:
+                    await asyncio.sleep(pause)
+                    writer.writemessage(message.create_ack(ack_code=code))
+                await writer.drain()
+
+    @property
+    def controls(self):
+        return [str(one["MSH.F10.R1"]) for one in self.heard]
+
+
+@pytest.fixture
+def enhanced_relay(hospital, ask):
+    """As ``relay``, in enhanced mode, to a receiver made of python-hl7."""
+
+    async def go(department, messages, done, quirks=()):
+        async with await start_hl7_server(department, "127.0.0.1", 0) as server:
+            address = Address(hl7=Endpoint("127.0.0.1", server.sockets[0].getsockname()[1]))
+            given = {"role": "engine", "hl7_timeout": 0.3, "routes": [ROUTE], "enhanced": ["ris"]}
+            async with hospital(engine=given, others={"ris": address}, quirks=quirks) as host:
+                await ask(host, "engine", *messages)
+                engine = host.simulators["engine"]
+                await until(lambda: done(engine))
+                return await engine.ask("unresolved", {}), fates(engine)
+
+    return go
+
+
+def test_what_is_accepted_and_never_answered_for_is_unresolved_and_not_sent_again(enhanced_relay, run):
+    department = Department(
+        **{"1": [(0, "CA"), (0.1, "AA")], "2": [(0, "CA")], "3": [(0, "CA"), (0, "AR")], "4": [(0, "CR")]}
+    )
+    told, found = run(enhanced_relay(department, [admit(str(n)) for n in range(1, 5)], settled))
+    assert found == ["delivered", "unresolved", "dead", "dead"]
+    assert department.controls == ["1", "2", "3", "4"]
+    assert {(str(one["MSH.F15.R1"]), str(one["MSH.F16.R1"])) for one in department.heard} == {("AL", "AL")}
+    (left,) = told["letters"]
+    assert (left["control"], left["to"], left["patient"]) == ("2", "ris", "SW2")
+    assert left["reason"] == "CA, and no application acknowledgement in time"
+
+
+@pytest.mark.parametrize(("code", "fate"), [("AA", "delivered"), ("AE", "dead")])
+def test_an_application_that_answers_late_settles_what_was_unresolved(enhanced_relay, run, code, fate):
+    department = Department(**{"1": [(0, "CA"), (0.6, code)]})
+    _, found = run(enhanced_relay(department, [admit("1")], lambda engine: fates(engine) == [fate]))
+    assert found == [fate]
+    assert department.controls == ["1"]
+
+
+def test_with_the_quirk_an_accept_acknowledgement_is_taken_for_the_end(enhanced_relay, run):
+    department = Department(**{"1": [(0, "CA")]})
+    told, found = run(enhanced_relay(department, [admit("1")], settled, quirks=["ack.commit_is_enough"]))
+    assert (told["letters"], found) == ([], ["delivered"])
+
+
+def wishing(control, accept, application):
+    head = header(
+        "ADT^A04", control=control, now=NOW, sender=("WARD", "SW"), more={15: accept, 16: application}
+    )
+    return compose([head, ("PID", {3: [f"SW{control}", "", "", "STEPWEDGE"], 8: "F"})])
+
+
+def test_each_listener_has_its_routes_and_answers_python_hl7_in_the_mode_it_asks_for(hospital, run):
+    receiver = Receiver()
+
+    async def asked(port, message, count):
+        reader, writer = await open_hl7_connection("127.0.0.1", port)
+        writer.write(b"\x0b" + message + b"\x1c\r")
+        found = [await asyncio.wait_for(reader.readmessage(), 5) for _ in range(count)]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.readmessage(), 0.1)
+        writer.close()
+        assert len({str(one["MSH.F10.R1"]) for one in found}) == count, "each answer is a message of its own"
+        return [(str(one["MSA.F1.R1"]), str(one["MSA.F2.R1"])) for one in found]
+
+    async def talk():
+        async with receiver.listening() as address:
+            routes = [ROUTE | {"listener": "ward"}]
+            given = {"role": "engine", "hl7_timeout": 0.2, "routes": routes, "listeners": ["ward", "lab"]}
+            async with hospital(engine=given, others={"ris": address}) as host:
+                ports = {name: host.directory[f"engine.{name}"].hl7.port for name in ("ward", "lab")}
+                assert Address.parse(host.directory["engine"].format()) == host.directory["engine"]
+                said = {
+                    "both": await asked(ports["ward"], wishing("1", "AL", "AL"), 2),
+                    "accept": await asked(ports["ward"], wishing("2", "AL", "NE"), 1),
+                    "on error": await asked(ports["ward"], wishing("3", "ER", "ER"), 0),
+                    "elsewhere": await asked(ports["lab"], wishing("4", "ER", "ER"), 1),
+                    "original": await asked(ports["ward"], admit("5"), 1),
+                    "again": await asked(ports["ward"], wishing("1", "AL", "AL"), 2),
+                }
+                await until(lambda: len(receiver.heard) == 4)
+                return said
+
+    said = run(talk())
+    assert said == {
+        "both": [("CA", "1"), ("AA", "1")],
+        "accept": [("CA", "2")],
+        "on error": [],
+        "elsewhere": [("CR", "4")],
+        "original": [("AA", "5")],
+        "again": [("CA", "1"), ("AA", "1")],
+    }
+    assert receiver.controls == ["1", "2", "3", "5"]
+    assert {parse(raw)["MSH-15"] for raw in receiver.heard} == {""}, "the sender's wishes end at the engine"
 
 
 @pytest.fixture

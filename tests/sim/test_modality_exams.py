@@ -26,6 +26,9 @@ ENTRY = {
     "PatientName": "DOE^JANE",
     "PatientID": "SW1",
     "AccessionNumber": "SW1",
+    "ReferringPhysicianName": "",
+    "PatientBirthDate": "",
+    "PatientSex": "",
     STEP: [
         {
             "ScheduledStationAETitle": "SW_CT1",
@@ -198,3 +201,31 @@ def test_several_devices_work_at_once_and_nothing_is_mixed_up(tmp_path):
     for name, study in zip(kinds, studies, strict=True):
         mine = [one for one in headers if one["StudyInstanceUID"] == study]
         assert {(one["PatientID"], one["Modality"]) for one in mine} == {(f"SW{name.upper()}", kinds[name])}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"PatientBirthDate": "1970-01-01"}, "PatientBirthDate"),
+        ({"PatientBirthDate": "19701301"}, "PatientBirthDate"),
+        ({"PatientSex": "female"}, "PatientSex"),
+        ({"StudyInstanceUID": "1.2.x"}, "StudyInstanceUID"),
+    ],
+)
+def test_what_is_no_value_of_its_vr_is_refused_or_emptied(change, named):
+    entry = ENTRY | change
+    with pytest.raises(Failed, match=named):
+        judged(entry)
+    mended, _, keys = judged(entry, "lenient")
+    assert named in keys
+    assert mended[named] != entry[named]
+    assert judged(mended)[2] == []
+
+
+def test_a_key_of_type_2_must_be_there_and_may_be_empty():
+    entry = {key: value for key, value in ENTRY.items() if key != "AccessionNumber"}
+    with pytest.raises(Failed, match=r"lacks AccessionNumber \(type 2"):
+        judged(entry)
+    mended, _, keys = judged(entry, "lenient")
+    assert (mended["AccessionNumber"], keys) == ("", ["AccessionNumber"])
+    assert judged(mended)[2] == []

@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stepwedge import kit
+from stepwedge.actors.words_ris import FAULTS
 from stepwedge.model.patient import Patient, PersonName
 from stepwedge.model.procedure import catalogue
 from stepwedge.sim.messages import Item
-from stepwedge.wire.elements import decode, match
+from stepwedge.wire.elements import decode, match, misrepresented
 
 kit.load_simulator("ris")
-from stepwedge_simulators.ris.habits import RisHabits  # noqa: E402  exists once the simulator is loaded
+from stepwedge_simulators.ris.damage import Damage, damaged  # noqa: E402  exists once the simulator is loaded
+from stepwedge_simulators.ris.habits import RisHabits  # noqa: E402
 from stepwedge_simulators.ris.state import Ris  # noqa: E402
 from stepwedge_simulators.ris.worklist import SPS, Worklist  # noqa: E402
 
@@ -125,3 +127,23 @@ def test_what_a_scanner_asks_for_is_looked_up_and_not_searched(books, worklist, 
     if "AccessionNumber" in keys:
         keys = {"AccessionNumber": books.orders["P5"].accession}
     assert 0 < len(list(worklist._candidates(keys))) <= most
+
+
+def test_a_damaged_entry_is_offered_so_until_it_is_mended():
+    books = filled(1)
+    worklist = Worklist(books)
+    step_keys = STEP | {"ScheduledProcedureStepStatus": ""}
+    keys = KEYS | {"RequestedProcedurePriority": "", "ReferringPhysicianName": "", SPS: [step_keys]}
+    keys |= {"RequestedProcedureDescription": ""}
+    (whole,) = worklist.answers(keys)
+    (step,) = books.steps
+    for fault in FAULTS:
+        books.damages[step] = Damage(step, fault)
+        (faulty,) = worklist.answers(keys)
+        assert faulty != whole, fault
+        assert misrepresented(faulty) == (["RequestedProcedurePriority"] if fault == "wrong-vr" else [])
+        assert (damaged(decode(whole, explicit=True), fault) != decode(whole, explicit=True)) == (
+            fault != "wrong-vr"
+        )
+    del books.damages[step]
+    assert list(worklist.answers(keys)) == [whole]

@@ -9,6 +9,8 @@ import pytest
 
 from stepwedge.errors import BadInput, Broken
 from stepwedge.sim.host import Host, Plan
+from stepwedge.sim.tap.countdown import After
+from stepwedge.sim.tap.taps import _wish
 from stepwedge.wire.hl7 import acknowledgement, parse
 from stepwedge.wire.mllp_asyncio import Client, serve
 
@@ -113,3 +115,13 @@ def test_one_that_is_on_stands_in_the_way_of_another(hosted):
         await host.taps.begin({"on": "ris->pacs", "kind": "latency"})
 
     hosted(body)
+
+
+def test_a_step_names_pdus_and_frames_and_the_one_that_counts_is_not_nothing():
+    for named, units in (
+        ({"pdu": 0, "frame": 2}, 2),
+        ({"pdu": 3, "frame": 0}, 3),
+        ({"frame": 1}, 1),
+        ({}, 0),
+    ):
+        assert _wish({"kind": "reset", "after": named}).after == After(units)

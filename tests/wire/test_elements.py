@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
-from stepwedge.wire.elements import Encapsulated, decode, encode, match, recode, vr_of
+from stepwedge.wire.elements import Encapsulated, decode, encode, match, misrepresented, recode, vr_of
 
 ENCODINGS = [pytest.param(True, id="explicit"), pytest.param(False, id="implicit")]
 
@@ -368,3 +368,24 @@ def test_a_key_of_many_stars_is_answered_at_once():
     assert not match({"PatientName": "*a" * 60 + "b"}, {"PatientName": "a" * 64})
     assert match({"PatientName": "*a" * 60}, {"PatientName": "a" * 64})
     assert time.monotonic() - began < 1
+
+
+def test_elements_under_a_foreign_vr_are_named_inside_sequences_too():
+    plain = encode(
+        {
+            "PatientName": "Doe^Jane",
+            "PixelRepresentation": 1,
+            "SmallestImagePixelValue": -3,
+            "ScheduledProcedureStepSequence": [{"Modality": "CT", "ScheduledProcedureStepID": "S1"}],
+            "RequestedProcedurePriority": "ROUTINE",
+        },
+        explicit=True,
+    )
+    assert misrepresented(plain) == []
+    foreign = plain.replace(b"\x40\x00\x03\x10SH", b"\x40\x00\x03\x10CS").replace(
+        b"\x40\x00\x09\x00SH", b"\x40\x00\x09\x00LO"
+    )
+    assert decode(foreign, explicit=True) == decode(plain, explicit=True)
+    assert misrepresented(foreign) == ["ScheduledProcedureStepID", "RequestedProcedurePriority"]
+    unknown = plain.replace(b"\x10\x00\x10\x00PN\x08\x00", b"\x10\x00\x10\x00UN\x00\x00\x08\x00\x00\x00")
+    assert misrepresented(unknown) == [], "UN is nobody's mistake"

@@ -478,3 +478,28 @@ def test_a_handler_of_many_that_fails_answers_none_of_them_and_the_server_goes_o
 
     assert asyncio.run(run()) == ack(TWO)
     assert heard == ["the journal is full"]
+
+
+def test_a_further_answer_is_waited_for_whether_it_came_at_once_or_not():
+    accepted = ack(ONE).replace(b"MSA|AA", b"MSA|CA")
+
+    async def slowly(raw, _peer):
+        await asyncio.sleep(0)
+        return (raw.replace(ONE, accepted), ack(raw)) if raw == ONE else ack(raw)
+
+    async def in_turn():
+        yield accepted
+        await asyncio.sleep(0.05)
+        yield ack(ONE)
+
+    async def run(handler):
+        async with await serve("127.0.0.1", 0, handler) as server:
+            client = Client("127.0.0.1", server.port)
+            found = [await client.ask(ONE, 5), await client.ask_again(ONE, 5), await client.ask(TWO, 5)]
+            with pytest.raises(NoAnswer):
+                await client.ask_again(TWO, 0.05)
+            await client.close()
+            return found
+
+    for handler in (slowly, lambda raw, _: in_turn() if raw == ONE else ack(raw)):
+        assert asyncio.run(run(handler)) == [accepted, ack(ONE), ack(TWO)]

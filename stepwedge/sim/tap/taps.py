@@ -260,7 +260,7 @@ def moved(address: Address, door: str, port: int) -> Address:
 
 def _wish(asked: Mapping[str, Any]) -> Wish:
     after = asked.get("after") or {}
-    units = after.get("pdu", after.get("frame", 0))
+    units = after.get("pdu") or after.get("frame") or 0  # a step names both, one of them 0
     return Wish(
         str(asked["kind"]),
         asked.get("side") or None,
