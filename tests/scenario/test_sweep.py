@@ -133,25 +133,20 @@ class Scanner:
 @pytest.fixture
 def cut(hospital, play):
     def run(word, scanner, *, repeat=True):
-        class Taps:
-            def begin_fault(self, asked):
-                return {"fault": 1, "on": asked["on"], "kind": "reset", "left": "", "count": 1}
-
-            lift_fault = begin_fault
-
-        hospital.begin_fault = Taps().begin_fault
-        hospital.lift_fault = lambda number: {"fault": number, "on": "", "kind": "", "left": "", "count": 1}
+        hospital.begin_fault = lambda asked: {"fault": 1, "on": asked["on"], "kind": "reset"}
+        told = {"on": "", "kind": "", "left": "", "count": 1, "forged": []}
+        hospital.lift_fault = lambda number: {"fault": number, **told}
         hospital.words[word] = scanner
         cast = hospital.cast()
         cast.taps = frozenset({("ct", "ris", "worklist")})
-        told = ", repeat: true" if repeat else ""
+        repeating = ", repeat: true" if repeat else ""
         args = {
             "start_exam": "{entry: {}}",
             "fetch_worklist": "{PatientID: SW1}",
             "acquire": "{mpps: {uid: '1'}}",
         }
         steps = (
-            f"  - fault: {{on: ct->ris, kind: reset{told}}}\n"
+            f"  - fault: {{on: ct->ris, kind: reset{repeating}}}\n"
             "  - {do: ehr.register_patient, as: patient}\n"
             f"  - {{do: ct.{word}, with: {args[word]}, as: done}}\n"
             "  - {expect: message.received, at: ris, where: {patient: $patient.id}, within: 1s}\n"
