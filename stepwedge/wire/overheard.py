@@ -367,3 +367,13 @@ class Overheard:
         proposal = self._proposal
         who = (proposal.calling, proposal.called) if proposal else ("", "")
         return Incident(kind, side, outcome, error, *who, began, command or {})
+
+
+def prepare() -> None:
+    """Load what the first association would otherwise wait for: the libraries and dictionaries behind negotiation and data sets."""
+    from stepwedge.wire.elements import IMPLICIT_LE, decode, encode
+
+    proposal = negotiation.Proposal("CALLING", "CALLED", negotiation.contexts([IMPLICIT_LE]))
+    for _ in Overheard(Room()).heard(REQUESTOR, negotiation.write_proposal(proposal), 0.0):
+        pass
+    decode(encode({"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Ä"}, explicit=True), explicit=True)
