@@ -123,6 +123,7 @@ async def taps(folder, *ports):
             if port:
                 await tap.listen()
             told.append(tap.port)
+    await witnesses.ready([Edge("caller", "pacs", "dicom")])
     settle()
     print(*told, flush=True)
     await asyncio.Event().wait()

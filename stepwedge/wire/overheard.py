@@ -23,7 +23,7 @@ from stepwedge.wire.dul import Abort
 from stepwedge.wire.status import PENDING, PENDING_WARNING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from stepwedge.wire.negotiation import Acceptance, Proposal
 
@@ -201,8 +201,12 @@ class _Side:
 class Overheard:
     """Both directions of one association."""
 
-    def __init__(self, room: Room) -> None:
-        """Hear an association from its first byte; whence it comes is not said in it."""
+    def __init__(self, room: Room, asked: Callable[[DimseExchange], None] = lambda _: None) -> None:
+        """Hear an association from its first byte; whence it comes is not said in it.
+
+        ``asked`` hears of each operation as soon as its request is whole: there is time until the answer.
+        """
+        self._asked = asked
         self._sides = (_Side(room), _Side(room))
         self._room = room
         self._contexts: dict[int, Agreed] = {}
@@ -322,6 +326,7 @@ class Overheard:
             command,
             message.data,
         )
+        self._asked(mine.open[number])
         mine.began[number], mine.held[number] = message.began, message.held
 
     def _response(self, side: int, message: _Message, at: float) -> Iterator[Told]:
@@ -367,3 +372,13 @@ class Overheard:
         proposal = self._proposal
         who = (proposal.calling, proposal.called) if proposal else ("", "")
         return Incident(kind, side, outcome, error, *who, began, command or {})
+
+
+def prepare() -> None:
+    """Load what the first association would otherwise wait for: the libraries and dictionaries behind negotiation and data sets."""
+    from stepwedge.wire.elements import IMPLICIT_LE, decode, encode
+
+    proposal = negotiation.Proposal("CALLING", "CALLED", negotiation.contexts([IMPLICIT_LE]))
+    for _ in Overheard(Room()).heard(REQUESTOR, negotiation.write_proposal(proposal), 0.0):
+        pass
+    decode(encode({"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Ä"}, explicit=True), explicit=True)

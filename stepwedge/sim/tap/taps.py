@@ -130,6 +130,8 @@ class Taps:
                 self.taps.append(tap)
                 view = own.setdefault(plan.caller, Directory(directory))
                 view[plan.callee] = moved(view[plan.callee], door, tap.port)
+        if watch:
+            await watch.ready(tap.edge for tap in self.taps)
         for caller, view in own.items():
             wire(caller, view)
 

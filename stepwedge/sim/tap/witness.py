@@ -28,7 +28,7 @@ _Word = Literal["over", "missed"]
 LOG: Final = logging.getLogger(__name__)
 MOST: Final = 64 << 20
 """Bytes that may wait to be read."""
-_PAUSE: Final = 0.003
+_PAUSE: Final = 0.001
 """Seconds between a byte and its reading: what comes together is read together."""
 _HELPING: Final = 0.002
 """Seconds of reading at a stretch."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.sim import keys
+from stepwedge.errors import RemoteProtocolError
+from stepwedge.sim import datasets, keys
 from stepwedge.sim.dimse import described
 from stepwedge.wire.dimse import DimseExchange
-from stepwedge.wire.overheard import ACCEPTOR, REQUESTOR, Incident, Overheard
+from stepwedge.wire.overheard import ACCEPTOR, REQUESTOR, Incident, Overheard, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +26,7 @@ class DimseWitness:
     def __init__(self, bench: Bench, edge: Edge, room: Room) -> None:
         """Describe what happens on the ``bench`` of the system at the far end; hold data sets in ``room``."""
         self.bench, self._edge = bench, edge
-        self._association = Overheard(room)
+        self._association = Overheard(room, _look)
 
     def asked(self, data: bytes, at: float) -> Iterator[Exchange]:
         """Take what was handed to the system."""
@@ -68,3 +70,10 @@ class DimseWitness:
             keys=keys.of_dimse(sop_class, sop, ()),
             facts={**facts, "tap": str(self._edge)},
         )
+
+
+def _look(exchange: DimseExchange) -> None:
+    """Read and hash an image while the callee is at work on it, not when its answer waits to be handed on."""
+    if exchange.kind == "C-STORE" and not isinstance(exchange.data, Part):
+        with contextlib.suppress(RemoteProtocolError):  # said when the operation is described
+            datasets.read(exchange.data, exchange.context.transfer)

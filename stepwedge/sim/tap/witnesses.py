@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -10,10 +11,10 @@ from stepwedge.sim.tap.witness_dimse import DimseWitness
 from stepwedge.sim.tap.witness_hl7 import Hl7Witness
 from stepwedge.sim.tap.witness_tls import PROTOCOLS, TlsWitness
 from stepwedge.sim.tap.witness_web import WebWitness
-from stepwedge.wire.overheard import Room
+from stepwedge.wire.overheard import Room, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from stepwedge.errors import WireError
     from stepwedge.sim.bench import Bench
@@ -28,6 +29,11 @@ class Witnesses:
     def __init__(self, bench: Callable[[str], Bench | None]) -> None:
         """Write on what ``bench(callee)`` gives; None for a system that keeps a journal of its own."""
         self._bench, self._room = bench, Room()
+
+    async def ready(self, edges: Iterable[Edge]) -> None:
+        """Load beforehand, beside the loop, what the first connections at these edges would have to wait for."""
+        if any(edge.door != "hl7" and self._bench(edge.callee) for edge in edges):
+            await asyncio.to_thread(prepare)
 
     def refused(self, edge: Edge) -> Callable[[str, WireError], None]:
         """Return what writes down a handshake that came to nothing where TLS ends in a tap."""
