@@ -16,6 +16,7 @@ from .dimse import Pacs, accepted
 from .fhir import open_door
 from .habits import PacsHabits
 from .hl7 import HANDLERS
+from .importing import Importing
 from .life import Life
 from .negotiate import OPTIONS
 from .paths import ROOT
@@ -59,7 +60,7 @@ def build(bench: Bench) -> Simulator:
             ),
             open_door(bench, archive),
         ],
-        acts=Operator(bench, vault, life, settings).words(),
+        acts=Operator(bench, vault, life, settings).words() | Importing(bench, vault).words(),
         background=[pacs.resume],
         asks={
             "patient": lambda args: pack(archive.survivor(patient_key(args["id"]))),

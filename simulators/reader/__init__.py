@@ -9,6 +9,7 @@ from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 
 from .acts import Acts
+from .exporting import Exporting
 from .habits import ReaderHabits
 from .marking import Marks
 from .quirks import QUIRKS
@@ -40,6 +41,7 @@ def build(bench: Bench) -> Simulator:
             **acts.words(),
             **Reading(bench, desk, acts, habits).words(),
             **Marks(bench, desk, settings).words(),
+            **Exporting(bench, desk, acts).words(),
             **tasks.words(),
         },
         closes=[tasks],

@@ -66,6 +66,7 @@ CLAIMS: Final[dict[str, Claim]] = {
     "rejection-notes": Claim(("pacs",), "takes images out of sight that a rejection note names (RAD-66)"),
     "storage-tiers": Claim(("pacs",), "moves studies nearline and offline, and recalls them ((0008,0056))"),
     "deletion": Claim(("pacs",), "deletes studies for good, on demand"),
+    "media": Claim(("pacs",), "takes images in from media (PS3.10), on demand"),
     "retention": Claim(
         ("pacs",), "deletes studies that were kept long enough, unless a legal hold keeps them"
     ),
