@@ -47,7 +47,7 @@ def build(bench: Bench) -> Simulator:
     life = Life(bench, archive, settings)
     vault = Vault(bench, archive, life)
     pacs = Pacs(bench, vault, settings, life)
-    worklist = Worklist(bench, archive)
+    worklist = Worklist(bench, archive, life.watchers)
     Deliveries(bench, vault, life, settings)
     return Simulator(
         bench,
