@@ -72,7 +72,7 @@ class Watchers:
         now = self._archive.workitems.get(uid)
         if now is None or now is before:
             return
-        for receiver in self.receivers(uid):
+        for receiver in self._archive.habits.tells(list(self.receivers(uid))):
             if before is None or _state(now) != _state(before):
                 self._send(change, receiver, uid, STATE_REPORT, _state(now))
             elif now.attributes.get(PROGRESS) != before.attributes.get(PROGRESS):

@@ -18,6 +18,7 @@ from .retrieval import Screen, accepted
 from .settings import Settings
 from .state import Desk
 from .tasks import Tasks
+from .watching import Watching
 
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
@@ -30,7 +31,8 @@ def build(bench: Bench) -> Simulator:
     settings = Settings.read(bench.settings)
     desk = bench.restore(Desk(bench.seed, bench.name))
     habits = bench.adopt(ReaderHabits())
-    screen = Screen()
+    watching = Watching(bench, desk, settings)
+    screen = Screen(watching.heard)
     acts = Acts(bench, desk, screen, settings, habits)
     tasks = Tasks(bench, desk, settings)
     return Simulator(
@@ -43,7 +45,8 @@ def build(bench: Bench) -> Simulator:
             **Marks(bench, desk, settings).words(),
             **Exporting(bench, desk, acts).words(),
             **tasks.words(),
+            **watching.words(),
         },
         closes=[tasks],
-        asks={"report": lambda args: pack(desk.reports.get(args["report"]))},
+        asks={"report": lambda args: pack(desk.reports.get(args["report"])), "news": watching.told},
     )

@@ -75,6 +75,9 @@ CLAIMS: Final[dict[str, Claim]] = {
         ("pacs",),
         "makes a reading task for each exam and lets one reader claim it (UPS-RS, PS3.18 section 11)",
     ),
+    "task-events": Claim(
+        ("pacs",), "tells who watches a reading task of its changes (UPS, PS3.4 CC.2.3, CC.2.4)"
+    ),
     "prefetch": Claim(
         ("pacs",), "fetches priors ahead by rule, when an exam is ordered or the patient comes"
     ),

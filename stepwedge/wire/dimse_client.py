@@ -82,10 +82,12 @@ class Speaker:
         return await self._run(self._dialogue.get_attributes(sop_class, sop_instance, tags))
 
     async def action(
-        self, sop_class: str, sop_instance: str, action_type: int, information: Elements
+        self, sop_class: str, sop_instance: str, action_type: int, information: Elements, *, context: str = ""
     ) -> Result:
-        """N-ACTION."""
-        return await self._run(self._dialogue.action(sop_class, sop_instance, action_type, information))
+        """N-ACTION; on the ``context`` of another SOP class when one is named."""
+        return await self._run(
+            self._dialogue.action(sop_class, sop_instance, action_type, information, context=context)
+        )
 
     async def delete(self, sop_class: str, sop_instance: str) -> Result:
         """N-DELETE."""

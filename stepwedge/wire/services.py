@@ -176,11 +176,11 @@ class Dialogue:
         return (yield from self._ask_with(sop_class, Field.N_GET, command, {}))
 
     def action(
-        self, sop_class: str, sop_instance: str, action_type: int, information: Elements
+        self, sop_class: str, sop_instance: str, action_type: int, information: Elements, *, context: str = ""
     ) -> Talk[Result]:
-        """N-ACTION."""
+        """N-ACTION; ``context`` as in :meth:`report_event`."""
         command = {**_requested(sop_class, sop_instance), "ActionTypeID": action_type}
-        return (yield from self._ask_with(sop_class, Field.N_ACTION, command, information))
+        return (yield from self._ask_with(context or sop_class, Field.N_ACTION, command, information))
 
     def delete(self, sop_class: str, sop_instance: str) -> Talk[Result]:
         """N-DELETE."""
