@@ -16,6 +16,7 @@ from .dimse import Pacs, accepted
 from .fhir import open_door
 from .habits import PacsHabits
 from .hl7 import HANDLERS
+from .importing import Importing
 from .life import Life
 from .negotiate import OPTIONS
 from .paths import ROOT
@@ -46,7 +47,7 @@ def build(bench: Bench) -> Simulator:
     life = Life(bench, archive, settings)
     vault = Vault(bench, archive, life)
     pacs = Pacs(bench, vault, settings, life)
-    worklist = Worklist(bench, archive)
+    worklist = Worklist(bench, archive, life.watchers)
     Deliveries(bench, vault, life, settings)
     return Simulator(
         bench,
@@ -59,7 +60,7 @@ def build(bench: Bench) -> Simulator:
             ),
             open_door(bench, archive),
         ],
-        acts=Operator(bench, vault, life, settings).words(),
+        acts=Operator(bench, vault, life, settings).words() | Importing(bench, vault).words(),
         background=[pacs.resume],
         asks={
             "patient": lambda args: pack(archive.survivor(patient_key(args["id"]))),

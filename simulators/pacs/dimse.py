@@ -14,6 +14,7 @@ from stepwedge.sim.address import Address
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
 from stepwedge.wire.encodings import EVERY, PLAIN
 from stepwedge.wire.pixels import convertible
+from stepwedge.wire.provider import UNRECOGNIZED_OPERATION
 from stepwedge.wire.services import (
     COMMITMENT,
     MODELS,
@@ -26,10 +27,12 @@ from . import query, steps
 from .commitment import Commitments
 from .negotiate import Agreement
 from .tiers import NEARLINE, OFFLINE, ONLINE
+from .ups import PUSH
+from .ups_dimse import CLASSES, Workitems
 from .vault import NOT_AUTHORIZED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from stepwedge.sim.address import Entity
     from stepwedge.sim.bench import Bench
@@ -49,7 +52,7 @@ IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900
 
 def accepted() -> dict[str, tuple[str, ...]]:
     """Return what the archive accepts: SOP class to transfer syntaxes."""
-    services = (VERIFICATION, COMMITMENT, MPPS, *MODELS)
+    services = (VERIFICATION, COMMITMENT, MPPS, *MODELS, *CLASSES)
     return {
         **dict.fromkeys(services, PLAIN),
         **dict.fromkeys(storage_classes(), EVERY),
@@ -66,6 +69,7 @@ class Pacs(Provider):
         self._archive = vault.archive
         self._settings = settings
         self._commitments = Commitments(bench, vault, settings, self._entity)
+        self._workitems = Workitems(bench, vault.archive, life.watchers)
 
     async def on_store(
         self, peer: PeerInfo, sop_class: str, sop_instance: str, transfer_syntax: str, data: bytes
@@ -77,7 +81,9 @@ class Pacs(Provider):
     # --- query and retrieval
 
     def on_find(self, peer: PeerInfo, model: str, identifier: Elements) -> Iterator[Elements | bytes]:
-        """Answer with every match of the level that was asked."""
+        """Answer with every match of the level that was asked, or with workitems."""
+        if model in CLASSES:
+            return self._workitems.find(identifier)
         agreed = self._agreed(peer, model)
         level = self._level(model, identifier, agreed)
         rows = query.select(self._archive, level, identifier, agreed)
@@ -169,7 +175,9 @@ class Pacs(Provider):
     async def on_create(
         self, peer: PeerInfo, sop_class: str, sop_instance: str, attributes: Elements
     ) -> Reply | int:
-        """Hear of a performed step that began (RAD-6)."""
+        """Hear of a performed step that began (RAD-6), or take a workitem."""
+        if sop_class == PUSH:
+            return self._workitems.create(sop_instance, attributes)
         patient = str(attributes.get("PatientID") or "")
         if why := refusal(self._bench.identity, patients=[patient], uids=[sop_instance]):
             raise Failure(NOT_AUTHORIZED, why[:64])
@@ -180,12 +188,22 @@ class Pacs(Provider):
     async def on_set(
         self, peer: PeerInfo, sop_class: str, sop_instance: str, modifications: Elements
     ) -> Reply | int:
-        """Hear what became of a performed step (RAD-7); when all of it is here, that is told (RAD-49)."""
+        """Hear what became of a performed step (RAD-7); when all of it is here, that is told (RAD-49). Or change a workitem."""
+        if sop_class == PUSH:
+            return self._workitems.set(sop_instance, modifications)
         with self._bench.change(self._archive) as change:
             status, comment = steps.change(self._archive, sop_instance, modifications)
             if not status:
                 self._life.ended(change, self._archive.performed[sop_instance])
         return Reply(status, comment[:64])
+
+    async def on_get_attributes(
+        self, peer: PeerInfo, sop_class: str, sop_instance: str, tags: Sequence[str]
+    ) -> Reply | int:
+        """Show a workitem."""
+        if sop_class != PUSH:
+            raise Failure(UNRECOGNIZED_OPERATION, "N-GET is for workitems")
+        return self._workitems.get(sop_instance, tags)
 
     # --- storage commitment
 
@@ -201,7 +219,9 @@ class Pacs(Provider):
         action_type: int,
         information: Elements,
     ) -> Reply | int:
-        """Decide on a request for storage commitment."""
+        """Decide on a request for storage commitment, or about a workitem."""
+        if sop_class == PUSH:
+            return self._workitems.act(peer, sop_instance, action_type, information)
         return self._commitments.asked(peer, action_type, information)
 
     async def resume(self) -> None:

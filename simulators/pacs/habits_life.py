@@ -42,6 +42,10 @@ class LifeHabits:
         """Tell whether a workitem may be claimed: nobody did before (PS3.4 table CC.1.1-2)."""
         return state == "SCHEDULED"
 
+    def tells(self, receivers: list[str]) -> list[str]:
+        """Report a change of a workitem to everybody who watches it (PS3.4 CC.2.4)."""
+        return receivers
+
     def has_lock(self, shown: bool) -> bool:
         """Tell whether who changes a claimed workitem shows its Transaction UID, that of the claim (PS3.4 CC.1.1)."""
         return shown

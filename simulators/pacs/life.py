@@ -11,6 +11,7 @@ from stepwedge.wire.elements import IMPLICIT_LE, decode
 
 from . import availability, rejection, routing, steps, tiers, ups
 from .tiers import Place, Removal
+from .ups_watching import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +31,7 @@ class Life:
         self._bench = bench
         self._archive = archive
         self._settings = settings
+        self.watchers = Watchers(bench, archive)
 
     def stored(self, change: Change, instance: Instance, data: bytes) -> list[str]:
         """Follow up an instance that was kept and return the files that are to go with it: those that a note expired."""
@@ -80,6 +82,7 @@ class Life:
             task = uid(self._archive.seed, self._archive.name, "task", step.uid)
             now = self._bench.clock.now()
             ups.create(self._archive, task, *ups.reading_task(self._archive, step, self._bench.ae_title, now))
+            self.watchers.changed(change, task, None)
 
     def tell(
         self, change: Change, study: str, instances: Iterable[Instance], step: Performed | None = None

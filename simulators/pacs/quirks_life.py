@@ -180,6 +180,18 @@ def prefetch_ignores_merge(
 
 
 @quirk(
+    "ups.events_missing",
+    defect="DEF-195",
+    severity="S3",
+    overrides=LifeHabits.tells,
+    notices="who waits for a study to be read is never told that it is (no N-EVENT-REPORT after a claim)",
+)
+def events_missing(_: Callable[[list[str]], list[str]], receivers: list[str]) -> list[str]:
+    """Tell how things stand at the subscription and nothing afterwards."""
+    return receivers[:0]
+
+
+@quirk(
     "ups.two_holders",
     defect="not listed",
     severity="S2",

@@ -18,6 +18,7 @@ from .routing import Plan, Routed
 from .steps import Performed
 from .tiers import ONLINE, Place, Removal
 from .ups import Workitem
+from .ups_watching import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -217,6 +218,7 @@ class Archive(State):
         self.places = self.table("places", Place)
         self.removals = self.table("removals", Removal)
         self.workitems = self.table("workitems", Workitem)
+        self.subscriptions = self.table("subscriptions", Subscription)
         self.routed = self.table("routed", Routed)
         self.routed.index("sop", lambda one: [one.sop])
 

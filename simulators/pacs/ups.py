@@ -26,6 +26,11 @@ SCHEDULED, IN_PROGRESS, COMPLETED, CANCELED = "SCHEDULED", "IN PROGRESS", "COMPL
 EVENTS: Final = {IN_PROGRESS: "claim", COMPLETED: "complete", CANCELED: "cancel"}
 OK, CREATED, ACCEPTED = 200, 201, 202
 BAD, NOT_FOUND, CONFLICT = 400, 404, 409
+INVALID_VALUE, DUPLICATE, MISSING_VALUE = 0x0106, 0x0111, 0x0121
+OVER, NO_KEY, CLAIMED, NOT_BACK, NOT_READY = 0xC300, 0xC301, 0xC302, 0xC303, 0xC304
+UNKNOWN, NOT_SCHEDULED, NOT_CLAIMED, COMPLETE, NOBODY = 0xC307, 0xC309, 0xC310, 0xC311, 0xC312
+ALREADY: Final = {"CANCELED": 0xB304, "COMPLETED": 0xB306}
+"""DIMSE statuses of PS3.4 CC.2.1 to CC.2.7."""
 REQUIRED: Final = (
     # type 1 for creation, PS3.4 table CC.2.5-3
     "ScheduledProcedureStepPriority",
@@ -80,24 +85,25 @@ class Workitem:
 
 
 class Outcome(NamedTuple):
-    """The HTTP status of a request, and what the Warning header says."""
+    """The HTTP status of a request, what the Warning header says, and the DIMSE status of the same (PS3.4 annex CC)."""
 
     status: int
     text: str = ""
+    code: int = 0
 
 
 def create(archive: Archive, uid: str, attributes: Mapping[str, Any], patient: str) -> Outcome:
     """Create a workitem (PS3.18 section 11.4)."""
     if uid in archive.workitems:
-        return Outcome(CONFLICT, "The UPS already exists.")
+        return Outcome(CONFLICT, "The UPS already exists.", DUPLICATE)
     if attributes.get("ProcedureStepState") not in {None, "", SCHEDULED}:
-        return Outcome(BAD, 'The provided value of Procedure Step State is not "SCHEDULED".')
+        return Outcome(BAD, 'The provided value of Procedure Step State is not "SCHEDULED".', NOT_SCHEDULED)
     if attributes.get("TransactionUID"):
-        return Outcome(BAD, "Transaction UID is empty at creation.")
+        return Outcome(BAD, "Transaction UID is empty at creation.", INVALID_VALUE)
     if lacking := [name for name in REQUIRED if not attributes.get(name)]:
-        return Outcome(BAD, f"{lacking[0]} is missing.")
+        return Outcome(BAD, f"{lacking[0]} is missing.", MISSING_VALUE)
     if problem := _values(attributes):
-        return Outcome(BAD, problem)
+        return Outcome(BAD, problem, INVALID_VALUE)
     kept = {key: value for key, value in attributes.items() if key != "TransactionUID"}
     kept |= {"SOPClassUID": PUSH, "SOPInstanceUID": uid}
     archive.workitems[uid] = Workitem(uid, SCHEDULED, kept, patient)
@@ -109,13 +115,13 @@ def update(archive: Archive, uid: str, changes: Mapping[str, Any], transaction: 
     if (known := archive.workitems.get(uid)) is None:
         return _unknown(uid)
     if archive.habits.task_is_over(known.state in {COMPLETED, CANCELED}):
-        return Outcome(CONFLICT, INCONSISTENT)
+        return Outcome(CONFLICT, INCONSISTENT, OVER)
     if known.state != SCHEDULED and (problem := _locked(archive, known, transaction)):
         return problem
     if strange := sorted(FIXED & set(changes)):
-        return Outcome(BAD, f"{strange[0]} cannot be updated.")
+        return Outcome(BAD, f"{strange[0]} cannot be updated.", INVALID_VALUE)
     if problem_text := _values(changes):
-        return Outcome(BAD, problem_text)
+        return Outcome(BAD, problem_text, INVALID_VALUE)
     added = {key: value for key, value in changes.items() if key != "TransactionUID"}
     archive.workitems[uid] = replace(known, attributes=known.attributes | added)
     return Outcome(OK)
@@ -126,39 +132,44 @@ def change_state(archive: Archive, uid: str, wanted: str, transaction: str) -> O
     if (known := archive.workitems.get(uid)) is None:
         return _unknown(uid)
     if (event := EVENTS.get(wanted)) is None:
-        return Outcome(BAD, f"Procedure Step State cannot be changed to {wanted!r}.")
+        code = NOT_BACK if wanted == SCHEDULED else INVALID_VALUE
+        return Outcome(BAD, f"Procedure Step State cannot be changed to {wanted!r}.", code)
     if not archive.habits.has_lock(bool(transaction)):
-        return Outcome(BAD, MISSING_LOCK)
+        return Outcome(BAD, MISSING_LOCK, NO_KEY)
     if event == "claim":
         if not archive.habits.free_to_claim(known.state):
-            return Outcome(CONFLICT, INCONSISTENT)
+            return Outcome(CONFLICT, INCONSISTENT, CLAIMED if known.state == IN_PROGRESS else OVER)
         archive.workitems[uid] = replace(known, state=IN_PROGRESS, transaction=transaction)
         return Outcome(OK)
     if known.transaction and (problem := _locked(archive, known, transaction)):
         return problem
     if known.state == wanted:
-        return Outcome(OK, f"The UPS is already in the requested state of {wanted}.")
+        return Outcome(OK, f"The UPS is already in the requested state of {wanted}.", ALREADY[wanted])
     try:
         state = follow(UPS, known.state, event)
     except IllegalTransition:
-        return Outcome(CONFLICT, INCONSISTENT)
+        return Outcome(CONFLICT, INCONSISTENT, NOT_CLAIMED if known.state == SCHEDULED else OVER)
     if known.state == SCHEDULED or not _final(known, wanted):
-        return Outcome(CONFLICT, INCONSISTENT)
+        return Outcome(CONFLICT, INCONSISTENT, NOT_CLAIMED if known.state == SCHEDULED else NOT_READY)
     archive.workitems[uid] = replace(known, state=state)
     return Outcome(OK)
 
 
-def request_cancel(archive: Archive, uid: str, reason: Mapping[str, Any], at: datetime) -> Outcome:
+def request_cancel(
+    archive: Archive, uid: str, reason: Mapping[str, Any], at: datetime, *, reachable: bool = False
+) -> Outcome:
     """Ask for a cancellation (PS3.18 section 11.8): what nobody claimed is cancelled at once.
 
-    Whoever claimed it can only be told by an event, and nobody can subscribe to those here.
+    Whoever claimed it can only be told by an event, where somebody watches (``reachable``); nothing is changed then.
     """
     if (known := archive.workitems.get(uid)) is None:
         return _unknown(uid)
     if known.state == CANCELED:
-        return Outcome(ACCEPTED, "The UPS is already in the requested state of CANCELED.")
-    if known.state != SCHEDULED:
-        return Outcome(CONFLICT, UNREACHABLE if known.state == IN_PROGRESS else INCONSISTENT)
+        return Outcome(ACCEPTED, "The UPS is already in the requested state of CANCELED.", ALREADY[CANCELED])
+    if known.state == COMPLETED:
+        return Outcome(CONFLICT, INCONSISTENT, COMPLETE)
+    if known.state == IN_PROGRESS:
+        return Outcome(ACCEPTED) if reachable else Outcome(CONFLICT, UNREACHABLE, NOBODY)
     told = {**reason, "ProcedureStepCancellationDateTime": f"{at:%Y%m%d%H%M%S}"}
     attributes = known.attributes | {"ProcedureStepProgressInformationSequence": [told]}
     archive.workitems[uid] = replace(known, state=follow(UPS, SCHEDULED, "cancel"), attributes=attributes)
@@ -226,15 +237,15 @@ def reading_task(archive: Archive, step: Performed, ae_title: str, now: datetime
 
 
 def _unknown(uid: str) -> Outcome:
-    return Outcome(NOT_FOUND, f"{uid} is no workitem of this archive.")
+    return Outcome(NOT_FOUND, f"{uid} is no workitem of this archive.", UNKNOWN)
 
 
 def _locked(archive: Archive, known: Workitem, transaction: str) -> Outcome | None:
     """Return why a claimed workitem is not this requester's to change."""
     if not archive.habits.has_lock(bool(transaction)):
-        return Outcome(BAD, MISSING_LOCK)
+        return Outcome(BAD, MISSING_LOCK, NO_KEY)
     if not archive.habits.has_lock(transaction == known.transaction):
-        return Outcome(BAD, WRONG_LOCK)
+        return Outcome(BAD, WRONG_LOCK, NO_KEY)
     return None
 
 

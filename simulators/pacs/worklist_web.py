@@ -1,4 +1,4 @@
-"""The archive's worklist service over DICOMweb (UPS-RS, PS3.18 section 11), without events."""
+"""The archive's worklist service over DICOMweb (UPS-RS, PS3.18 section 11), without an event channel of its own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from .state import patient_key
 from .web import JSON, BadQuery, search_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from stepwedge.sim.bench import Bench
 
     from .state import Archive
     from .ups import Outcome
+    from .ups_watching import Watchers
 
 Elements = dict[str, Any]
 
@@ -40,9 +43,10 @@ NAMES: Final = ("workitem", "AffectedSOPInstanceUID")
 class Worklist:
     """The handlers."""
 
-    def __init__(self, bench: Bench, archive: Archive) -> None:
+    def __init__(self, bench: Bench, archive: Archive, watchers: Watchers) -> None:
         self._bench = bench
         self._archive = archive
+        self._watchers = watchers
 
     def routes(self) -> list[Route]:
         """Return the resources (PS3.18 table 11.1.1-1)."""
@@ -85,12 +89,14 @@ class Worklist:
         ):
             note(request.scope).hidden = True
             return PlainTextResponse(why, FORBIDDEN)
-        with self._bench.change(self._archive):
+        with self._bench.change(self._archive) as change:
             uid = uid or self._archive.mint("workitems").uid("workitem")
             if not _is_uid(uid):
                 raise BadQuery(f"{uid[:80]!r} is no UID")
             key = patient_key(patient, str(given.get("IssuerOfPatientID") or "")) if patient else ""
+            before = self._archive.workitems.get(uid)
             outcome = ups.create(self._archive, uid, given, key)
+            self._watchers.changed(change, uid, before)
         where = f"{root_of(request)}/workitems/{uid}"
         headers = {"Location": where, "Content-Location": where} if outcome.status == ups.CREATED else {}
         return _answer(outcome, headers)
@@ -98,22 +104,33 @@ class Worklist:
     async def _update(self, request: Request) -> Response:
         given = await _elements(request)
         transaction = str(request.query_params.get(PARAMETER) or given.get("TransactionUID") or "")
-        with self._bench.change(self._archive):
-            outcome = ups.update(self._archive, self._named(request), given, transaction)
-        return _answer(outcome)
+        return self._changed(request, lambda uid: ups.update(self._archive, uid, given, transaction))
 
     async def _state(self, request: Request) -> Response:
         given = await _elements(request)
         wanted = str(given.get("ProcedureStepState") or "")
         transaction = str(given.get("TransactionUID") or "")
-        with self._bench.change(self._archive):
-            outcome = ups.change_state(self._archive, self._named(request), wanted, transaction)
-        return _answer(outcome)
+        return self._changed(request, lambda uid: ups.change_state(self._archive, uid, wanted, transaction))
 
     async def _cancel(self, request: Request) -> Response:
         given = await _elements(request) if int(request.headers.get("content-length") or 0) else {}
-        with self._bench.change(self._archive):
-            outcome = ups.request_cancel(self._archive, self._named(request), given, self._bench.clock.now())
+        uid = self._named(request)
+        reachable = any(self._watchers.receivers(uid))
+        with self._bench.change(self._archive) as change:
+            before, now = self._archive.workitems.get(uid), self._bench.clock.now()
+            outcome = ups.request_cancel(self._archive, uid, given, now, reachable=reachable)
+            self._watchers.changed(change, uid, before)
+            if outcome == ups.Outcome(ups.ACCEPTED) and before is self._archive.workitems.get(uid):
+                self._watchers.cancel_requested(change, uid, given, "")
+        return _answer(outcome)
+
+    def _changed(self, request: Request, decide: Callable[[str], Outcome]) -> Response:
+        """Answer a request that may change its workitem, and tell who watches."""
+        uid = self._named(request)
+        with self._bench.change(self._archive) as change:
+            before = self._archive.workitems.get(uid)
+            outcome = decide(uid)
+            self._watchers.changed(change, uid, before)
         return _answer(outcome)
 
     def _named(self, request: Request) -> str:

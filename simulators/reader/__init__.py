@@ -9,6 +9,7 @@ from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
 
 from .acts import Acts
+from .exporting import Exporting
 from .habits import ReaderHabits
 from .marking import Marks
 from .quirks import QUIRKS
@@ -17,6 +18,7 @@ from .retrieval import Screen, accepted
 from .settings import Settings
 from .state import Desk
 from .tasks import Tasks
+from .watching import Watching
 
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
@@ -29,7 +31,8 @@ def build(bench: Bench) -> Simulator:
     settings = Settings.read(bench.settings)
     desk = bench.restore(Desk(bench.seed, bench.name))
     habits = bench.adopt(ReaderHabits())
-    screen = Screen()
+    watching = Watching(bench, desk, settings)
+    screen = Screen(watching.heard)
     acts = Acts(bench, desk, screen, settings, habits)
     tasks = Tasks(bench, desk, settings)
     return Simulator(
@@ -40,8 +43,10 @@ def build(bench: Bench) -> Simulator:
             **acts.words(),
             **Reading(bench, desk, acts, habits).words(),
             **Marks(bench, desk, settings).words(),
+            **Exporting(bench, desk, acts).words(),
             **tasks.words(),
+            **watching.words(),
         },
         closes=[tasks],
-        asks={"report": lambda args: pack(desk.reports.get(args["report"]))},
+        asks={"report": lambda args: pack(desk.reports.get(args["report"])), "news": watching.told},
     )

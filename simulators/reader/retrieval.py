@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.errors import Refused
 from stepwedge.sim.dimse import calling
 from stepwedge.wire import multipart, part10, pixels
-from stepwedge.wire.dimse_asyncio import Provider
+from stepwedge.wire.dimse_asyncio import Failure, Provider
 from stepwedge.wire.elements import IMPLICIT_LE, decode
 from stepwedge.wire.encodings import PLAIN
+from stepwedge.wire.provider import UNRECOGNIZED_OPERATION
 from stepwedge.wire.results import Instance
-from stepwedge.wire.services import STUDY_GET, STUDY_MOVE, VERIFICATION
+from stepwedge.wire.services import STUDY_GET, STUDY_MOVE, UPS_EVENT, UPS_PUSH, VERIFICATION
 from stepwedge.wire.storage_classes import COMPRESSED, storage_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
     from stepwedge.sim.web_client import Web
@@ -28,14 +31,20 @@ GET_CLASSES: Final = 120
 
 def accepted() -> dict[str, tuple[str, ...]]:
     """Return what the workstation accepts: SOP class to transfer syntaxes."""
-    return {VERIFICATION: PLAIN, **dict.fromkeys(storage_classes(), (*PLAIN, *COMPRESSED))}
+    return {
+        VERIFICATION: PLAIN,
+        UPS_EVENT: PLAIN,
+        **dict.fromkeys(storage_classes(), (*PLAIN, *COMPRESSED)),
+    }
 
 
 class Screen(Provider):
     """The listener: holds what a C-MOVE brings until the retrieval takes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, news: Callable[[str, int, dict[str, Any]], None] | None = None) -> None:
+        """Tell ``news`` of event reports about tasks: their UID, event type and information."""
         self.arrived: dict[str, dict[str, Instance]] = {}
+        self._news = news
 
     def expect(self, study: str) -> dict[str, Instance]:
         """Return the place where instances of a study will stand, emptied."""
@@ -56,6 +65,15 @@ class Screen(Provider):
         if place is None:
             return NOT_EXPECTED
         place[sop_instance] = Instance(sop_class, sop_instance, transfer_syntax, data)
+        return 0
+
+    async def on_event(
+        self, peer: PeerInfo, sop_class: str, sop_instance: str, event_type: int, information: dict[str, Any]
+    ) -> int:
+        """Hear what became of a task that is watched."""
+        if sop_class != UPS_PUSH or self._news is None:
+            raise Failure(UNRECOGNIZED_OPERATION, "nothing of this kind is watched")
+        self._news(sop_instance, event_type, information)
         return 0
 
 

@@ -10,6 +10,8 @@ from stepwedge.model.patient import Patient, PersonName
 from stepwedge.sim.messages import ReportEvent
 from stepwedge.sim.tables import State
 
+from .watching import News
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -44,6 +46,7 @@ class Desk(State):
     def __init__(self, seed: int, name: str) -> None:
         super().__init__(seed, name)
         self.reports = self.table("reports", Signed)
+        self.news = self.table("news", News)
 
     def sign(
         self, study: Mapping[str, Any], order: Mapping[str, Any], text: str, letter: str, now: datetime

@@ -9,6 +9,20 @@ STUDY = Parameter("study", required=True, says="Study Instance UID")
 define(
     Word(
         "pacs",
+        "import_media",
+        "take in every image of a medium that came from outside",
+        (Parameter("media", required=True, says="what reader.export_images gave, or its media"),),
+        {
+            "media": "where it was read",
+            "studies": "one {study} each",
+            "instances": "one {sop} per object that was taken",
+            "stored": "how many the archive took",
+            "refused": "one {file, reason} per file that it did not",
+        },
+        requires=("media",),
+    ),
+    Word(
+        "pacs",
         "move_study",
         "move the study to another tier of storage",
         (

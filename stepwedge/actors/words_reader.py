@@ -54,6 +54,24 @@ define(
     ),
     Word(
         "reader",
+        "export_images",
+        "write images onto media for somebody outside the hospital",
+        (
+            Parameter("study", required=True, says="Study Instance UID"),
+            Parameter("numbers", "list", says="only the images of these numbers"),
+            Parameter("door", says="how they come", default="c-get", choices=("c-move", "c-get", "wado-rs")),
+        ),
+        {
+            "media": "where the files lie, a file: URL",
+            "study": "Study Instance UID",
+            "patient": "patient ID",
+            "instances": "one {sop, pixels} per image; pixels is a SHA-256",
+            "count": "how many",
+        },
+        requires=("media",),
+    ),
+    Word(
+        "reader",
         "sign_report",
         "sign the report",
         (

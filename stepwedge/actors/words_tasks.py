@@ -33,6 +33,22 @@ define(
     ),
     Word(
         "reader",
+        "watch_task",
+        "ask to be told of every change of a reading task",
+        (Parameter("task", required=True, says="UID of the task, or what claim_task gave"),),
+        {"task": "UID of the task", "receiver": "AE title that is told"},
+        requires=("reading-tasks", "task-events"),
+    ),
+    Word(
+        "reader",
+        "unwatch_task",
+        "ask not to be told of a reading task any more",
+        (Parameter("task", required=True, says="UID of the task, or what claim_task gave"),),
+        {"task": "UID of the task", "receiver": "AE title that was told"},
+        requires=("reading-tasks", "task-events"),
+    ),
+    Word(
+        "reader",
         "claim_task",
         "claim a reading task",
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stepwedge.actors import asking_web
 from stepwedge.checks import matchers
-from stepwedge.checks.check import KEYWORDS, Candidate, Look, Question, check, look
+from stepwedge.checks.check import KEYWORDS, Candidate, Look, Question, check, look, only
 from stepwedge.checks.messages import COUNT
 from stepwedge.checks.queries import filtered, unasked
 
@@ -31,4 +31,28 @@ def task_found(question: Question) -> Look:
     strange = list(unasked(where, candidates))
     return Look(
         [] if strange else seen.matched, [*seen.differences, *strange], seen.closest, seen.seen, seen.evidence
+    )
+
+
+@check(
+    "task.reported",
+    says="who watches the task was told what became of it",
+    ihe="PS3.4",
+    observes="ask",
+    place="at",
+    where=only("task", "kind", "state", "reason"),
+    is_=only("task", "kind", "state", "reason"),
+    chosen_by=("task",),
+    takes=(COUNT,),
+    requires=("task-events",),
+)
+def task_reported(question: Question) -> Look:
+    """Ask the watcher which event reports came (PS3.4 CC.2.4)."""
+    told = question.cast[question.at].ask("news", {})["news"]
+    candidates = [
+        Candidate(f"report {one['number']} of {one['task']}: {one['kind']} {one['state']}", one)
+        for one in told
+    ]
+    return look(
+        candidates, question.where, question.is_, what="event reports", count=question.args.get("count")
     )

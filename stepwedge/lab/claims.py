@@ -66,6 +66,7 @@ CLAIMS: Final[dict[str, Claim]] = {
     "rejection-notes": Claim(("pacs",), "takes images out of sight that a rejection note names (RAD-66)"),
     "storage-tiers": Claim(("pacs",), "moves studies nearline and offline, and recalls them ((0008,0056))"),
     "deletion": Claim(("pacs",), "deletes studies for good, on demand"),
+    "media": Claim(("pacs",), "takes images in from media (PS3.10), on demand"),
     "retention": Claim(
         ("pacs",), "deletes studies that were kept long enough, unless a legal hold keeps them"
     ),
@@ -73,6 +74,9 @@ CLAIMS: Final[dict[str, Claim]] = {
     "reading-tasks": Claim(
         ("pacs",),
         "makes a reading task for each exam and lets one reader claim it (UPS-RS, PS3.18 section 11)",
+    ),
+    "task-events": Claim(
+        ("pacs",), "tells who watches a reading task of its changes (UPS, PS3.4 CC.2.3, CC.2.4)"
     ),
     "prefetch": Claim(
         ("pacs",), "fetches priors ahead by rule, when an exam is ordered or the patient comes"

@@ -17,6 +17,7 @@ from sys import modules
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge import kit
+from stepwedge.report.proposed import proposed
 from stepwedge.sim.charsets import DICOM, HL7
 from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.fhir.door import FhirDoor
@@ -107,6 +108,9 @@ def statement(role: str) -> str:
 def describe(role: str, simulator: Simulator) -> str:
     """Return what a built system speaks, as Markdown."""
     parts = [part for door in simulator.doors for part in _door(door)]
+    if calls := proposed(role):
+        rows = [(_name(uid) if uid else "those of the objects it stores", how) for uid, how in calls]
+        parts.append(_table(("SOP class proposed to others", "role"), rows))
     parts += [_settings(role), _everywhere(simulator), _told(simulator), _quirks(role)]
     return "\n\n".join(("## As the code has it", *parts))
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange
 
 BEGIN, ACCESSED, TRANSFERRED, DELETED = "110102", "110103", "110104", "110105"
+EXPORT, IMPORT = "110106", "110107"
 ORDER, PATIENT, PROCEDURE, QUERY, ALERT = "110109", "110110", "110111", "110112", "110113"
 UNDECIDED: Final = frozenset({"", "lost", "timeout", "garbled", "protocol"})
 REMEMBERED: Final = 20_000
@@ -53,6 +54,9 @@ class Deed:
     types: tuple[Code, ...] = ()
 
 
+_MEDIA: Final = {"export_images": Deed(EXPORT, "R"), "import_media": Deed(IMPORT, "C")}
+
+
 def deed(exchange: Exchange, role: str = "") -> Deed | None:
     """Return what an exchange was, None when it is not auditable; ``role`` is what its observer plays."""
     if exchange.outcome in UNDECIDED:
@@ -72,6 +76,8 @@ def _of_act(exchange: Exchange, role: str) -> Deed | None:
     """Return what a person did at the system itself: opened images, or deleted them."""
     if role == "reader" and exchange.kind in {"retrieve", "open_study"}:
         return Deed(ACCESSED, "R")
+    if exchange.kind in _MEDIA:
+        return _MEDIA[exchange.kind]
     if exchange.kind == "delete_study":
         return Deed(DELETED, "D")
     if exchange.kind == "apply_retention":
@@ -200,6 +206,8 @@ def participants(exchange: Exchange, done: Deed, own: str, other: str) -> tuple[
         Participant(ours, asked, (roles[0],), address="127.0.0.1"),
         Participant(theirs, not asked, (roles[1],), address="127.0.0.1"),
     ]
+    if done.event in {EXPORT, IMPORT}:
+        return _with_media(exchange, done.event, ours)
     if exchange.protocol == "act":
         return (Participant(ours, requestor=True),)
     mover = str(exchange.facts.get("command", {}).get("MoveDestination", "")).strip()
@@ -212,6 +220,22 @@ def participants(exchange: Exchange, done: Deed, own: str, other: str) -> tuple[
             *([] if mover == asking else [Participant(asking, requestor=True, address="127.0.0.1")]),
         ]
     return tuple(both)
+
+
+def _with_media(exchange: Exchange, event: str, own: str) -> tuple[Participant, ...]:
+    """Return who wrote or read a medium, and the medium (A.5.3.4, A.5.3.5; the example of PS3.17 WW.3)."""
+    told = exchange.facts
+    given = (told.get("result") or {}).get("media") or (told.get("args") or {}).get("media") or "media"
+    uri = str(given.get("media", "media") if isinstance(given, dict) else given)
+    process, medium = (
+        ((audit.SOURCE_ROLE, audit.APPLICATION_ROLE), (audit.DESTINATION_ROLE, audit.DESTINATION_MEDIA))
+        if event == EXPORT
+        else ((audit.DESTINATION_ROLE, audit.APPLICATION_ROLE), (audit.SOURCE_ROLE, audit.SOURCE_MEDIA))
+    )
+    return (
+        Participant(own, requestor=True, roles=process, address="127.0.0.1"),
+        Participant(uri, roles=medium, media=audit.MEDIA_URI),
+    )
 
 
 def _users(exchange: Exchange, own: str, other: str) -> tuple[str, str]:
@@ -249,7 +273,7 @@ def objects(
     mpps, accessions = tuple(keys.get("mpps", ())), tuple(keys.get("accession", ()))
     sops = tuple(keys.get("sop", ()))
     sop_class = str(exchange.facts.get("sop_class") or exchange.facts.get("model") or "")
-    stored = ((sop_class, len(sops), sops),) if done.event == TRANSFERRED and sops else ()
+    stored = ((sop_class, len(sops), sops),) if done.event in {TRANSFERRED, EXPORT, IMPORT} and sops else ()
     held = Contents(mpps, accessions, stored)
     about: list[Object] = []
     if done.event not in {ORDER, PATIENT}:

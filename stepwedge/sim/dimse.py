@@ -293,6 +293,7 @@ def dimse_send(
     number: int = 0,
     door: str = "dicom",
     case: str = "",
+    context: str = "",
 ) -> Send:
     """Make a DIMSE-N request for the outbox: it is sent on an association of its own until the receiver decides.
 
@@ -306,6 +307,7 @@ def dimse_send(
         number: action type or event type.
         door: the receiver's door.
         case: the case it belongs to.
+        context: SOP class of the presentation context, where it is another one: a meta SOP class, or one of UPS.
     """
     if verb not in VERBS:
         raise ValueError(f"{verb!r} is none of {', '.join(VERBS)}")
@@ -316,6 +318,7 @@ def dimse_send(
         "number": number,
         "attributes": attributes,
         "door": door,
+        **({"context": context} if context else {}),
     }
     return Send(to, json.dumps(request).encode(), "dimse", control, case)
 
@@ -334,14 +337,16 @@ class DimseSender:
         """Send once; a warning status is taken for a yes (PS3.7 annex C)."""
         request = json.loads(send.body)
         sop_class, verb = request["class"], request["verb"]
-        scp_of = [sop_class] if verb == "report_event" else []
+        context = request.get("context") or sop_class
+        scp_of = [context] if verb == "report_event" else []
         what = [sop_class, request["instance"], request["attributes"]]
         if verb in {"action", "report_event"}:
             what.insert(2, request["number"])
         async with calling(
-            self._bench, send.to, [sop_class], door=request["door"], case=send.case, scp_of=scp_of
+            self._bench, send.to, [context], door=request["door"], case=send.case, scp_of=scp_of
         ) as association:
-            result = await getattr(association, verb)(*what)
+            more = {"context": context} if context != sop_class else {}
+            result = await getattr(association, verb)(*what, **more)
         reason = (
             ""
             if result.category in {"success", "warning"}

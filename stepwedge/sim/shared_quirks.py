@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange
 
 _QUERY, _ALERT = "110112", "110113"
+_MEDIA = {"110106", "110107"}
 
 
 @quirk(
@@ -30,6 +31,19 @@ _QUERY, _ALERT = "110112", "110113"
 def missing_query(original: Callable[[str, int], bool], event: str, outcome: int) -> bool:
     """Report everything but queries."""
     return original(event, outcome) and event != _QUERY
+
+
+@quirk(
+    "audit.media_untold",
+    defect="not listed",
+    severity="S2",
+    overrides=TrailHabits.tells,
+    notices="nobody can say which patients left on a disc (no Export 110106, no Import 110107 in the audit trail)",
+    needs="auditor",
+)
+def media_untold(original: Callable[[str, int], bool], event: str, outcome: int) -> bool:
+    """Report everything but exports and imports."""
+    return original(event, outcome) and event not in _MEDIA
 
 
 @quirk(

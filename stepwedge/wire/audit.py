@@ -28,6 +28,10 @@ class Code:
 APPLICATION_ROLE: Final = Code(audit_schema.APPLICATION, text="Application")
 SOURCE_ROLE: Final = Code(audit_schema.SOURCE, text="Source Role ID")
 DESTINATION_ROLE: Final = Code(audit_schema.DESTINATION, text="Destination Role ID")
+SOURCE_MEDIA: Final = Code("110155", text="Source Media")
+DESTINATION_MEDIA: Final = Code("110154", text="Destination Media")
+MEDIA_URI: Final = Code("110037", text="URI")
+"""CID 402 and 405."""
 PATIENT_NUMBER: Final = Code("2", "RFC-3881", "Patient Number")
 STUDY_UID: Final = Code("110180", text="Study Instance UID")
 PIX_QUERY: Final = Code("ITI-9", "IHE Transactions", "PIX Query")

@@ -82,20 +82,24 @@ class Speaker:
         return await self._run(self._dialogue.get_attributes(sop_class, sop_instance, tags))
 
     async def action(
-        self, sop_class: str, sop_instance: str, action_type: int, information: Elements
+        self, sop_class: str, sop_instance: str, action_type: int, information: Elements, *, context: str = ""
     ) -> Result:
-        """N-ACTION."""
-        return await self._run(self._dialogue.action(sop_class, sop_instance, action_type, information))
+        """N-ACTION; on the ``context`` of another SOP class when one is named."""
+        return await self._run(
+            self._dialogue.action(sop_class, sop_instance, action_type, information, context=context)
+        )
 
     async def delete(self, sop_class: str, sop_instance: str) -> Result:
         """N-DELETE."""
         return await self._run(self._dialogue.delete(sop_class, sop_instance))
 
     async def report_event(
-        self, sop_class: str, sop_instance: str, event_type: int, information: Elements
+        self, sop_class: str, sop_instance: str, event_type: int, information: Elements, *, context: str = ""
     ) -> Result:
-        """N-EVENT-REPORT."""
-        return await self._run(self._dialogue.report_event(sop_class, sop_instance, event_type, information))
+        """N-EVENT-REPORT; on the ``context`` of another SOP class when one is named."""
+        return await self._run(
+            self._dialogue.report_event(sop_class, sop_instance, event_type, information, context=context)
+        )
 
     async def next_event(self, timeout: float | None = None) -> Reported:
         """Wait for an N-EVENT-REPORT of the peer on this association and answer it."""

@@ -26,7 +26,7 @@ from stepwedge.wire.provider import (
     Held,
     Reply,
 )
-from stepwedge.wire.services import outcome_of
+from stepwedge.wire.services import outcome_of, suits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -107,7 +107,7 @@ class Operation:
         serve = _SERVICES.get(self.command["CommandField"])
         if serve is None:
             raise Failure(UNRECOGNIZED_OPERATION, name(self.command))
-        if self.sop_class != self.context.abstract:
+        if not suits(self.sop_class, self.context.abstract):
             raise Failure(SOP_CLASS_NOT_SUPPORTED, f"context is for {self.context.abstract}")
         return await serve(self)
 

@@ -20,7 +20,7 @@ _WHEN: Final = {"AL": (True, True), "NE": (False, False), "ER": (False, True), "
 
 @dataclass(frozen=True, slots=True)
 class Enhanced:
-    """The conditions of MSH-15 and MSH-16; one that is left out, or unknown, asks for nothing."""
+    """The conditions of MSH-15 and MSH-16; one that is left out asks for nothing."""
 
     accept: str
     application: str
@@ -35,10 +35,14 @@ class Enhanced:
 
 
 def _wanted(condition: str, *, well: bool) -> bool:
-    return _WHEN.get(condition, _WHEN["NE"])[0 if well else 1]
+    return _WHEN[condition or "NE"][0 if well else 1]
 
 
 def enhanced(message: Message) -> Enhanced | None:
-    """Return what a message asks for in enhanced mode; None when MSH-15 and MSH-16 are empty: original mode."""
+    """Return what a message asks for in enhanced mode; None in original mode, which is when MSH-15 and MSH-16 are empty.
+
+    Whoever writes there what is not in table 0155 gets one answer as well: silence would be taken for a lost link.
+    """
     accept, application = message.header.heads(15)[0], message.header.heads(16)[0]
-    return Enhanced(accept, application) if accept or application else None
+    known = {accept, application} <= {"", *_WHEN}
+    return Enhanced(accept, application) if known and (accept or application) else None

@@ -36,6 +36,10 @@ VERIFICATION: Final = "1.2.840.10008.1.1"
 COMMITMENT: Final = "1.2.840.10008.1.20.1"
 COMMITMENT_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
 """Well-known SOP instance of the Storage Commitment Push Model (PS3.4 J.3.1)."""
+UPS_PUSH, UPS_WATCH, UPS_PULL, UPS_EVENT, UPS_QUERY = UPS = tuple(
+    f"1.2.840.10008.5.1.4.34.6.{number}" for number in range(1, 6)
+)
+"""The unified procedure step SOP classes (PS3.4 annex CC)."""
 WORKLIST: Final = "1.2.840.10008.5.1.4.31"
 MPPS: Final = "1.2.840.10008.3.1.2.3.3"
 STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -172,26 +176,29 @@ class Dialogue:
         return (yield from self._ask_with(sop_class, Field.N_GET, command, {}))
 
     def action(
-        self, sop_class: str, sop_instance: str, action_type: int, information: Elements
+        self, sop_class: str, sop_instance: str, action_type: int, information: Elements, *, context: str = ""
     ) -> Talk[Result]:
-        """N-ACTION."""
+        """N-ACTION; ``context`` as in :meth:`report_event`."""
         command = {**_requested(sop_class, sop_instance), "ActionTypeID": action_type}
-        return (yield from self._ask_with(sop_class, Field.N_ACTION, command, information))
+        return (yield from self._ask_with(context or sop_class, Field.N_ACTION, command, information))
 
     def delete(self, sop_class: str, sop_instance: str) -> Talk[Result]:
         """N-DELETE."""
         return (yield from self._ask_with(sop_class, Field.N_DELETE, _requested(sop_class, sop_instance), {}))
 
     def report_event(
-        self, sop_class: str, sop_instance: str, event_type: int, information: Elements
+        self, sop_class: str, sop_instance: str, event_type: int, information: Elements, *, context: str = ""
     ) -> Talk[Result]:
-        """N-EVENT-REPORT: what a service class provider tells, for example the result of a commitment."""
+        """N-EVENT-REPORT: what a service class provider tells, for example the result of a commitment.
+
+        ``context`` is the SOP class of the presentation context where it is another one (UPS, PS3.4 CC.3.1).
+        """
         command = {
             "AffectedSOPClassUID": sop_class,
             "AffectedSOPInstanceUID": sop_instance,
             "EventTypeID": event_type,
         }
-        return (yield from self._ask_with(sop_class, Field.N_EVENT_REPORT, command, information))
+        return (yield from self._ask_with(context or sop_class, Field.N_EVENT_REPORT, command, information))
 
     def next_event(self) -> Talk[Event]:
         """Hear the next N-EVENT-REPORT on this association and answer it; one that came before counts."""
@@ -381,6 +388,14 @@ OUTCOMES: Final[dict[type[Exception], str]] = {
 def outcome_of(error: BaseException) -> str:
     """Return the word that a failed operation is recorded under."""
     return next((word for kind, word in OUTCOMES.items() if isinstance(error, kind)), "error")
+
+
+def suits(sop_class: str, context: str) -> bool:
+    """Tell whether a request about a SOP class may come on the presentation context of another one.
+
+    Unified procedure steps are of the Push SOP class on every context of theirs (PS3.4 CC.3.1.1).
+    """
+    return sop_class == context or (sop_class == UPS_PUSH and context in UPS)
 
 
 def _finish(exchange: DimseExchange, response: Message) -> None:

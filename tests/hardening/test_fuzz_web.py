@@ -196,7 +196,10 @@ class Attack:
             contextlib.suppress(ConnectionError),
         ):
             peer.sendall(raw)
-            peer.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(
+                OSError
+            ):  # it has hung up already: ENOTCONN, which is no ConnectionError
+                peer.shutdown(socket.SHUT_WR)
             while data := peer.recv(1 << 16):
                 heard += data
         assert heard[:9] in {b"", b"HTTP/1.1 "}

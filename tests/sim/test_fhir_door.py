@@ -205,3 +205,13 @@ def test_a_name_that_fhir_cannot_hold_does_not_stop_its_record(tmp_path, admissi
     assert all(b"MSA|AA" in reply for reply in replies)
     families = [entry["resource"]["name"][0]["family"] for entry in history["entry"]]
     assert families == ["Doe", "Do\N{REPLACEMENT CHARACTER}e"]
+
+
+@pytest.mark.parametrize("code", [["MR"], {"family": "SW1"}, 7, None, "unknown"])
+def test_a_code_that_is_none_names_nobody(code):
+    """What comes is looked through for identifiers before it is judged; found by 100,000 requests of nonsense."""
+    from stepwedge.sim.resources.naming import keys_of
+
+    coding = [{"code": code}, "MR", None]
+    identifier = [{"type": {"coding": coding}, "value": "SW1"}]
+    assert keys_of({"resourceType": "Patient", "identifier": identifier}) == {}

@@ -116,6 +116,7 @@ def test_every_check_says_what_it_shows():
         "performed.step",
         "relay.dead_letter",
         "relay.unresolved",
+        "task.reported",
         "exam.unmatched",
         "exam.settled",
         "reading.display",

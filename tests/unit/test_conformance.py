@@ -1,15 +1,17 @@
 """Conformance statements are held to the code: what a README says a system speaks is what its doors take, and nothing else."""
 
+import ast
 import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from stepwedge import kit
 from stepwedge.model.patient import Patient, PersonName
-from stepwedge.report import conformance
+from stepwedge.report import conformance, proposed
 from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.fhir.door import FhirDoor
 from stepwedge.sim.fhir.offer import Offer
@@ -319,3 +321,40 @@ def test_every_attribute_named_is_in_the_dictionary(role):
         if heading in by_hand(role):
             for several in rows_after(role, heading).values():
                 assert all(find(one) for one in several)
+
+
+# --- what is proposed to others
+
+
+def test_every_sop_class_that_a_system_calls_with_is_told():
+    assert {uid for uid, _ in proposed.proposed("ris")} == {"1.2.840.10008.3.1.2.3.3"}
+    scanner = dict(proposed.proposed("modality"))
+    assert set(scanner) == {
+        proposed.STORAGE,
+        "1.2.840.10008.1.20.1",
+        "1.2.840.10008.3.1.2.3.3",
+        "1.2.840.10008.5.1.4.31",
+    }
+    assert ("1.2.840.10008.5.1.4.34.6.4", proposed.CALLING_BACK) in proposed.proposed("pacs")
+    assert not [role for role in ("auditor", "ehr", "engine", "idp", "mpi") if proposed.proposed(role)]
+
+
+def test_a_call_more_is_found_wherever_it_stands():
+    module = SimpleNamespace(ONE="1.2.1", wire=SimpleNamespace(TWO="1.2.2"))
+    text = """
+class Desk:
+    async def ask(self, contexts):
+        async with calling(self._bench, "pacs", [ONE, wire.TWO, *classes]) as association:
+            await association.echo()
+        async with self._network.calling("pacs", contexts):
+            pass
+
+def tell(change):
+    change.send(dimse_send("pacs", "report_event", ONE, "1.2.3", {}, control="1", context=wire.TWO))
+"""
+    assert set(proposed._of_module(module, ast.parse(text))) == {
+        ("1.2.1", proposed.SCU),
+        ("1.2.2", proposed.SCU),
+        (proposed.STORAGE, proposed.SCU),
+        ("1.2.2", proposed.CALLING_BACK),
+    }

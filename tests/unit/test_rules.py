@@ -18,7 +18,7 @@ from small_case import MPPS, SOPS, STUDY, SmallCase, cast
 IDS = ["INV-1", "INV-2", "INV-3", "INV-4", "INV-5", "INV-6", "INV-7", "INV-8", "INV-9", "INV-11", "INV-12"]
 RELAYS = ["INV-12.1", "INV-12.2", "INV-12.3"]
 """Reached only where an interface engine stands between: see test_relay_rule.py."""
-TRAILS = ["INV-10.1", "INV-10.2", "INV-13.1"]
+TRAILS = ["INV-10.1", "INV-10.2", "INV-10.3", "INV-13.1"]
 """Reached only where there is an audit record repository, or a log."""
 NOTICES = ["INV-20"]
 """Reached only where an archive tells how available studies are: see test_availability_rule.py."""

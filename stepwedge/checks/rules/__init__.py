@@ -30,6 +30,7 @@ _MODULES = (
     "routed",
     "audit",
     "logs",
+    "media",
     "availability",
 )
 

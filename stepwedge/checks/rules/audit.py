@@ -123,7 +123,7 @@ class _Records:
 )
 def audited(facts: CaseFacts) -> Finding:
     """Give each auditable exchange a record of its own; what is left without one was not audited."""
-    if not _watched(facts.cast):
+    if not watched(facts.cast):
         return Finding()
     records = _Records.of(facts)
     # those that name more come first, so that no record is given to an exchange that any would do for
@@ -159,7 +159,7 @@ def well_formed(facts: CaseFacts) -> Finding:
     return Finding(differences, reached)
 
 
-def _watched(cast: Cast) -> bool:
+def watched(cast: Cast) -> bool:
     """Tell whether an audit record repository of ours is there, so that what arrives is in the journal."""
     return any(player.role == "auditor" and player.simulated for player in cast)
 

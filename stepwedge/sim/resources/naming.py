@@ -115,7 +115,10 @@ def keys_of(resource: Resource) -> Keys:
         if one.get("system") == DICOM_UID and one["value"].startswith("urn:oid:"):
             keys.add(found, "study", one["value"].removeprefix("urn:oid:"))
         for coding in fhir.at(one, "type.coding"):
-            if kind := _KEYS.get(coding.get("code", "") if isinstance(coding, dict) else ""):
+            code = (
+                coding.get("code") if isinstance(coding, dict) else None
+            )  # nobody has judged the resource yet
+            if isinstance(code, str) and (kind := _KEYS.get(code)):
                 keys.add(found, kind, one["value"])
     return found
 
