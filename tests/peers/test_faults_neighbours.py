@@ -223,7 +223,8 @@ def asked(url):
 @pytest.mark.parametrize(
     ("kind", "wish", "stored"),
     [
-        ("malformed", {"what": "one-byte"}, 2),
+        ("malformed", {"what": "two-bytes"}, 2),
+        ("malformed", {"what": "one-byte", "times": 1, "after": 1}, 1),
         ("malformed", {"what": "wrong-context", "times": 1, "after": 1}, 1),
         ("malformed", {"what": "interleaved", "times": 1, "after": 1}, 1),
         ("malformed", {"what": "endless-length", "times": 1, "after": 1}, 1),
