@@ -410,8 +410,12 @@ class TapText(Part):
     """
 
     on: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}->[a-z][a-z0-9_]{0,31}$")
-    doors: tuple[Literal["hl7", "dicom", "worklist", "web", "fhir"], ...] = Field(default=(), strict=False)
-    ports: dict[Literal["hl7", "dicom", "worklist", "web", "fhir"], Port] = Field(default_factory=dict)
+    doors: tuple[Literal["hl7", "dicom", "worklist", "web", "fhir", "syslog"], ...] = Field(
+        default=(), strict=False
+    )
+    ports: dict[Literal["hl7", "dicom", "worklist", "web", "fhir", "syslog"], Port] = Field(
+        default_factory=dict
+    )
     tls: Literal["pass", "terminate"] = "pass"
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
+import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 
+from stepwedge.sim.address import Address, Entity
 from stepwedge.sim.host import Host, Part, Plan
 from stepwedge.wire import pki
 
@@ -95,3 +100,44 @@ def dial(program):
         return heard
 
     return run
+
+
+@pytest.fixture
+def orthanc(tmp_path, program, free_port):
+    """Start Orthanc; return its HTTP root and its DICOM address."""
+    binary = program("Orthanc")
+    web, dicom = free_port(), free_port()
+    settings = {
+        "StorageDirectory": str(tmp_path / "db"),
+        "IndexDirectory": str(tmp_path / "db"),
+        "HttpPort": web,
+        "DicomPort": dicom,
+        "DicomAet": "ORTHANC",
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomAlwaysAllowStore": True,
+        "Plugins": [],
+    }
+    (tmp_path / "orthanc.json").write_text(json.dumps(settings))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([binary, str(tmp_path / "orthanc.json")], stdout=log, stderr=log)
+    try:
+        root = f"http://127.0.0.1:{web}"
+        asyncio.run(answering(root, process))
+        yield root, Address(dicom=Entity("ORTHANC", "127.0.0.1", dicom))
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def answering(root, process):
+    """Wait until Orthanc serves."""
+    async with asyncio.timeout(30):
+        while process.poll() is None:
+            try:
+                await asyncio.to_thread(urllib.request.urlopen, f"{root}/system", timeout=20)
+            except (urllib.error.URLError, ConnectionError):
+                await asyncio.sleep(0.05)
+            else:
+                return
+    raise AssertionError("Orthanc ended")

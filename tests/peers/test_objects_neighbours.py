@@ -4,13 +4,11 @@ import asyncio
 import hashlib
 import json
 import subprocess
-import urllib.error
 import urllib.request
 
 import pytest
 
 from stepwedge import kit
-from stepwedge.sim.address import Address, Entity
 from stepwedge.sim.host import Host, Part, Plan
 from stepwedge.sim.simulator import Case
 from stepwedge.wire import part10
@@ -139,46 +137,6 @@ def test_storescu_brings_a_dose_report(files, program, archive, call):
     assert code == 0, said
     assert [one.outcome for one in kept] == ["0000"]
     assert kept[0].facts["sop_class"].endswith(".88.67")
-
-
-@pytest.fixture
-def orthanc(tmp_path, program, free_port):
-    """Start Orthanc; return its HTTP root and its DICOM address."""
-    binary = program("Orthanc")
-    web, dicom = free_port(), free_port()
-    settings = {
-        "StorageDirectory": str(tmp_path / "db"),
-        "IndexDirectory": str(tmp_path / "db"),
-        "HttpPort": web,
-        "DicomPort": dicom,
-        "DicomAet": "ORTHANC",
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "DicomAlwaysAllowStore": True,
-        "Plugins": [],
-    }
-    (tmp_path / "orthanc.json").write_text(json.dumps(settings))
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([binary, str(tmp_path / "orthanc.json")], stdout=log, stderr=log)
-    try:
-        root = f"http://127.0.0.1:{web}"
-        asyncio.run(answering(root, process))
-        yield root, Address(dicom=Entity("ORTHANC", "127.0.0.1", dicom))
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-async def answering(root, process):
-    async with asyncio.timeout(30):
-        while process.poll() is None:
-            try:
-                await asyncio.to_thread(asked, f"{root}/system")
-            except (urllib.error.URLError, ConnectionError):
-                await asyncio.sleep(0.05)
-            else:
-                return
-    raise AssertionError("Orthanc ended")
 
 
 def asked(url):

@@ -37,7 +37,7 @@ class Taps:
     def told(self, number):
         return {
             "fault": number, "on": "ris->pacs", "kind": "reset", "case": "sample", "began": 1.0, "ended": 2.0,
-            "left": self.left, "count": self.count, "acts": [], "forged": [], "side": "request",
+            "left": self.left, "count": self.count, "acts": [], "side": "request", "forged": ["C1"],
         }  # fmt: skip
 
 

@@ -94,11 +94,12 @@ def test_a_context_that_cannot_be_plain_is_answered_too():
     assert got.fault.count == 1
 
 
-def test_one_byte_at_a_time():
-    got = talk("malformed", store, times=1)
+@pytest.mark.parametrize(("what", "overhead"), [("one-byte", 7), ("two-bytes", 4)])
+def test_a_byte_or_two_at_a_time(what, overhead):
+    got = talk("malformed", store, times=1, what=what)
     assert got.said == ["0000", "0000"]
     assert [one for _, one in got.far.held] == [OBJECT, OBJECT]
-    assert got.fault.acts[0].bytes > 7 * len(DATA)
+    assert got.fault.acts[0].bytes > overhead * len(DATA)
 
 
 @pytest.mark.parametrize("what", ["wrong-context", "interleaved", "oversized", "endless-length"])

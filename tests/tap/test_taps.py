@@ -125,3 +125,49 @@ def test_a_step_names_pdus_and_frames_and_the_one_that_counts_is_not_nothing():
         ({}, 0),
     ):
         assert _wish({"kind": "reset", "after": named}).after == After(units)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_repository_is_reached_through_a_tap(tmp_path, transport):
+    async def body():
+        heard = bytearray()
+
+        async def hear(reader, writer):
+            heard.extend(await reader.read(100))
+            writer.close()
+
+        server = await asyncio.start_server(hear, "127.0.0.1", 0)
+        where = f"{transport}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        plan = {
+            "actors": {"ehr": {"role": "ehr", "settings": {"audit": False}}},
+            "directory": {"auditor": {"syslog": where}},
+            "taps": [{"on": "ehr->auditor"}],
+        }
+        host = Host(Plan.parse(plan, "test"), tmp_path, 1)
+        await host.start()
+        tapped = host.simulators["ehr"].bench.directory["auditor"].syslog
+        assert (tapped.transport, tapped.port) == (transport, port(host, "ehr->auditor"))
+        _, writer = await asyncio.open_connection(tapped.host, tapped.port)
+        writer.write(b"3 abc")
+        async with asyncio.timeout(5):
+            while bytes(heard) != b"3 abc":  # noqa: ASYNC110 - what a socket did tells nobody
+                await asyncio.sleep(0.01)
+        writer.close()
+        await host.stop()
+        server.close()
+
+    asyncio.run(asyncio.wait_for(body(), 30))
+
+
+def test_a_tap_hands_on_no_datagrams(tmp_path):
+    async def body():
+        plan = {
+            "actors": {"ehr": {"role": "ehr", "settings": {"audit": False}}},
+            "directory": {"auditor": {"syslog": "udp://127.0.0.1:514"}},
+            "taps": [{"on": "ehr->auditor", "doors": ["syslog"]}],
+        }
+        host = Host(Plan.parse(plan, "test"), tmp_path, 1)
+        with pytest.raises(BadInput, match="datagrams"):
+            await host.start()
+
+    asyncio.run(asyncio.wait_for(body(), 30))

@@ -8,7 +8,7 @@ import pytest
 
 from stepwedge.checks.rules import judge, rules
 from stepwedge.errors import LinkLost, Refused
-from stepwedge.evidence.exchange import NOTHING
+from stepwedge.evidence.exchange import NOTHING, Payload
 from stepwedge.model.patient import Patient, PersonName
 from stepwedge.sim.messages import patient_message
 
@@ -360,3 +360,32 @@ def test_cancelled_orders_leave_the_worklist_and_say_so():
 def test_cast_of_the_small_case_is_the_shipped_one():
     assert {player.role for player in cast()} == {"ehr", "ris", "pacs", "modality", "reader"}
     assert STUDY in {one["StudyInstanceUID"] for one in SmallCase().shown.studies_}
+
+
+def strange_answer(case):
+    """Let an order be answered as if it were another message."""
+    exchange = case.find("OMG^O19")
+    control = exchange.keys["control"][0]
+    answer = exchange.response.data.replace(f"|{control}".encode(), b"|X1")
+    case.exchanges[case.exchanges.index(exchange)] = replace(exchange, response=Payload.of(answer))
+    return control
+
+
+def test_what_a_fault_made_up_blames_nobody():
+    case = SmallCase("2.5.1")
+    control = strange_answer(case)
+    assert red(case) == {"INV-9"}
+    facts = replace(case.facts(), forged=frozenset({control}))
+    assert {rule.id for rule, finding in judge(facts) if finding.differences} == set()
+    facts = replace(case.facts(), forged=frozenset({"another"}))
+    assert {rule.id for rule, finding in judge(facts) if finding.differences} == {"INV-9"}
+
+
+def test_a_commitment_and_a_patient_that_a_fault_made_up_blame_nobody():
+    case = SmallCase("2.5.1")
+    act = next(one for one in case.exchanges if one.kind == "commit")
+    sop = act.facts["result"]["committed"][0]
+    act.facts["result"] |= {"committed": [], "failed": [{"sop": sop, "reason": "0112"}]}
+    assert red(case) == {"INV-6"}
+    facts = replace(case.facts(), forged=frozenset({act.facts["result"]["transaction"]}))
+    assert {rule.id for rule, finding in judge(facts) if finding.differences} == set()

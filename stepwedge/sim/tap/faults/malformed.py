@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 
 NOBODYS: Final = 251
 """A presentation context ID that nobody proposes: odd, and the last but two there is."""
+SIZES: Final = {"one-byte": 1, "two-bytes": 2}
+"""Bytes of a fragment, in forms that break nothing."""
 _PDU: Final = 4000
 _HUGE: Final = 8 << 20
 _ENDLESS: Final = 0xFFFFFFFF
 
 
 class Malformed(Messages):
-    """Says a request in another form: one byte at a time (which is allowed), or broken in one of four ways."""
+    """Says a request in another form: one or two bytes at a time, or broken in one of four ways.
+
+    Some receivers take two bytes at a time but not one: Orthanc, and DCMTK on which it stands, end the association.
+    """
 
     kind = "malformed"
-    says = "a message comes one byte at a time, in a foreign context, interleaved, or in a PDU beyond every bound"
+    says = "a message comes in the smallest pieces, in a foreign context, interleaved, or in a PDU beyond every bound"
     takes = (
         Argument("service", "which requests", "c-store", "text", choices=tuple(SERVICES)),
         Argument(
@@ -36,7 +41,7 @@ class Malformed(Messages):
             "its form",
             "one-byte",
             "text",
-            choices=("one-byte", "wrong-context", "interleaved", "oversized", "endless-length"),
+            choices=("one-byte", "two-bytes", "wrong-context", "interleaved", "oversized", "endless-length"),
         ),
     )
 
@@ -49,8 +54,8 @@ class Malformed(Messages):
         """Say it."""
         what = self.args["what"]
         command, data, context = commands.encode(message.command), message.data, message.context_id
-        if what == "one-byte":
-            said = _packed([*_single(context, command, 1), *_single(context, data, 0)])
+        if what in SIZES:
+            said = _packed([*_bits(context, command, 1, SIZES[what]), *_bits(context, data, 0, SIZES[what])])
         elif what == "wrong-context":
             said = _packed([_value(NOBODYS, command, 3), _value(NOBODYS, data[:_PDU], 2)])
         elif what == "interleaved":
@@ -72,10 +77,9 @@ def _value(context: int, fragment: bytes, control: int) -> bytes:
     return (len(fragment) + 2).to_bytes(4, "big") + bytes((context, control)) + fragment
 
 
-def _single(context: int, data: bytes, kind: int) -> Iterator[bytes]:
-    last = len(data) - 1
-    for at in range(len(data)):
-        yield _value(context, data[at : at + 1], kind | (2 if at == last else 0))
+def _bits(context: int, data: bytes, kind: int, size: int) -> Iterator[bytes]:
+    for at in range(0, len(data), size):
+        yield _value(context, data[at : at + size], kind | (2 if at + size >= len(data) else 0))
 
 
 def _packed(values: Iterable[bytes]) -> bytes:
