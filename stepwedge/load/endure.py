@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from stepwedge.errors import BadInput, Broken, StepwedgeError, WireError
+from stepwedge.errors import BadInput, Broken, Inconclusive, StepwedgeError, WireError
 from stepwedge.load import judging
 from stepwedge.load.archive import Archive, SmallDisk
 from stepwedge.load.doors import Dimse, Door, Web, quiet
@@ -228,7 +228,7 @@ class Endurance:
             yield
         finally:
             if left := await tap.lift():
-                raise Broken(f"the tap is not as it was: {left}")
+                raise Inconclusive(f"the tap is not as it was: {left}")
 
     # Troubles
 
@@ -244,7 +244,7 @@ class Endurance:
         at = fault.acts[0]
         said.acted = f"{signal.Signals(-code).name if code < 0 else f'exit {code}'} at byte {at.offset} of the {at.side}"
         if code != -signal.SIGKILL:
-            raise Broken(f"it ended with {code} instead of being killed")
+            raise Inconclusive(f"it ended with {code} before it was killed")
         said.recovered = await asyncio.to_thread(self.archive.start)
 
     def _aimed(self, said: Round, sent: Study) -> Strike:

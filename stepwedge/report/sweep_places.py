@@ -122,7 +122,8 @@ def base(written: Mapping[str, Any], variant: str = "") -> dict[str, Any]:
         raise BadInput("--variant", f"one of {', '.join(known)}", variant)
     chosen = variants[known.index(variant) if variant else 0]
     steps = [dict(step) for step in written["steps"]]
-    return {**written, "variants": [chosen] if chosen["id"] else [], "steps": steps}
+    plain = {key: value for key, value in written.items() if key != "variants"}
+    return {**plain, **({"variants": [chosen]} if chosen["id"] else {}), "steps": steps}
 
 
 def fault_at(scenario: Mapping[str, Any]) -> int | None:

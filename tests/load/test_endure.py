@@ -266,16 +266,16 @@ def test_a_blow_may_come_a_moment_later() -> None:
 def test_a_disk_can_be_filled_and_freed(lab: Callable[..., Path], tmp_path: Path, kind: str) -> None:
     """Both ways: whichever this machine allows is used, and the other must work elsewhere."""
     script = """
-import pathlib, sys, time
+import itertools, pathlib, sys, time
 folder = pathlib.Path(sys.argv[1])
-while True:
+for number in itertools.count():  # a file that is written over would find the room it had
     try:
-        (folder / "data").write_bytes(bytes(1 << 20))
+        (folder / str(number)).write_bytes(bytes(1 << 17))
         said = "written"
     except OSError as trouble:
         said = str(trouble.errno)
     pathlib.Path(sys.argv[2]).write_text(said)
-    time.sleep(0.01)
+    time.sleep(0.05)
 """
     path = lab()
     text = yaml.safe_load(path.read_text())

@@ -106,6 +106,7 @@ def test_a_case_with_a_fault_has_it_moved_and_says_itself_how_to_recover():
 def test_variants_are_chosen_by_name():
     text = written(more="variants: [{id: one}, {id: two}]\n")
     assert base(text)["variants"] == [{"id": "one"}]
+    assert "variants" not in base(written())  # the language wants one at least where the key is
     assert base(text, "two")["variants"] == [{"id": "two"}]
     with pytest.raises(BadInput, match="one, two"):
         base(text, "three")

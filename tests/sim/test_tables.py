@@ -124,3 +124,25 @@ def test_a_change_outside_a_transaction_is_noticed():
     state.orders["1"] = Order("1")
     with pytest.raises(Broken, match=r"outside bench\.change"):
         state.settled()
+
+
+def test_an_act_that_is_done_again_makes_the_same_identifiers():
+    state = Orders()
+    before = state.mint("case").uid("mpps")
+    state.count_from_here("case")
+    first = [state.mint("case").uid("mpps"), state.mint("case").number("placer", "P", 8)]
+    state.count_again("case")
+    state.count_from_here("case")
+    again = [state.mint("case").uid("mpps"), state.mint("case").number("placer", "P", 8)]
+    assert again == first
+    assert state.mint("case").uid("mpps") not in {before, first[0]}
+    assert state.mint("other").uid("mpps") != first[0]
+
+
+def test_only_so_many_cases_are_remembered():
+    state = Orders()
+    for number in range(200):
+        state.count_from_here(f"case {number}")
+    assert len(state.began) <= 64
+    state.count_again("case 0")  # forgotten: it counts on
+    state.count_again("never begun")
