@@ -98,7 +98,7 @@ def test_a_ris_that_is_known_by_its_addresses_alone_passes(lab, tmp_path):
 
 
 def forwarded(lab, folder):
-    """Run the scenario of the two archives; return its exit code, its failed steps and what the vault was seen to do."""
+    """Run the scenario of the two archives; return its exit code, its failed steps and what the archive was seen to do."""
     scenario = kit.find("scenarios/images/forwarded.yaml")
     command = [sys.executable, "-m", "stepwedge", "run", str(scenario), "--lab", str(lab), "--seed", "7"]
     done = subprocess.run(
@@ -111,7 +111,7 @@ def forwarded(lab, folder):
     records = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     seen = [one["exchange"] for one in records if one["record"] == "exchange"]
     failed = [one["word"] for one in records if one["record"] == "step" and one["verdict"] == "failed"]
-    return done.returncode, failed, [one for one in seen if one["actor"] == "vault"], done.stdout
+    return done.returncode, failed, [one for one in seen if one["actor"] == "pacs"], done.stdout
 
 
 @pytest.fixture
@@ -125,14 +125,14 @@ def archives(lab):
 def test_a_tap_between_two_real_archives_shows_what_one_sent_the_other(archives, tmp_path):
     code, failed, seen, said = forwarded(archives, tmp_path / "run")
     assert (code, failed) == (0, []), said
-    assert [(one["kind"], one["outcome"], one["peer"]) for one in seen] == [("C-STORE", "0000", "pacs")] * 3
+    assert [(one["kind"], one["outcome"], one["peer"]) for one in seen] == [("C-STORE", "0000", "router")] * 3
 
 
 @pytest.mark.peer
 def test_an_archive_that_does_not_take_the_images_is_found_out(archives, tmp_path):
-    vault = archives.parent / "two-archives/vault.json"
-    vault.write_text(
-        vault.read_text().replace('"DicomAlwaysAllowStore": true', '"DicomAlwaysAllowStore": false')
+    hospital = archives.parent / "two-archives/hospital.json"
+    hospital.write_text(
+        hospital.read_text().replace('"DicomAlwaysAllowStore": true', '"DicomAlwaysAllowStore": false')
     )
     archives.write_text(archives.read_text() + "patience: {scale: 0.2}\n")
     code, failed, seen, said = forwarded(archives, tmp_path / "run")

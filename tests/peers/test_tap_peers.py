@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -133,9 +134,10 @@ def test_storescu_findscu_getscu(tapped, program, call, file, tmp_path):
         at = ("-aet", "CT9", "-aec", "ORTHANC", "127.0.0.1", ports["dicom"])
         study = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={image['StudyInstanceUID']}")
         assert (await call(echo, *at))[0] == 0
-        code, said = await call(store, "-v", *at, path)
-        assert code == 0, said
-        assert (await call(find, "-S", *study, "-k", "PatientID", *at))[0] == 0
+        code, stored_said = await call(store, "-d", *at, path)
+        assert code == 0, stored_said
+        code, found_said = await call(find, "-d", "-S", *study, "-k", "PatientID", *at)
+        assert code == 0, found_said
         assert (await call(find, "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=SW0", *at))[0] == 0
         code, said = await call(get, "-v", "-S", *study, "-od", out, *at)
         assert code == 0, said
@@ -162,6 +164,16 @@ def test_storescu_findscu_getscu(tapped, program, call, file, tmp_path):
         assert got.facts["response"]["NumberOfCompletedSuboperations"] == 1
         assert all(one.facts["tap"] == "ct->pacs dicom" for one in told)
         assert len(data) == stored.facts["dataset"]["size"]
+        # DCMTK's own account of the same operations
+        rows = re.findall(r"^D: (Affected SOP Instance UID|DIMSE Status|Message ID)\s*: (\S+)", stored_said, re.M)
+        command, response = stored.facts["command"], stored.facts["response"]
+        assert rows[:2] == [
+            ("Message ID", str(command["MessageID"])),
+            ("Affected SOP Instance UID", stored.facts["sop"]),
+        ]
+        assert ("DIMSE Status", f"0x{response['Status']:04x}:") in rows
+        pending = found_said.count("DIMSE Status                  : 0xff00")
+        assert pending == found.facts["count"] == len(found.facts["answers"])
 
     tapped(body)
 

@@ -104,3 +104,12 @@ def test_open_messages_are_bounded(watch):
         witness.asked(frame(message(str(number))))
     assert journal.last == 36
     assert {one.outcome for one in journal.after(0)} == {"timeout"}
+
+
+def test_a_message_that_cannot_be_read_is_not_kept(watch):
+    witness, journal = watch
+    witness.asked(frame(b"PID|1||4711||DOE^JANE\r"))
+    witness.over()
+    (told,) = journal.after(0)
+    assert (told.kind, told.outcome, told.request.read()) == ("unreadable", "lost", b"")
+    assert "JANE" not in journal.path.read_text()

@@ -299,6 +299,11 @@ def test_no_packet_leaves_for_a_host_that_is_not_allowed(load, monkeypatch):
 TAPPED = "lab: tapped\nactors: {ehr: simulated, ris: simulated, pacs: {real: {hl7: mllp://127.0.0.1:2576}}}\ntaps:\n"
 
 
+def test_tls_may_end_in_a_tap(load):
+    lab = load("tls: {}\n" + TAPPED + "  - {on: ris->pacs, tls: terminate}\n  - {on: ehr->ris}\n")
+    assert [tap.tls for tap in lab.text.taps] == ["terminate", "pass"]
+
+
 def test_taps_stand_between_two_actors(load):
     lab = load(TAPPED + "  - {on: ris->pacs, doors: [hl7]}\n  - {on: ehr->ris}\n")
     assert [tap.on for tap in lab.text.taps] == ["ris->pacs", "ehr->ris"]
@@ -314,6 +319,8 @@ def test_taps_stand_between_two_actors(load):
         ("{on: pacs->ris}", "ports where the caller finds the tap"),
         ("{on: ehr->ris, doors: [hl8]}", "hl7"),
         ("{on: ehr->ris, ports: {hl7: 0}}", "65535"),
+        ("{on: ehr->ris, tls: end}", "'pass' or 'terminate'"),
+        ("{on: ehr->ris, tls: terminate}", "a lab with tls"),
     ],
 )
 def test_taps_that_cannot_be(load, line, text):

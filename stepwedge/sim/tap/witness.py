@@ -12,7 +12,7 @@ import time
 from collections import deque
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from stepwedge.clock import moment
 from stepwedge.sim.tap.line import ANSWER, REQUEST
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.tap.line import Side
 
+_Word = Literal["over", "missed"]
 LOG: Final = logging.getLogger(__name__)
 MOST: Final = 64 << 20
 """Bytes that may wait to be read."""
@@ -61,7 +62,7 @@ class Behind:
     def __init__(self, most: int = MOST) -> None:
         """Let ``most`` bytes wait."""
         self._most = most
-        self._waiting: deque[tuple[Witness, Side | None, bytes, float]] = deque()
+        self._waiting: deque[tuple[Witness, Side | _Word, bytes, float]] = deque()
         self._size = 0
         self._missed: set[Witness] = set()
         self._alarm: asyncio.Handle | None = None
@@ -72,11 +73,12 @@ class Behind:
             if side is None:
                 self._missed.discard(witness)
             return
+        word: Side | _Word = side or "over"
         if self._size + len(data) > self._most:
             self._missed.add(witness)
-            data = b""
+            word, data = "missed", b""
         self._size += len(data)
-        self._waiting.append((witness, side if data else None, data, moment()))
+        self._waiting.append((witness, word, data, moment()))
         if self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(_PAUSE, self._helping)
 
@@ -97,21 +99,21 @@ class Behind:
     def _read(self, until: float | None) -> None:
         told: list[tuple[Bench, Exchange]] = []
         while self._waiting and (until is None or time.monotonic() < until):
-            witness, side, data, at = self._waiting.popleft()
+            witness, word, data, at = self._waiting.popleft()
             self._size -= len(data)
             try:
-                told += [(witness.bench, one) for one in self._show(witness, side, data, at)]
+                told += [(witness.bench, one) for one in self._show(witness, word, data, at)]
             except Exception:
                 LOG.exception("a tap's witness failed")  # the connection is not its business
                 self._missed.add(witness)
         for bench, group in groupby(told, key=itemgetter(0)):
             bench.keep([one for _, one in group])
 
-    def _show(self, witness: Witness, side: Side | None, data: bytes, at: float) -> Iterable[Exchange]:
-        if side == REQUEST:
+    def _show(self, witness: Witness, word: Side | _Word, data: bytes, at: float) -> Iterable[Exchange]:
+        if word == REQUEST:
             return witness.asked(data, at)
-        if side == ANSWER:
+        if word == ANSWER:
             return witness.answered(data, at)
-        if witness in self._missed:
+        if word == "missed":
             return witness.missed(f"more than {self._most} bytes waited to be read", at)
         return witness.over(at)
