@@ -82,11 +82,12 @@ def _message(plot: Plot, heard: Heard, role: str) -> bool:
 
 def _arrived(plot: Plot, heard: Heard) -> bool:
     """Expect what arrived: by its type, whose it is, and what of it may stay."""
-    control, order = heard.said("control"), plot.known_order(heard)
-    if not order and heard.kind in ORDERS and control in {"NW", "SC"}:
-        order = plot.order(heard)
+    control = heard.said("control")
+    if heard.kind in ORDERS and control in {"NW", "SC"}:
+        plot.order(heard)
     if plot.roles.get(heard.caller) not in ACTS and not _caused(plot, heard):
         return False
+    order = plot.known_order(heard)
     patient = plot.patients.get(heard.key("patient"), "")
     number = next((kind for kind in ("accession", "placer", "filler") if heard.said(kind)), "")
     if order and heard.kind == "ORU^R01" and plot.roles.get(heard.callee) == "ehr":
