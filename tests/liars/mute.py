@@ -47,8 +47,8 @@ def swallow(connection: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def yes_sayer(*, wrong_control: bool = False) -> Iterator[int]:
-    """An HL7 listener that acknowledges everything with AA and does nothing with it.
+def yes_sayer(*, wrong_control: bool = False, code: bytes = b"AA") -> Iterator[int]:
+    """An HL7 listener that acknowledges everything with AA, or another code, and does nothing with it.
 
     ``wrong_control`` makes it acknowledge a message that was never sent: MSA-2 differs from MSH-10.
     """
@@ -66,7 +66,9 @@ def yes_sayer(*, wrong_control: bool = False) -> Iterator[int]:
                         reply = (
                             b"MSH|^~\\&|LIAR|LIAR|SW|SW|20261124093000||ACK|1|P|"
                             + fields[11]
-                            + b"\rMSA|AA|"
+                            + b"\rMSA|"
+                            + code
+                            + b"|"
                             + control
                         )
                         connection.sendall(b"\x0b" + reply + b"\r\x1c\r")

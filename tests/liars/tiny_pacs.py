@@ -29,6 +29,7 @@ LIES = (
     "alters-a-pixel-once",
     "answers-empty",
     "loses-the-last-response",
+    "refuses-everything",
 )
 
 LEVEL_KEY = {
@@ -81,6 +82,8 @@ class TinyPacs:
         known = self.kept.get(dataset.SOPInstanceUID)
         if self.lie == "acks-and-drops":
             return 0x0000
+        if self.lie == "refuses-everything":
+            return 0xA700
         if known is not None:
             return 0x0000 if known.PixelData == dataset.PixelData else 0xC111
         self.kept[dataset.SOPInstanceUID] = dataset
@@ -94,6 +97,9 @@ class TinyPacs:
         identifier = event.identifier
         if self.lie == "answers-empty":
             yield 0x0000, None
+            return
+        if self.lie == "refuses-everything":
+            yield 0xA700, None
             return
         answers: dict[str, Dataset] = {}
         for dataset in self.select(identifier):

@@ -17,11 +17,14 @@ from pathlib import Path
 import pytest
 
 import stepwedge
-from stepwedge.wire import hl7
+from stepwedge.wire import hl7, services
+from stepwedge.wire.dimse_blocking import Association
+from stepwedge.wire.elements import EXPLICIT_LE, encode
 from stepwedge.wire.mllp import Frame, Framer, frame
 from tests.record.canaries import CHARSETS, message
 
 ROOT = Path(stepwedge.__file__).parents[1]
+CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 class Far(socketserver.ThreadingTCPServer):
@@ -60,8 +63,9 @@ class _Answers(socketserver.BaseRequestHandler):
 class Recorder:
     """``stepwedge tap record`` in an environment of its own: every folder it could write to is one we look into."""
 
-    def __init__(self, folder, far, *more):
+    def __init__(self, folder, port, *more, on="ehr->ris", door="hl7"):
         self.folder = folder
+        folder.mkdir()
         places = {name: folder / name for name in ("work", "home", "tmp", "state", "cache")}
         for place in places.values():
             place.mkdir()
@@ -75,22 +79,13 @@ class Recorder:
             "XDG_STATE_HOME": str(places["state"]),
             "XDG_CACHE_HOME": str(places["cache"]),
         }
-        link = [
-            "--on",
-            "ehr->ris",
-            "--listen",
-            "127.0.0.1:0",
-            "--to",
-            f"127.0.0.1:{far.server_address[1]}",
-            "--door",
-            "hl7",
-        ]
+        link = ["--on", on, "--listen", "127.0.0.1:0", "--to", f"127.0.0.1:{port}", "--door", door]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "stepwedge", "tap", "record", *link, "--out", "drafts", *more],
                 cwd=places["work"], env=environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        self.port = int(self.until(rb"ehr->ris hl7: 127\.0\.0\.1:(\d+) ->"))
+        self.port = int(self.until(rb": 127\.0\.0\.1:(\d+) ->"))
         self.until(rb"(Ctrl-C)")
 
     def until(self, said, seconds=20):
@@ -133,11 +128,10 @@ def recorder(tmp_path, aviary):
     started = []
     far = Far(aviary)
 
-    def start(*more):
-        started.append(Recorder(tmp_path / f"recorder{len(started)}", far, *more))
+    def start(*more, port=far.server_address[1], **link):
+        started.append(Recorder(tmp_path / f"recorder{len(started)}", port, *more, **link))
         return started[-1]
 
-    (tmp_path / "recorder0").mkdir()
     yield start
     for one in started:
         if one.process.poll() is None:
@@ -219,3 +213,69 @@ def test_it_ends_after_so_many_messages_and_never_writes_over_something(aviary, 
     )  # fmt: skip
     assert done.returncode == 2
     assert "a folder that is not there or empty" in done.stderr
+
+
+def instance(aviary, number):
+    """A data set with a canary in everything that could say who it is, in private and nested places and in its pixels."""
+    letters = "KÄNÁRIEN"
+    return {
+        "SpecificCharacterSet": "ISO_IR 100",
+        "SOPClassUID": CT,
+        "SOPInstanceUID": f"1.2.{aviary.digits()}.{number}",
+        "StudyInstanceUID": f"1.2.{aviary.digits()}",
+        "SeriesInstanceUID": f"1.2.{aviary.digits()}.{number}",
+        "Modality": "CT",
+        "PatientName": f"{aviary.text(letters)}^{aviary.text(letters)}",
+        "PatientID": aviary.digits(),
+        "PatientBirthDate": aviary.date(),
+        "PatientSex": "F",
+        "AccessionNumber": aviary.digits(),
+        "InstitutionName": aviary.text(letters),
+        "ReferringPhysicianName": aviary.text(letters),
+        "StudyDescription": aviary.text(letters),
+        "DeviceSerialNumber": aviary.digits(),
+        "ImageComments": aviary.text(letters),
+        "OtherPatientIDsSequence": [{"PatientID": aviary.digits(), "PatientName": aviary.text(letters)}],
+        "RequestAttributesSequence": [{"RequestedProcedureID": aviary.digits(), "00411001": aviary.text().encode()}],
+        "00410010": aviary.text(),
+        "00411001": aviary.text().encode() + b" ",
+        "PixelData": aviary.text().encode() * 400,
+    }  # fmt: skip
+
+
+def test_images_and_worklists_leave_nobody_behind(aviary, recorder, station):
+    archive = station()
+    one = recorder(port=archive.port, on="ct->pacs", door="dicom")
+    for number in range(3):
+        elements = instance(aviary, number)
+        contexts = [CT, services.WORKLIST, services.MPPS]
+        with Association.open(
+            "127.0.0.1", one.port, calling="CANARY05", called="ARCHIVE", contexts=contexts, timeout=10
+        ) as link:
+            asked = {"PatientName": aviary.text(), "PatientID": elements["PatientID"], "AccessionNumber": ""}
+            link.find(services.WORKLIST, asked)
+            step = {
+                key: elements[key] for key in ("SpecificCharacterSet", "PatientName", "PatientID", "Modality")
+            }
+            scheduled = {
+                "AccessionNumber": elements["AccessionNumber"],
+                "StudyInstanceUID": elements["StudyInstanceUID"],
+            }
+            attributes = {
+                **step,
+                "PerformedProcedureStepStatus": "IN PROGRESS",
+                "ScheduledStepAttributesSequence": [scheduled],
+            }
+            link.create(services.MPPS, f"1.2.{aviary.digits()}", attributes)
+            assert not one.open_for_writing()
+            stored = link.store(CT, elements["SOPInstanceUID"], EXPLICIT_LE, encode(elements, explicit=True))
+            assert stored.status == 0
+        assert one.files() == [one.log]
+    assert len(archive.provider.held) == 3  # every byte went on
+    one.process.send_signal(signal.SIGTERM)
+    assert one.process.wait(30) == 0, one.log.read_text()
+    drafts = sorted((one.folder / "work" / "drafts").glob("*.yaml"))
+    assert len(drafts) == 3
+    for path in one.files():
+        assert not aviary.found_in(path.read_bytes()), path
+    assert "ct.store_images" in drafts[0].read_text()

@@ -30,7 +30,8 @@ class Draft:
     """One draft that is being written.
 
     Attributes:
-        steps: how many steps of the language it has; a draft without any is none.
+        steps: how many steps of the language it has.
+        expects: how many of them expect something; a draft without any would always pass, and is none.
         drawn_on: whether pictures were heard that may show whose they are.
     """
 
@@ -38,6 +39,7 @@ class Draft:
     title: str
     story: str
     steps: int = 0
+    expects: int = 0
     drawn_on: bool = False
     _body: list[str] = field(default_factory=list)
     _decisions: list[tuple[int, str]] = field(default_factory=list)
@@ -50,6 +52,7 @@ class Draft:
         }
         self._body.append(f"  - {flow(written)}")
         self.steps += 1
+        self.expects += kind == "expect"
 
     def remark(self, text: str) -> None:
         """Add a comment."""
@@ -102,4 +105,6 @@ class Draft:
                 decisions.append((len(body), at[number]))
             if not line.startswith("  #   "):
                 body.append(line)
-        return Draft(self.name, self.title, self.story, self.steps, self.drawn_on, body, decisions)
+        return Draft(
+            self.name, self.title, self.story, self.steps, self.expects, self.drawn_on, body, decisions
+        )

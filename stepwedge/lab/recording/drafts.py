@@ -30,7 +30,7 @@ def drafts(
     made: list[Draft] = []
     for one in found[:_MOST]:
         draft = tell(f"{prefix}-{len(made) + 1:03}", one, roles)
-        if draft.steps:
+        if draft.expects:
             made.append(draft)
         else:
             rest = [*rest, *one]

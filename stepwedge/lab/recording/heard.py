@@ -14,6 +14,8 @@ from stepwedge.sim import keys
 from stepwedge.wire.dictionary import by_tag
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stepwedge.evidence.exchange import Exchange, Keys
     from stepwedge.lab.recording.surrogates import Surrogates
     from stepwedge.sim.tap.tap import Edge
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}")
 _SHOWN: Final = 1200
 """Characters of a replaced data set that are shown in a draft."""
+
+
+def _brought(kind: str, facts: Mapping[str, Any], found: Keys) -> int | None:
+    if kind in {"C-MOVE", "C-GET"}:
+        said = (facts.get("response") or {}).get("NumberOfCompletedSuboperations")
+        return said if isinstance(said, int) else None
+    return len(found.get("sop", ())) or None if kind == "GET /studies/{}" else None
 
 
 def _matching(query: str) -> dict[str, str]:
@@ -46,6 +55,7 @@ class Heard:
         identifier: the data set of a DIMSE request, or the matching keys of a web one.
         answers: data sets that were answered.
         drawn_on: whether pictures in it may show whose they are.
+        brought: how many instances a retrieval brought, where that was said.
     """
 
     at: float
@@ -61,6 +71,7 @@ class Heard:
     answers: tuple[dict[str, Any], ...] = ()
     sop_class: str = ""
     drawn_on: bool = False
+    brought: int | None = None
 
     @classmethod
     def of(cls, exchange: Exchange, edge: Edge, to: Surrogates) -> Heard:
@@ -101,6 +112,7 @@ class Heard:
             answers,
             to.uid(str(facts.get("sop_class") or "")),
             drawn_on,
+            _brought(kind, facts, found),
         )
 
     def key(self, kind: str) -> str:

@@ -21,11 +21,13 @@ _NEW_NAMES: Final = "2.5"
 
 @dataclass
 class Exam:
-    """One performed procedure step: the names of its binding and of its images."""
+    """One performed procedure step: the names of its binding and of its images, how many these are, and whether it is all that was scheduled."""
 
     caller: str
     name: str
     images: str = ""
+    count: int = 0
+    whole: bool = True
     stored: bool = False
 
 
@@ -40,6 +42,7 @@ class Plot:
         exams: SOP Instance UID of the MPPS, or Study Instance UID, to the exam.
         worklists: by scanner and order, the name of the binding.
         told: what was told already, by what makes it the same (caller, kind, identifiers), and to whom.
+        cancelled: whether an order was.
     """
 
     draft: Draft
@@ -51,6 +54,7 @@ class Plot:
     exams: dict[str, Exam] = field(default_factory=dict)
     worklists: dict[tuple[str, str], str] = field(default_factory=dict)
     told: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    cancelled: bool = False
     _names: dict[str, int] = field(default_factory=dict)
 
     def name(self, of: str) -> str:

@@ -66,7 +66,9 @@ def _one(plot: Plot, heard: Heard) -> bool:
 
 def _message(plot: Plot, heard: Heard, role: str) -> bool:
     """Tell an HL7 message: an act when its sender is one that acts, and then what arrived as what is expected."""
-    if act := ACTS.get(role, {}).get(heard.kind):
+    if role in ACTS:
+        if (act := ACTS[role].get(heard.kind)) is None:
+            return False
         whose = plot.numbers(heard) or heard.keys.get("patient", [])
         same = (heard.caller, heard.kind, heard.said("control"), heard.said("OBR-25"), *sorted(whose))
         callees = plot.told.setdefault(same, [])
@@ -80,9 +82,12 @@ def _message(plot: Plot, heard: Heard, role: str) -> bool:
 
 def _arrived(plot: Plot, heard: Heard) -> bool:
     """Expect what arrived: by its type, whose it is, and what of it may stay."""
-    control, order = heard.said("control"), plot.known_order(heard)
-    if not order and heard.kind in ORDERS and control in {"NW", "SC", "SN"}:
-        order = plot.order(heard)
+    control = heard.said("control")
+    if heard.kind in ORDERS and control in {"NW", "SC"}:
+        plot.order(heard)
+    if plot.roles.get(heard.caller) not in ACTS and not _caused(plot, heard):
+        return False
+    order = plot.known_order(heard)
     patient = plot.patients.get(heard.key("patient"), "")
     number = next((kind for kind in ("accession", "placer", "filler") if heard.said(kind)), "")
     if order and heard.kind == "ORU^R01" and plot.roles.get(heard.callee) == "ehr":
@@ -108,6 +113,29 @@ def _arrived(plot: Plot, heard: Heard) -> bool:
     if not heard.taken:
         plot.draft.decide(f"whether {heard.callee} should have taken it: {heard}")
     return True
+
+
+def _caused(plot: Plot, heard: Heard) -> bool:
+    """Tell whether something that was told can have led to a message; what a department does by itself, somebody must decide."""
+    if heard.kind == "ORU^R01":
+        status = heard.said("OBR-25")
+        said = [one.said("OBR-25") for one in plot.heard if _signs(plot, one)]
+        if not said and status in {"P", "F"}:
+            plot.draft.remark("not recorded: nobody was heard who signed the report")
+            return _reported(plot, heard, "given")
+        return status in said and status in {"P", "F"}
+    if heard.kind.startswith("SIU^"):
+        return heard.kind == "SIU^S12" or (heard.kind == "SIU^S15" and plot.cancelled)
+    if heard.kind in ORDERS:
+        control, status = heard.said("control"), heard.said("status")
+        if status in {"IP", "CM", "DC"}:
+            return bool(plot.exams) and all(one.whole for one in plot.exams.values())
+        return plot.cancelled if status == "CA" or control in {"CA", "OC", "CR"} else control in {"NW", "SC"}
+    return heard.kind.startswith("ADT^")
+
+
+def _signs(plot: Plot, heard: Heard) -> bool:
+    return heard.kind == "ORU^R01" and plot.roles.get(heard.caller) == "reader"
 
 
 def _registered(plot: Plot, heard: Heard) -> bool:
@@ -168,11 +196,12 @@ def _ordered(plot: Plot, heard: Heard) -> bool:
     if control in {"CA", "OC"}:
         with_ = {"order": f"${plot.order(heard)}"}
         plot.draft.step("do", f"{heard.caller}.cancel_order", with_=with_, ihe="RAD-2")
+        plot.cancelled = True
         return True
     return False
 
 
-def _reported(plot: Plot, heard: Heard) -> bool:
+def _reported(plot: Plot, heard: Heard, kind: str = "do") -> bool:
     status = heard.said("OBR-25")
     if status not in {"P", "F"}:
         return False
@@ -186,7 +215,8 @@ def _reported(plot: Plot, heard: Heard) -> bool:
         with_["study"] = f"${exam.name}.study"
     if status == "P":
         with_["status"] = "P"
-    plot.draft.step("do", f"{heard.caller}.sign_report", with_=with_, ihe="RAD-128")
+    reader = heard.caller if _signs(plot, heard) else plot.actor("reader")
+    plot.draft.step(kind, f"{reader}.sign_report", with_=with_, ihe="RAD-128")
     return True
 
 

@@ -76,7 +76,8 @@ def _create(plot: Plot, heard: Heard) -> bool:
     """Tell the start of an exam, of a worklist entry or by hand."""
     name, scanner = plot.name("mpps"), heard.caller
     scheduled = heard.identifier.get("ScheduledStepAttributesSequence") or [{}]
-    if not any(one.get("AccessionNumber") or one.get("ScheduledProcedureStepID") for one in scheduled):
+    planned = any(one.get("AccessionNumber") or one.get("ScheduledProcedureStepID") for one in scheduled)
+    if not planned:
         with_ = {"patient": f"${plot.patient(heard)}"}
         plot.draft.step("do", f"{scanner}.enter_exam", with_=with_, as_=name, ihe="RAD-6")
     else:
@@ -88,7 +89,9 @@ def _create(plot: Plot, heard: Heard) -> bool:
             plot.draft.decide("which entry and step of the worklist the further exam performs")
         with_ = {"entry": f"${plot.worklists[scanner, order]}.entry"}
         plot.draft.step("do", f"{scanner}.start_exam", with_=with_, as_=name, ihe="RAD-6")
-    exam = Exam(scanner, name)
+    exam = Exam(scanner, name, whole=len(scheduled) == 1 and bool(planned))
+    if len(scheduled) > 1:
+        plot.draft.decide("which further entries of the worklist the exam performs (group)")
     for uid in (*heard.keys.get("mpps", ()), *heard.keys.get("study", ())):
         plot.exams[uid] = exam
     return True
@@ -113,7 +116,7 @@ def _images(plot: Plot, heard: Heard, exam: Exam) -> str:
         sent = [one for one in plot.heard if _sends(plot, one) and _exam(plot, one) is exam]
         pictures = {sop for one in sent or [heard] for sop in one.keys.get("sop", ())}
         exam.images = plot.name("images")
-        count = max(1, len(pictures))
+        count = exam.count = max(1, len(pictures))
         plot.draft.step(
             "do", f"{exam.caller}.acquire", with_={"mpps": f"${exam.name}", "images": count}, as_=exam.images
         )
@@ -175,8 +178,10 @@ def _store(plot: Plot, heard: Heard) -> bool:
     with_ = {"images": f"${name}"} | ({"door": "stow-rs"} if heard.protocol == "web" else {})
     plot.draft.step("do", f"{exam.caller}.store_images", with_=with_, as_=stored, ihe="RAD-8")
     sent = [one for one in plot.heard if _sends(plot, one) and _exam(plot, one) is exam]
-    refused = sum(not one.taken for one in sent)
-    plot.draft.step("expect", "result", where={"of": f"${stored}.refused"}, is_=refused, ihe="RAD-8")
+    if refused := sum(not one.taken for one in sent):
+        plot.draft.decide(f"why {refused} of {len(sent)} images were not taken, such as {heard}")
+    else:
+        plot.draft.step("expect", "result", where={"of": f"${stored}.refused"}, is_=0, ihe="RAD-8")
     return True
 
 
@@ -196,7 +201,7 @@ def _commit(plot: Plot, heard: Heard) -> bool:
     plot.draft.step("do", f"{exam.caller}.commit", with_=with_, as_=name, ihe="RAD-10")
     failed = sum(len(one.identifier.get("FailedSOPSequence") or ()) for one in answers)
     if failed:
-        plot.draft.decide(f"why the archive did not answer for {failed} images")
+        plot.draft.decide(f"why the archive did not answer for {failed} images (${name}.failed)")
     elif answers:
         plot.draft.step(
             "expect", "commitment.result", where={"of": f"${name}", "images": f"${images}"}, ihe="RAD-10"
@@ -206,6 +211,8 @@ def _commit(plot: Plot, heard: Heard) -> bool:
 
 def _studies(plot: Plot, heard: Heard) -> bool:
     """Tell that somebody looked a study up in the archive."""
+    if heard.identifier.get("QueryRetrieveLevel", "STUDY") != "STUDY":
+        return bool(plot.exams)  # on the way to opening what was found
     door = "qido-rs" if heard.protocol == "web" else "c-find"
     order = plot.known_order(heard)
     exam = next((plot.exams[uid] for uid in heard.keys.get("study", ()) if uid in plot.exams), None)
@@ -243,9 +250,11 @@ def _retrieve(plot: Plot, heard: Heard) -> bool:
         as_=name,
         ihe="RAD-16",
     )
-    if exam.images:
+    if heard.brought is not None and heard.brought == exam.count:
         where, is_ = {"of": f"${name}.count"}, f"${exam.images}.count"
         plot.draft.step("expect", "result", where=where, is_=is_, ihe="RAD-16")
+    elif heard.brought is not None:
+        plot.draft.decide(f"why {heard.brought} instances came, and not the {exam.count} of the exam")
     return True
 
 

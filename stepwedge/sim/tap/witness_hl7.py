@@ -97,7 +97,8 @@ class Hl7Witness:
             message = parse(raw)
         except HL7Error as error:
             kind, found, facts = "unreadable", {}, {"error": str(error)}
-            raw, reply = b"", b""  # nobody can tell whom it speaks of
+            if bench.identity.patients:  # nobody can tell whom it speaks of
+                raw, reply = b"", b""
         else:
             kind, found, facts = message.type, keys.of_message(message), {}
         facts["tap"] = str(self._edge)
