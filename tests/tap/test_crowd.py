@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
+
 import pytest
 
 from stepwedge.errors import BadInput
@@ -38,6 +42,24 @@ def test_nobody_there_to_be_flooded(tapped):
         bench.tap.to = ("127.0.0.1", 1)
         fault = await bench.begin("flood", connections=2)
         assert fault.count == 0
+
+    tapped(body)
+
+
+def test_those_behind_a_full_backlog_wait_together(tapped):
+    async def body(bench):
+        with socket.create_server(("127.0.0.1", 0), backlog=1) as deaf, contextlib.ExitStack() as first:
+            while True:  # Somebody else is there first: nobody has to be let in.
+                stranger = first.enter_context(socket.socket())
+                stranger.settimeout(0.2)
+                try:
+                    stranger.connect(deaf.getsockname())
+                except TimeoutError:
+                    break
+            bench.tap.to, bench.tap.patience = deaf.getsockname(), 0.5
+            async with asyncio.timeout(10):  # One after the other would take 30 s.
+                fault = await bench.begin("flood", connections=60)
+            assert fault.count == 0
 
     tapped(body)
 

@@ -42,16 +42,20 @@ class Flood(Fault):
         return b""
 
     async def begin(self, tap: Tap) -> None:
-        """Connect."""
+        """Connect, all at once: behind a full backlog each would wait for as long as the tap is patient."""
+        async with asyncio.TaskGroup() as crowd:
+            for _ in range(int(self.args["connections"])):
+                crowd.create_task(self._connect(tap))
+
+    async def _connect(self, tap: Tap) -> None:
         said = self.greeting(tap)
-        for _ in range(int(self.args["connections"])):
-            try:
-                _, writer = await asyncio.wait_for(asyncio.open_connection(*tap.to), tap.patience)
-            except (OSError, TimeoutError):
-                continue  # it did not act then
-            writer.write(said)
-            self._writers.append(writer)
-            self.acted("connected", None, REQUEST, len(said))
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(*tap.to), tap.patience)
+        except (OSError, TimeoutError):
+            return  # it did not act then
+        writer.write(said)
+        self._writers.append(writer)
+        self.acted("connected", None, REQUEST, len(said))
 
     async def lift(self, tap: Tap) -> None:
         """Close them all."""
