@@ -19,7 +19,7 @@ class Status(Messages):
     """Answers a request in the receiver's place with a status; the receiver never hears of it."""
 
     kind = "status"
-    says = "the receiver refuses a request, or takes it with a warning (PS3.7 annex C)"
+    says = "the receiver refuses a request, of which it never hears (PS3.7 annex C)"
     keeps = False
     takes = (
         Argument("service", "which requests", "c-store", "text", choices=tuple(SERVICES)),
