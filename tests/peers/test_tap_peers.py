@@ -165,7 +165,9 @@ def test_storescu_findscu_getscu(tapped, program, call, file, tmp_path):
         assert all(one.facts["tap"] == "ct->pacs dicom" for one in told)
         assert len(data) == stored.facts["dataset"]["size"]
         # DCMTK's own account of the same operations
-        rows = re.findall(r"^D: (Affected SOP Instance UID|DIMSE Status|Message ID)\s*: (\S+)", stored_said, re.M)
+        rows = re.findall(
+            r"^D: (Affected SOP Instance UID|DIMSE Status|Message ID)\s*: (\S+)", stored_said, re.MULTILINE
+        )
         command, response = stored.facts["command"], stored.facts["response"]
         assert rows[:2] == [
             ("Message ID", str(command["MessageID"])),
