@@ -35,6 +35,10 @@ SOURCE: Final = (
 )
 FILE: Final = "ledger.jsonl"
 ATTEMPTED, ACKNOWLEDGED, REFUSED, UNKNOWN = "attempted", "acknowledged", "refused", "unknown"
+THERE: Final = "there already"
+"""A refusal that says that an earlier try arrived; where none was in doubt it is a refusal like any other."""
+_ARRIVED: Final = {("N-CREATE", "0111"), ("N-SET", "0110")}
+"""Duplicate SOP Instance; the performed step may no longer be updated (PS3.4 F.7.2.1.3, F.7.2.2.3)."""
 _MESSAGES: Final = {
     "AA": ACKNOWLEDGED,
     "CA": ACKNOWLEDGED,
@@ -76,6 +80,8 @@ class Fate:
     def hear(self, state: str) -> None:
         """Take the outcome of one more try; what was acknowledged once stays so."""
         self.doubted |= state == UNKNOWN
+        if state == THERE:
+            state = ACKNOWLEDGED if self.doubted else REFUSED
         if self.state != ACKNOWLEDGED:
             self.state = UNKNOWN if state == REFUSED and self.doubted else state
 
@@ -186,7 +192,9 @@ def outcomes(exchange: Exchange) -> Iterator[tuple[Intent, str]]:
         )
         if named:
             step = f"{named} {exchange.kind}" if what == "mpps" else str(named)
-            yield Intent(what, exchange.actor, exchange.peer, step), _status(exchange.outcome)
+            arrived = (exchange.kind, exchange.outcome) in _ARRIVED
+            state = THERE if arrived else _status(exchange.outcome)
+            yield Intent(what, exchange.actor, exchange.peer, step), state
     elif exchange.protocol == "web" and exchange.kind.startswith("POST") and exchange.keys.get("sop"):
         for sop, state in _stowed(exchange):
             yield Intent("sop", exchange.actor, exchange.peer, sop), state
