@@ -29,7 +29,7 @@ _ENDLESS: Final = 0xFFFFFFFF
 class Malformed(Messages):
     """Says a request in another form: one or two bytes at a time, or broken in one of four ways.
 
-    Some receivers take two bytes at a time but not one: Orthanc, and DCMTK on which it stands, end the association.
+    Some receivers take two bytes at a time but not one: Orthanc stores nothing then.
     """
 
     kind = "malformed"
