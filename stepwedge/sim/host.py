@@ -172,8 +172,8 @@ class Host:
         self.journal.close()
 
     def _witness(self, name: str) -> Bench | None:
-        """Return where taps write down what passes to a real system; a simulated one keeps its own journal."""
-        if name in self.simulators:
+        """Return where taps write down what passes to a real system; a simulated one keeps its own journal, here or elsewhere."""
+        if name in self.simulators or self.directory[name].admin is not None:
             return None
         if name not in self._witnesses:
             settings = next(iter(self._plan.parts.values())).settings if self._plan.parts else {}

@@ -171,3 +171,36 @@ def test_a_tap_hands_on_no_datagrams(tmp_path):
             await host.start()
 
     asyncio.run(asyncio.wait_for(body(), 30))
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "kept"),
+    [
+        pytest.param({}, 1, id="a real system"),
+        pytest.param({"admin": "http://127.0.0.1:1/pacs"}, 0, id="a simulated one keeps its own"),
+    ],
+)
+def test_what_reaches_a_system_that_keeps_a_journal_is_not_written_down_twice(tmp_path, elsewhere, kept):
+    async def body():
+        async def hear(reader, writer):
+            await reader.read(1000)
+            writer.close()
+
+        server = await asyncio.start_server(hear, "127.0.0.1", 0)
+        where = {"hl7": f"mllp://127.0.0.1:{server.sockets[0].getsockname()[1]}", **elsewhere}
+        plan = {
+            "actors": {"ehr": {"role": "ehr", "settings": {"audit": False}}},
+            "directory": {"pacs": where},
+            "taps": [{"on": "ehr->pacs", "doors": ["hl7"]}],
+        }
+        host = Host(Plan.parse(plan, "test"), tmp_path, 1)
+        await host.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port(host, "ehr->pacs"))
+        writer.write(b"\x0bMSH|^~\\&|SW_EHR||SW_PACS||20261124||ADT^A04|M1|P|2.5.1\rPID|1||SW1\r\x1c\r")
+        assert await reader.read() == b""
+        writer.close()
+        await host.stop()
+        server.close()
+        assert host.journal.last == kept
+
+    asyncio.run(asyncio.wait_for(body(), 30))

@@ -140,7 +140,7 @@ class Taps:
         at = directory.door(edge.callee, edge.door)
         if not _streams(at):
             raise BadInput(f"taps: {edge}", "a door of streams", str(at), "a tap hands on no datagrams")
-        tls = at.startswith("https:") if isinstance(at, str) else bool(at.tls)
+        tls = _secured(at)
         seal = plan.seal(watch.refused(edge) if watch else nobody) if tls and plan.terminate else None
         sealed = tls and seal is None
         reads = watch.of(edge, at, sealed=sealed) if watch else None
@@ -239,6 +239,13 @@ class Taps:
 def _streams(door: Any) -> bool:
     """Tell whether a door is there and is one that a tap can stand before: not one of datagrams."""
     return door is not None and getattr(door, "transport", "tcp") != "udp"
+
+
+def _secured(door: Any) -> bool:
+    """Tell whether TLS is spoken at a door."""
+    if isinstance(door, str):
+        return door.startswith("https:")
+    return bool(getattr(door, "tls", False)) or getattr(door, "transport", "") == "tls"
 
 
 def place(door: Any) -> tuple[str, int]:
