@@ -20,6 +20,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "worklist": "dimse",
     "web": "web",
     "fhir": "web",
+    "syslog": "syslog",
 }
 """What is spoken at each door."""
 
