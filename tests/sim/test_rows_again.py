@@ -6,8 +6,8 @@ import pytest
 
 from stepwedge import kit
 from stepwedge.report import conformance
+from stepwedge.sim import rows
 from stepwedge.sim.bench import Bench
-from stepwedge.sim.rows import unpack
 
 
 @pytest.mark.parametrize("role", kit.simulators())
@@ -21,8 +21,6 @@ def test_every_kind_of_row_can_be_read(role, monkeypatch):
 
     monkeypatch.setattr(Bench, "restore", restored)
     conformance.statement(role)
+    assert kinds
     for kind in kinds:
-        with pytest.raises((TypeError, KeyError, ValueError, AttributeError)) as raised:
-            unpack(kind, {"": ""} if kind is dict else {})
-            raise ValueError  # read, as it should be
-        assert not isinstance(raised.value, NameError)
+        assert callable(rows._reader(kind)), kind  # a type that only a checker knows is a NameError here
