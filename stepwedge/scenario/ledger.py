@@ -125,14 +125,25 @@ class Ledger:
         states = {state: counts[state] for state in (ACKNOWLEDGED, REFUSED, UNKNOWN)}
         return {ATTEMPTED: len(self.fates), **states, "recovered": recovered}
 
+    def lost(self, facts: CaseFacts) -> list[Difference]:
+        """Return what another door does not show as it should; nothing when the archive cannot be asked just now."""
+        pacs = facts.readback.player("pacs")
+        return [] if pacs is None or pacs.away else self._compared_all(facts, [])
+
+    def _compared_all(self, facts: CaseFacts, unseen: list[str]) -> list[Difference]:
+        differences: list[Difference] = []
+        objects = {intent.id for intent in self.fates if intent.what == "sop"}
+        for account in accounts(facts.exchanges):
+            sent, withdrawn = objects & set(account.pixels), set(account.withdrawn)
+            there = _there(facts, account.study, self._other_doors(sent), unseen) if sent else {}
+            for door, found in there.items():
+                differences += self._compared(door, found, sent - withdrawn, withdrawn)
+        return differences
+
     def judge(self, facts: CaseFacts) -> Finding:
         """Compare what was acknowledged and refused with what another door shows."""
-        differences, unseen = list[Difference](), list[str]()
-        for account in accounts(facts.exchanges):
-            withdrawn = set(account.withdrawn)
-            there = _there(facts, account.study, self._other_doors(account.sent), unseen)
-            for door, found in there.items():
-                differences += self._compared(door, found, set(account.sent) - withdrawn, withdrawn)
+        unseen: list[str] = []
+        differences = self._compared_all(facts, unseen)
         unknown = [str(intent) for intent, fate in self.fates.items() if fate.state == UNKNOWN]
         said = (
             f"nobody knows what became of {len(unknown)} intents: {'; '.join(unknown[:_SHOWN])}"

@@ -298,6 +298,8 @@ class Run:
         if planned.troubles:
             with self.view.watch.outside():
                 outcome = self.faults.take(planned, scope.values, place)
+            if planned.kind == "lift" and outcome.verdict is Verdict.PASSED:
+                self._recovered(planned, outcome, place)
         elif planned.acts:
             if self.faults.begun:  # what is not disturbed needs no ledger to tell what became of it
                 self.ledger.attempt(planned.word, arguments(planned.step.with_, scope.values))
@@ -370,6 +372,27 @@ class Run:
             lines = [("unsure", f"messages still wait: {said}"), ("replay", self.replay)]
             text = wording.text(Verdict.INCONCLUSIVE, place, "recovery", "the queues do not drain", lines)
             self.note(Verdict.INCONCLUSIVE, text)
+
+    def _recovered(self, planned: Planned, outcome: Outcome, place: Place) -> None:
+        """Judge what was acknowledged before anybody sends it again: a retry would hide that it was lost."""
+        deadline = time.monotonic() + _SETTLE * self.setting.cast.patience
+        while True:
+            self._settle(deadline)
+            self.ledger.read(self.view.exchanges)
+            facts = CaseFacts.of(tuple(self.view.exchanges), self.setting.cast)
+            with self.view.watch.outside():
+                differences = self.ledger.lost(facts)
+            if not differences or time.monotonic() > deadline:
+                break
+        if differences:
+            lines = [("found", str(one)) for one in differences[:8]] + [
+                ("standard", SOURCE),
+                ("replay", self.replay),
+            ]
+            outcome.verdict, outcome.differences = Verdict.FAILED, differences
+            outcome.message = wording.text(
+                Verdict.FAILED, place.line, planned.kind, "what was acknowledged is not there", lines
+            )
 
     def _account(self, facts: CaseFacts) -> Judged:
         """Draw up the ledger of a case that was disturbed; before that, everything the journals told is entered."""
