@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.actors.words import did_you_mean
-from stepwedge.errors import BadInput
+from stepwedge.errors import BadInput, Skipped
 from stepwedge.sim.rows import pack
 from stepwedge.wire.hl7 import parse
 
@@ -131,6 +131,8 @@ class Operator:
         return {"letters": found}
 
     def _unresolved(self, args: dict[str, Any]) -> dict[str, Any]:
+        if not self.engine.enhanced:
+            raise Skipped("the engine asks nobody for two acknowledgements in this lab (enhanced:)")
         patient, to = args.get("patient"), args.get("to")
         told = [self._copy(copy) for copy in self.engine.copies.by("fate", UNRESOLVED)]
         return {

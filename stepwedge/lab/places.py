@@ -39,7 +39,7 @@ def can_act(role: str, quirk: Quirk, lab: Lab) -> bool:
 
 
 def shipped() -> list[Lab]:
-    """Return the labs to try quirks in, in this order: the department, then the others, those with few actors first.
+    """Return the labs to try quirks in, in this order: the department, then the others, those with few actors and processes first.
 
     A lab with real systems, or one that must run already, is none of them (it needs what may not be there), nor is one that
     offers nothing which the department does not offer.
@@ -47,7 +47,7 @@ def shipped() -> list[Lab]:
     first = labfile.load(kit.shipped() / FIRST)
     others = (labfile.load(path) for path in sorted(first.file.parent.glob("*.yaml")) if path != first.file)
     further = [lab for lab in others if not lab.real and not lab.apart and not offers(lab) <= offers(first)]
-    return [first, *sorted(further, key=lambda lab: len(lab.actors))]
+    return [first, *sorted(further, key=lambda lab: (len(lab.actors), bool(lab.own)))]
 
 
 def of(role: str, quirk: Quirk, labs: Iterable[Lab]) -> list[Lab]:

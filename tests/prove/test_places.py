@@ -173,7 +173,7 @@ def prove(tmp_path, monkeypatch):
             return Over()
 
         monkeypatch.setattr("stepwedge.lab.launch.start", start)
-        how = {"clean": 0, "seed": 1, "patience": "", "first_only": False}
+        how = {"clean": 0, "seed": 1, "patience": "", "first_only": False, "keep": False}
         code = proving.prove(printed(), (), names, 1, lab=lab, folder=tmp_path / "proof", **how)
         return code, json.loads((tmp_path / "proof/matrix.json").read_text()), runs
 
