@@ -66,6 +66,7 @@ def reasons(said):
 
 
 @pytest.mark.peer
+@pytest.mark.timeout(400)
 def test_a_real_pacs_passes_what_it_claims(lab, tmp_path):
     if shutil.which("Orthanc") is None:
         pytest.skip("Orthanc is not installed (Debian: orthanc, orthanc-dicomweb)")
@@ -80,6 +81,7 @@ def test_a_real_pacs_passes_what_it_claims(lab, tmp_path):
         assert said["transactions"][transaction]["exercised"] > 0
 
 
+@pytest.mark.timeout(400)
 def test_a_ris_that_is_known_by_its_addresses_alone_passes(lab, tmp_path):
     said = run(lab("ris-apart"), tmp_path / "run")
     found = verdicts(said)
