@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from stepwedge.checks.check import Candidate, Look, Parameter, Question, check, look, only
 
+_COPY = only("patient", "to", "control", "kind", "from", "reason", "letter")
+_CHOSEN = ("patient", "control", "letter")
+_COUNT = (Parameter("count", "number", says="how many there must be; any number when left out"),)
+
 
 @check(
     "relay.dead_letter",
@@ -11,20 +15,14 @@ from stepwedge.checks.check import Candidate, Look, Parameter, Question, check, 
     ihe="HL7 2.5.1 section 2.9",
     observes="ask",
     place="at",
-    where=only("patient", "to", "control", "kind", "from", "reason", "letter"),
-    is_=only("patient", "to", "control", "kind", "from", "reason", "letter"),
-    chosen_by=("patient", "control", "letter"),
-    takes=(Parameter("count", "number", says="how many there must be; any number when left out"),),
+    where=_COPY,
+    is_=_COPY,
+    chosen_by=_CHOSEN,
+    takes=_COUNT,
 )
 def dead_letter(question: Question) -> Look:
     """Ask the engine for its dead letters."""
-    told = question.cast[question.at].ask("dead_letters", {})["letters"]
-    candidates = [
-        Candidate(f"dead letter {one['letter']} for {one['to']}: {one['reason']}", one) for one in told
-    ]
-    return look(
-        candidates, question.where, question.is_, what="dead letters", count=question.args.get("count")
-    )
+    return _copies(question, "dead_letters", "dead letter", "dead letters")
 
 
 @check(
@@ -33,15 +31,19 @@ def dead_letter(question: Question) -> Look:
     ihe="HL7 2.5.1 section 2.9.3",
     observes="ask",
     place="at",
-    where=only("patient", "to", "control", "kind", "from", "reason", "letter"),
-    is_=only("patient", "to", "control", "kind", "from", "reason", "letter"),
-    chosen_by=("patient", "control", "letter"),
-    takes=(Parameter("count", "number", says="how many there must be; any number when left out"),),
+    where=_COPY,
+    is_=_COPY,
+    chosen_by=_CHOSEN,
+    takes=_COUNT,
 )
 def unresolved(question: Question) -> Look:
     """Ask the engine what was taken into storage (CA) and has no application acknowledgement."""
-    told = question.cast[question.at].ask("unresolved", {})["letters"]
-    candidates = [Candidate(f"copy {one['letter']} for {one['to']}: {one['reason']}", one) for one in told]
-    return look(
-        candidates, question.where, question.is_, what="unresolved copies", count=question.args.get("count")
-    )
+    return _copies(question, "unresolved", "copy", "unresolved copies")
+
+
+def _copies(question: Question, asked: str, one: str, all_of_them: str) -> Look:
+    told = question.cast[question.at].ask(asked, {})["letters"]
+    candidates = [
+        Candidate(f"{one} {copy['letter']} for {copy['to']}: {copy['reason']}", copy) for copy in told
+    ]
+    return look(candidates, question.where, question.is_, what=all_of_them, count=question.args.get("count"))

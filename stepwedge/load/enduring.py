@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from stepwedge.errors import BadInput
 from stepwedge.lab import labfile
+from stepwedge.lab.bar import counted
 from stepwedge.load import archive, endure_result
 from stepwedge.load.endure import TROUBLES, Endurance, Plan
 
@@ -48,7 +47,7 @@ def command(
         )
     plan = Plan(lab, actor, folder.absolute(), kills, others, images, seed, troubles or TROUBLES, minutes)
     total, began = len(plan.rounds()), time.monotonic()
-    with _progress(console) as bar:
+    with counted(console) as bar:
         task = bar.add_task(f"{lab.name}: {actor}", total=total)
 
         def tell(said: Round) -> None:
@@ -69,15 +68,3 @@ def command(
     endure_result.write(result, folder)
     endure_result.say(console, result, folder)
     return result.exit
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

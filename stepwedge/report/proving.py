@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn
 
 from stepwedge.lab import labfile, launch, places
 from stepwedge.lab import prove as trials
 from stepwedge.lab import quirks as systems
+from stepwedge.lab.bar import counted
 from stepwedge.report import matrix as proof
 from stepwedge.report.session import new_folder
 
@@ -58,7 +59,7 @@ def prove(
     waiting += sorted(first, key=lambda trial: used.index(trial.lab))
     wish = launch.Wish(paths, patience=patience, more=("-x",) if first_only else ())
     total, bench = len(waiting), trials.Bench(folder, wish, workers)
-    with _progress(console) as bar:
+    with counted(console, TextColumn("{task.fields[left]}")) as bar:
         task = bar.add_task(f"{workers} runs at a time", total=total, left="")
         for done, trial in enumerate(bench.run(waiting), 1):
             line = _take_in(said, found, trial, quirks, folder / trial.name)
@@ -133,16 +134,3 @@ def _take_in(
         found[trial.quirk] = row
     cases = ", ".join(dict.fromkeys(catch.case for catch in row.catches))
     return f"{trial.place}: {trial.quirk}: {row.outcome}{f' by {cases}' if cases else f' ({row.why})'}"
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stepwedge.errors import BadInput, Inconclusive, Skipped
 from stepwedge.evidence import journal
 from stepwedge.lab import labfile, launch
+from stepwedge.lab.bar import counted
 from stepwedge.report import run_model, session, sweep_places, sweep_result
 from stepwedge.report.sweep_places import EVERY, Cut, Link
 from stepwedge.scenario.load import FLOWS, load_scenario
@@ -181,7 +181,7 @@ class _Stage:
     ) -> None:
         """Show how many cuts are judged until all runs have ended."""
         followers = [run_model.Follower(folder) for folder in folders]
-        with _progress(console) as bar:
+        with counted(console) as bar:
             task = bar.add_task(f"{self.wish.fault} at every {self.wish.every}", total=total)
             over = False
             while not over:
@@ -245,15 +245,3 @@ def _rows(places: Sequence[Cut], folders: Sequence[Path]) -> list[sweep_result.R
             mine = [one for one in lifted if one["case"] == case.id]
             found[cut.id] = sweep_result.row(cut, case, mine, folder)
     return [found.get(cut.id) or sweep_result.row(cut, None, [], folders[0]) for cut in places]
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
