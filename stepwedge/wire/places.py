@@ -29,7 +29,7 @@ from stepwedge.wire.elements import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
 _TAG: Final = struct.Struct("<HHI")
 _SHORT: Final = struct.Struct("<H")
@@ -69,7 +69,7 @@ def places(data: bytes, *, explicit: bool) -> Iterator[Place]:
 
 def _walk(
     data: bytes, at: int, end: int, explicit: bool, within: str, around: tuple[int, ...], depth: int
-) -> Iterator[Place]:
+) -> Generator[Place, None, int]:
     """Yield the elements of one data set or item; return the offset behind it."""
     if depth > MAX_DEPTH:
         raise RemoteProtocolError(f"sequences are nested deeper than {MAX_DEPTH}")
@@ -116,7 +116,7 @@ def _items(
     name: str,
     around: tuple[int, ...],
     depth: int,
-) -> Iterator[Place]:
+) -> Generator[Place, None, int]:
     stop = end if length == UNDEFINED else at + length
     while at < stop:
         group, element, size = _TAG.unpack_from(data, at)
@@ -154,7 +154,9 @@ def replaced(data: bytes, changes: Sequence[tuple[Place, bytes]]) -> tuple[bytes
     Returns:
         the data set, and the offsets of the new values in it.
     """
-    changed, parts, offsets, copied, moved = bytearray(data), [], [], 0, 0
+    changed, copied, moved = bytearray(data), 0, 0
+    parts: list[bytes | bytearray] = []
+    offsets: list[int] = []
     for place, value in changes:
         grown = len(value) - place.length
         if place.length_size == _SHORT.size:
