@@ -133,6 +133,23 @@ def _items(
     return at
 
 
+def moved(some: Sequence[Place], changes: Sequence[tuple[Place, bytes]]) -> list[Place]:
+    """Return where other places of a data set are after these changes to it (:func:`replaced`)."""
+    grown = [(place.at, len(value) - place.length) for place, value in changes]
+
+    def shifted(offset: int) -> int:
+        return offset + sum(count for at, count in grown if at < offset)
+
+    return [
+        place._replace(
+            at=shifted(place.at),
+            length_at=shifted(place.length_at),
+            around=tuple(map(shifted, place.around)),
+        )
+        for place in some
+    ]
+
+
 def text_of(data: bytes, name: str, transfer_syntax: str) -> str | None:
     """Return the first value of a name as text, as it is written but for its padding; None when there is none.
 
