@@ -19,7 +19,7 @@ from stepwedge.wire import pdu
 from stepwedge.wire.command import MEDIUM, Command, Field
 from stepwedge.wire.elements import Elements, encode, recode
 from stepwedge.wire.encodings import WRAPPED
-from stepwedge.wire.places import Place, moved, replaced, slots, text_of, value_of
+from stepwedge.wire.places import Place, moved, replaced, slots, text_of, text_raw, uid_of
 from stepwedge.wire.services import storage_context
 
 if TYPE_CHECKING:
@@ -126,9 +126,7 @@ class CompiledMessage:
 
     def bound(self, values: Mapping[str, str]) -> CompiledMessage:
         """Return this message with these values in it for good; only the other names vary then."""
-        given = {
-            name: value_of(name, vr, values[name], self._charset) for name, vr in self._vrs if name in values
-        }
+        given = {name: self._raw(name, vr, values[name]) for name, vr in self._vrs if name in values}
         changes = [(place, given[name]) for place, name in self._named() if name in given]
         front, _ = replaced(self._front, changes)
         found: dict[str, list[Place]] = {name: [] for name in self.names if name not in given}
@@ -142,13 +140,16 @@ class CompiledMessage:
             self.context, self.max_pdu, command, (front, self._shared), found, self._charset
         )
 
+    def _raw(self, name: str, vr: str, value: str) -> bytes:
+        return uid_of(value) if vr == "UI" else text_raw(name, vr, value, self._charset)
+
     def _named(self) -> list[tuple[Place, str]]:
         return [(place, self.names[number]) for place, number in self._places]
 
     def render(self, message_id: int, values: Mapping[str, str]) -> tuple[list[Buffer], int, int]:
         """Return a message's buffers, its bytes and its number of PDUs; ``values`` has every name, and may have more."""
         try:
-            raws = [value_of(name, vr, values[name], self._charset) for name, vr in self._vrs]
+            raws = [self._raw(name, vr, values[name]) for name, vr in self._vrs]
         except KeyError as error:
             raise LocalProtocolError(
                 f"{error.args[0]} varies from message to message and is missing"

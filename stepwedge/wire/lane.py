@@ -90,6 +90,8 @@ class Lane:
         self._max_pdu = self._channel.upper.send_limit
         self._receive_limit = self._channel.upper.receive_limit
         self._usual = Usual()
+        self._study: CompiledStudy | None = None
+        self._messages: dict[int, CompiledMessage] = {}
         self._kernel_waits = _waits_in_kernel(association.link, association.timeout)
 
     def store(self, study: CompiledStudy, values: Mapping[str, str], number: int = 0) -> Result:
@@ -99,7 +101,7 @@ class Lane:
             LinkLost, NoAnswer, Refused, RemoteProtocolError: there was no answer; the association is over.
             LocalProtocolError: a value is missing or cannot be written.
         """
-        message = study.message(number, self._contexts, self._max_pdu)
+        message = self._message(study, number % len(study.instances))
         message_id = self._ask(message, values)
         instance = (
             values[INSTANCE] if INSTANCE in message.names else message.command["AffectedSOPInstanceUID"]
@@ -140,6 +142,14 @@ class Lane:
                 )
 
     # --- one request -------------------------------------------------------------------------------------------------
+
+    def _message(self, study: CompiledStudy, number: int) -> CompiledMessage:
+        """Remember the instances of one study as compiled for this association."""
+        if study is not self._study:
+            self._study, self._messages = study, {}
+        if (message := self._messages.get(number)) is None:
+            message = self._messages[number] = study.message(number, self._contexts, self._max_pdu)
+        return message
 
     def _ask(self, message: CompiledMessage, values: Mapping[str, str]) -> int:
         """Send a request; return its Message ID."""

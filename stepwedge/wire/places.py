@@ -192,14 +192,17 @@ def replaced(data: bytes, changes: Sequence[tuple[Place, bytes]]) -> tuple[bytes
     return b"".join((*parts, changed[copied:])), offsets
 
 
+def uid_of(value: str) -> bytes:
+    """Encode a UID, padded to even length; LocalProtocolError when it is none."""
+    if not _UID.fullmatch(value) or len(value) > _UID_LIMIT:
+        raise LocalProtocolError(f"{value!r} is no UID (PS3.5 section 9.1)")
+    raw = value.encode("ascii")
+    return raw + b"\0" if len(raw) % 2 else raw
+
+
 @lru_cache(maxsize=4096)
-def value_of(name: str, vr: str, value: str, charset: str) -> bytes:
-    """Encode a value, padded to even length; what is used again and again is remembered."""
-    if vr == "UI":
-        if not _UID.fullmatch(value) or len(value) > _UID_LIMIT:
-            raise LocalProtocolError(f"{name} {value!r} is no UID (PS3.5 section 9.1)")
-        raw = value.encode("ascii")
-        return raw + b"\0" if len(raw) % 2 else raw
+def text_raw(name: str, vr: str, value: str, charset: str) -> bytes:
+    """Encode a text value, padded to even length; what is used again and again is remembered."""
     if vr not in PLAIN and vr not in CHARACTERS:
         raise LocalProtocolError(f"{name} is {vr}, which holds no text")
     raw = text_codec.write(value, charset if vr in CHARACTERS else "", name)
