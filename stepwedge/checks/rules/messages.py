@@ -230,14 +230,18 @@ def _schedules(facts: CaseFacts) -> Iterator[Difference]:
         return
     told: dict[str, Counter[str]] = {}
     controls: set[tuple[str, str]] = set()
+    heard: dict[str, set[tuple[str, str]]] = {}
     for sighting, order in linked(facts.ledger, facts.seen):
+        heard.setdefault(order.placer, set()).add((sighting.kind, sighting["control"]))
         if sighting.kind == "schedule" and (sighting.uid, sighting["step"]) not in controls:
             controls.add((sighting.uid, sighting["step"]))
             told.setdefault(order.placer, Counter())[sighting["step"]] += sighting["control"] == "NW"
     for order in facts.ledger.orders:
         if not order.numbers.get("accession"):
             continue
-        if order.placer not in told:
+        known = heard.get(order.placer, set())
+        given_up = ("reply", "CR") in known and ("status", "SC") not in known
+        if order.placer not in told and not given_up:  # cancelled before anybody scheduled it
             yield Difference(f"{order}: told to {pacs.name}", "once it is scheduled", "never")
         for step, times in told.get(order.placer, {}).items():
             if times > 1:
