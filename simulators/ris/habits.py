@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from stepwedge.model.context import ClinicalContext
     from stepwedge.model.order import Order
+    from stepwedge.model.patient import Patient
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
 
@@ -139,6 +140,16 @@ class RisHabits(FhirHabits):
     def reported_text(self, text: str) -> str:
         """Send a report's text on as it was written."""
         return text
+
+    def ordering_provider(self, provider: str, patient: Patient) -> str:
+        """Name the physician who ordered the exam in its report (OBR-16)."""
+        del patient
+        return provider
+
+    def reported_at(self, at: str, now: str) -> str:
+        """Send a report on with the time at which it was signed (OBR-22)."""
+        del now
+        return at
 
     def result_letter(self, letter: str) -> str:
         """Send a report on with the status it was signed with (HL7 table 0123)."""

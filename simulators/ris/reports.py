@@ -56,6 +56,7 @@ def file_report(ris: Ris, event: ReportEvent, patient: Patient, now: datetime) -
         study=order.study,
         procedure=order.procedure,
         procedure_text=order.text,
-        at=at,
+        provider=ris.habits.ordering_provider(order.provider, patient),
+        at=ris.habits.reported_at(at, now.strftime(STAMP)),
     )
     return [ToReader(order, sent)]

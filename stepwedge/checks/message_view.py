@@ -76,8 +76,8 @@ def _study(message: hl7.Group) -> str | None:
 
 def _text(message: hl7.Group) -> str | None:
     """Return the narrative of a report, repetitions and observations joined by a newline."""
-    lines = [line for each in message.each("OBX") if each["2"] in _TEXTS for line in each.all("5")]
-    return "\n".join(lines) if lines else None
+    lines = [line for each in message.each("OBX") if each["2"] in _TEXTS for line in each.lines("5")]
+    return "\n".join(lines) if any(lines) else None
 
 
 def _code(message: hl7.Group) -> str | None:

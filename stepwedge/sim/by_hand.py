@@ -18,9 +18,10 @@ from stepwedge.wire.hl7 import HL7Error, parse, timestamp
 from stepwedge.wire.hl7_edit import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from stepwedge.sim.bench import Bench
+    from stepwedge.sim.outbox import Delivery
     from stepwedge.sim.simulator import Case
     from stepwedge.sim.tables import State
 
@@ -30,6 +31,19 @@ _LOOKED_THROUGH: Final = 500
 """Journal lines read at a time, from the newest back."""
 _DRAINING: Final = 5.0
 """Seconds that what was said before has to leave."""
+
+
+async def at_once(bench: Bench, sends: Sequence[Send]) -> list[Delivery]:
+    """Send messages at the same moment, each over a connection of its own, and return what was decided about each."""
+
+    async def alone(send: Send) -> Delivery:
+        sender = Hl7Sender(bench)
+        try:
+            return await sender(send)
+        finally:
+            await sender.close()
+
+    return list(await asyncio.gather(*(alone(send) for send in sends)))
 
 
 class ByHand:
@@ -49,8 +63,9 @@ class ByHand:
         sets: list[Mapping[str, Any]] = [{}] if not args.get("at_once") else list(args["at_once"])
         sends = [self._written(draft, args, {**(args.get("set") or {}), **more}, to, case) for more in sets]
         await self._bench.outbox.drained(to, _DRAINING)
-        told = await asyncio.gather(*(self._asked(send) for send in sends))
-        return told[0] | {"answers": [one["answer"] for one in told]}
+        deliveries = await at_once(self._bench, sends)
+        told = [_told(send, delivery) for send, delivery in zip(sends, deliveries, strict=True)]
+        return told[0] | {"answers": [one["answer"] for one in told], "ids": [one["id"] for one in told]}
 
     def _sent(self, control: str) -> Exchange:
         """Return the newest exchange in which this system sent the message."""
@@ -82,17 +97,13 @@ class ByHand:
             raise BadInput(f"{_WHERE}: set", "places that a message can have", str(error)) from error
         return Send(to, body, control=control, case=case.id)
 
-    async def _asked(self, send: Send) -> Args:
-        sender = Hl7Sender(self._bench)
-        try:
-            delivery = await sender(send)
-        finally:
-            await sender.close()
-        answer = parse(delivery.reply)
-        return {
-            "id": send.control,
-            "answer": answer["MSA-1"],
-            "control": answer["ORC-1"],
-            "error": answer["ERR-3.1"] or answer["ERR-1.4.1"],
-            "text": answer["MSA-3"] or answer["ERR-8"],
-        }
+
+def _told(send: Send, delivery: Delivery) -> Args:
+    answer = parse(delivery.reply)
+    return {
+        "id": send.control,
+        "answer": answer["MSA-1"],
+        "control": answer["ORC-1"],
+        "error": answer["ERR-3.1"] or answer["ERR-1.4.1"],
+        "text": answer["MSA-3"] or answer["ERR-8"],
+    }
