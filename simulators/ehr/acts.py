@@ -85,7 +85,9 @@ class Ward:
 
     async def _enter(self, event: str, args: dict[str, Any], case: Case) -> dict[str, Any]:
         with self.bench.change(self.ehr) as change:
-            number = self.ehr.mint(case.id, case.seed).patient_id()
+            number = str(args.get("id") or self.ehr.mint(case.id, case.seed).patient_id())
+            if number in self.ehr.patients:
+                raise BadInput("register_patient: id", "a number that nobody has", number)
             patient = self.person(number, args, case)
             self.ehr.patients[patient.id] = patient
             sends = [] if args.get("untold") else self.tell(change, event, patient, args, case)

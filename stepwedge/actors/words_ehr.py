@@ -49,6 +49,7 @@ define(
             Parameter("locale", says="language of a made-up name", default="en_US"),
             VERSION,
             Parameter("charset", says="MSH-18 of the messages; the smallest that fits when left out"),
+            Parameter("id", says="the number on the wristband; made when left out"),
             Parameter(
                 "untold", "flag", says="nobody hears of it before the first order comes", default=False
             ),

@@ -167,11 +167,10 @@ def _reason(exchange: Exchange) -> str:
     )
 
 
-def _reports(facts: CaseFacts) -> Iterator[Difference]:
-    """Compare the reports the report manager took with those it passed on to the ward, one for one."""
-    manager, ward = facts.readback.player("ris"), facts.readback.player("ehr")
-    if manager is None or ward is None:
-        return
+def _taken_and_passed(
+    facts: CaseFacts, manager: str, ward: str
+) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
+    """Count the reports the report manager took, and those it passed on, by what they say."""
     taken: Counter[tuple[str, str, str]] = Counter()
     passed: Counter[tuple[str, str, str]] = Counter()
     controls: set[tuple[str, ...]] = set()
@@ -184,10 +183,19 @@ def _reports(facts: CaseFacts) -> Iterator[Difference]:
         controls.add(key)
         if key[-1] in facts.by_hand and parse(exchange.request.read())["OBR-25"] == "P":
             continue  # a draft that a tester lets come late need not be passed on
-        if key[1] == manager.name and key[0] != ward.name:  # what comes from the ward acknowledges a result
+        if key[1] == manager and key[0] != ward:  # what comes from the ward acknowledges a result
             taken[_gist(parse(exchange.request.read()))] += 1
-        elif key[:2] == (manager.name, ward.name):
+        elif key[:2] == (manager, ward):
             passed[_gist(parse(exchange.request.read()))] += 1
+    return taken, passed
+
+
+def _reports(facts: CaseFacts) -> Iterator[Difference]:
+    """Compare the reports the report manager took with those it passed on to the ward, one for one."""
+    manager, ward = facts.readback.player("ris"), facts.readback.player("ehr")
+    if manager is None or ward is None:
+        return
+    taken, passed = _taken_and_passed(facts, manager.name, ward.name)
     for gist in sorted({*taken, *passed}):
         accession, status, text = gist
         if taken[gist] and passed[gist] != taken[gist]:
