@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.checks.message_view import NAMES, TWINS, MessageView
+from stepwedge.checks.message_view import NAMES, TWINS, MessageView, authority
 from stepwedge.model.patient import PersonName
 from stepwedge.wire.hl7 import HL7Error, parse
 
