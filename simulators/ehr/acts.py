@@ -10,6 +10,7 @@ from stepwedge.errors import BadInput, Refused
 from stepwedge.model.identifiers import ACCESSION_PREFIX
 from stepwedge.model.order import PRIORITY_TO_DICOM, Order
 from stepwedge.model.patient import Patient, PersonName
+from stepwedge.sim.by_hand import at_once
 from stepwedge.sim.messages import Answer, Envelope, order_message, patient_message, read_answer
 from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object, report_object
 from stepwedge.sim.rows import pack
@@ -52,6 +53,7 @@ class Ward:
             "update_patient": self.update_patient,
             "merge_patients": self.merge_patients,
             "place_order": self.place_order,
+            "place_orders": self.place_orders,
             "resend_order": self.resend_order,
             "cancel_order": self.cancel_order,
         }
@@ -83,10 +85,12 @@ class Ward:
 
     async def _enter(self, event: str, args: dict[str, Any], case: Case) -> dict[str, Any]:
         with self.bench.change(self.ehr) as change:
-            number = self.ehr.mint(case.id, case.seed).patient_id()
+            number = str(args.get("id") or self.ehr.mint(case.id, case.seed).patient_id())
+            if number in self.ehr.patients:
+                raise BadInput("register_patient: id", "a number that nobody has", number)
             patient = self.person(number, args, case)
             self.ehr.patients[patient.id] = patient
-            sends = self.tell(change, event, patient, args, case)
+            sends = [] if args.get("untold") else self.tell(change, event, patient, args, case)
         await self.heard(sends)
         return patient_object(patient)
 
@@ -215,10 +219,7 @@ class Ward:
     async def place_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Order an imaging procedure (RAD-2)."""
         patient = self.patient(args["patient"])
-        procedure = self.procedures.get(str(args.get("procedure")))
-        if procedure is None:
-            known = ", ".join(sorted(self.procedures))
-            raise BadInput("ehr.place_order: procedure", f"one of {known}", str(args.get("procedure")))
+        procedure = self.procedure(args.get("procedure"))
         priority = args.get("priority") or "routine"
         if priority not in PRIORITY_TO_DICOM:
             raise BadInput("ehr.place_order: priority", f"one of {', '.join(PRIORITY_TO_DICOM)}", priority)
@@ -232,7 +233,7 @@ class Ward:
             if imaging and not issued:
                 issued = mint.number("accession", ACCESSION_PREFIX, 12)
             order = Order(
-                placer=mint.number("placer", "P", 10),
+                placer=str(args.get("placer") or mint.number("placer", "P", 10)),
                 patient=patient.id,
                 procedure=procedure.code,
                 text=procedure.text,
@@ -267,6 +268,45 @@ class Ward:
             )
         return order_object(self.ehr.orders[order.placer])
 
+    def procedure(self, code: Any) -> Procedure:
+        """Return a procedure of the catalogue."""
+        if (found := self.procedures.get(str(code))) is None:
+            known = ", ".join(sorted(self.procedures))
+            raise BadInput("ehr.place_order: procedure", f"one of {known}", str(code))
+        return found
+
+    async def place_orders(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Order several procedures at the same moment, each over a connection of its own (RAD-2)."""
+        patient, version = self.patient(args["patient"]), _version(args)
+        procedures = [self.procedure(code) for code in args["procedures"]]
+        with self.bench.change(self.ehr):
+            mint = self.ehr.mint(case.id, case.seed)
+            orders = [
+                Order(
+                    placer=mint.number("placer", "P", 10),
+                    patient=patient.id,
+                    procedure=one.code,
+                    text=one.text,
+                    provider=self.settings.provider,
+                    version=version,
+                    placed=f"{self.bench.clock.now():%Y%m%d%H%M%S}",
+                )
+                for one in procedures
+            ]
+            for order in orders:
+                self.ehr.orders[order.placer] = order
+            sends = [self.order_send("NW", order, case) for order in orders]
+        for send, delivery in zip(sends, await at_once(self.bench, sends), strict=True):
+            if delivery.reason:
+                raise Refused(f"{send.to} would not take message {send.control}: {delivery.reason}")
+            with self.bench.change(self.ehr):
+                for item in read_answer(delivery.reply).items:
+                    self.ehr.hear(item)
+        return {
+            "orders": [order_object(self.ehr.orders[order.placer]) for order in orders],
+            "count": len(orders),
+        }
+
     async def resend_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Send an order again under a new control ID (IDM-02 of RAD-2: same placer number)."""
         order = self.order_named(args)
@@ -295,13 +335,17 @@ class Ward:
 
     def order_sent(self, change: Change, control: str, order: Order, case: Case, start: str = "") -> Send:
         """Put an order message into the outbox (RAD-2)."""
+        return change.send(self.order_send(control, order, case, start))
+
+    def order_send(self, control: str, order: Order, case: Case, start: str = "") -> Send:
+        """Return an order message on its way to the filler (RAD-2)."""
         envelope = self.envelope(self.settings.ris, order.version)
         patient, encounter = self.ehr.patients[order.patient], self.ehr.encounters.get(order.visit)
         context = self.ehr.context(order.patient)
         body = order_message(
             control, order, patient, envelope, encounter=encounter, context=context, start=start
         )
-        return change.send(Send(self.settings.ris, body, control=envelope.control, case=case.id))
+        return Send(self.settings.ris, body, control=envelope.control, case=case.id)
 
     async def answer(self, send: Send) -> Answer:
         """Wait for the filler's answer and take what it says about the order."""

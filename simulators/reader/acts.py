@@ -135,7 +135,7 @@ class Acts:
         with self._bench.change(self._desk):
             mint = self._desk.mint(case.id, case.seed)
             now = self._bench.clock.now()
-            signed = self._desk.sign(study, order, args["text"], args.get("status") or "F", now)
+            signed = self._desk.sign(study, order, _paragraphs(args), args.get("status") or "F", now)
             critical = self._habits.panics(critical=bool(args.get("critical")))
             page = self._page(signed) if args.get("pdf") else ""
             signed = replace(signed, event=replace(signed.event, critical=critical, pdf=page))
@@ -242,3 +242,9 @@ class Acts:
             "critical": event.critical,
             "answer": "AA",
         }
+
+
+def _paragraphs(args: Args) -> str:
+    """Return the text once, or as so many numbered paragraphs."""
+    text, times = str(args["text"]), int(args.get("times") or 1)
+    return text if times == 1 else "\n".join(f"{number}. {text}" for number in range(1, times + 1))

@@ -10,6 +10,7 @@ from stepwedge.model.patient import PersonName
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.hl7_escape import escape
 
+from . import quirks_reports
 from .habits import RisHabits
 
 if TYPE_CHECKING:
@@ -424,4 +425,4 @@ def ignores_if_none_exist(
     return matches[:0]
 
 
-QUIRKS = collect(globals())
+QUIRKS = collect(globals()) | collect(vars(quirks_reports))

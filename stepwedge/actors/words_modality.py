@@ -67,7 +67,14 @@ define(
         "modality",
         "unplug",
         "take the scanner off the network",
-        (),
+        (
+            Parameter(
+                "from",
+                says="everybody, or the RIS alone",
+                default="everybody",
+                choices=("everybody", "ris"),
+            ),
+        ),
         {"waiting": "how many messages to the RIS wait"},
         undo=Undo("plug_in"),
     ),
@@ -167,7 +174,16 @@ define(
                 default="explicit",
                 choices=tuple(NAMES),
             ),
-            Parameter("alter", says="send the same SOP Instance UIDs with this changed", choices=("pixels",)),
+            Parameter(
+                "alter",
+                says="send the same SOP Instance UIDs with this changed",
+                choices=("pixels", "series"),
+            ),
+            Parameter("numbers", "list", says="only the images of these numbers"),
+            Parameter(
+                "connections", "number", says="over so many associations at the same moment, each its share"
+            ),
+            Parameter("each_all", "flag", says="with connections: each sends every image", default=False),
             Parameter(
                 "resend", "flag", says="the images were sent before; they are sent again", default=False
             ),

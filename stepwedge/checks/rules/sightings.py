@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.checks.message_view import NAMES, TWINS, MessageView
+from stepwedge.checks.message_view import NAMES, TWINS, MessageView, authority
 from stepwedge.model.patient import PersonName
 from stepwedge.wire.hl7 import HL7Error, parse
 
@@ -210,7 +210,7 @@ def _values(view: View) -> dict[str, str]:
         values["priority"] = PRIORITY_IN_DICOM.get(values.get("priority", ""), values.get("priority", ""))
     if values.get("sex") == "U":
         values["sex"] = ""
-    issuer = view.message["PID-3.4.1"]
+    issuer = authority(view.message, "PID-3")
     return {**values, "issuer": issuer} if issuer else values
 
 
