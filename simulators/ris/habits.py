@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stepwedge.model.order import PRIORITY_FROM_HL7
 from stepwedge.model.patient import PersonName
 from stepwedge.sim.fhir.offer import FhirHabits
+from stepwedge.sim.messages.patients import whole_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,10 @@ class RisHabits(FhirHabits):
     def patient_id(self, given: str) -> str:
         """Keep a patient ID to the letter."""
         return given
+
+    def born(self, written: str) -> str:
+        """Show a date of birth that is known to the day, and make none up (PID-7, PS3.5 DA)."""
+        return whole_day(written)
 
     def refuses_taken(self, patient: str) -> bool:
         """Refuse to give a patient an identifier that another record has (ITI-30 section 3.30.6.5.4)."""

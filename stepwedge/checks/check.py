@@ -310,6 +310,8 @@ def check(
 
 _FAMILIES = (
     "messages",
+    "handwritten",
+    "exactly",
     "worklist",
     "orders",
     "appointments",

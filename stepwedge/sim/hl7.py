@@ -94,6 +94,14 @@ class MemoryHabits:
         """Tell whether a message that was accepted before is answered from memory, and does nothing again."""
         return bool(control)
 
+    def refuses_unknown(self, trigger: str) -> bool:
+        """Refuse a message of a type or event that nobody here understands (ITI TF-2 C.2.3, errors 200 and 201)."""
+        return bool(trigger)
+
+    def whole(self, payload: bytes) -> bytes:
+        """Take everything between start and end block as one message, blank lines and all (MLLP release 1)."""
+        return payload
+
     def follows_up(self, control: str) -> bool:
         """Tell the application's decision after CA, as MSH-16 asks (HL7 2.5.1 section 2.9.3)."""
         return bool(control)
@@ -221,7 +229,7 @@ class Hl7Door:
         facts: dict[str, Any] = {}
         self._state.mark()
         try:
-            message = parse(raw)
+            message = parse(self._habits.whole(raw))
         except HL7Error as error:
             facts["error"] = str(error)
             reply = self._acknowledge(error.about, Reply(error.answer, error=error), content, now)
@@ -318,6 +326,8 @@ class Hl7Door:
             (self._handlers[kind] for kind in (message.type, code, "*") if kind in self._handlers), None
         )
         if handler is None:
+            if not self._habits.refuses_unknown(message.type):
+                return Reply()
             number = UNSUPPORTED_EVENT if code in self._codes else UNSUPPORTED_MESSAGE
             place = "MSH-9.2" if code in self._codes else "MSH-9.1"
             raise HL7Error(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from stepwedge.wire.hl7 import Group, Message
     from stepwedge.wire.hl7_build import Value, Written
 
+_LONGEST: Final = 64
+"""Characters of a patient ID (LO)."""
+_DAY: Final = len("YYYYMMDD")
 SEX_FROM_HL7: Final = {"F": "F", "M": "M", "O": "O", "A": "O", "N": "O", "U": ""}
 """HL7 table 0001 to DICOM (0010,0040), which knows only F, M and O; unknown is empty."""
 
@@ -105,19 +108,30 @@ def patient_message(
     return envelope.seal(f"ADT^{event}", segments)
 
 
+def whole_day(written: str) -> str:
+    """Return the day of a TS (PID-7) as DICOM has it, nothing where HL7 says less than a day: none is made up (PS3.5, DA)."""
+    day = written[:_DAY]
+    return day if len(day) == _DAY and day.isdigit() else ""
+
+
 def read_patient(
     message: Group,
     name: Callable[[list[str]], PersonName] = PersonName.from_hl7,
     number: Callable[[str], str] = str,
+    born: Callable[[str], str] = whole_day,
 ) -> Patient:
     """Read PID; of several identifiers the one assigned by our issuer counts, wherever it stands (CX-4).
 
-    ``name`` makes a name of the first five components of XPN, ``number`` a patient ID of what is written.
+    ``name`` makes a name of the first five components of XPN, ``number`` a patient ID of what is written,
+    ``born`` a date of birth of PID-7. A number that no device could show whole is refused, and never cut (PS3.5 table 6.2-1, LO).
     """
+    identifier = _identifier(message, "PID-3", ISSUER)
+    if len(identifier) > _LONGEST:
+        raise HL7Error(102, "PID-3", f"patient ID {identifier[:40]}… is longer than {_LONGEST} characters (LO)")
     return Patient(
-        id=number(_identifier(message, "PID-3", ISSUER)),
+        id=number(identifier),
         name=read_name(message, name),
-        birth_date=(said(message, "PID-7.1") or "")[:8],
+        birth_date=born(said(message, "PID-7.1") or ""),
         sex=SEX_FROM_HL7.get(said(message, "PID-8.1") or "", ""),
     )
 
