@@ -312,6 +312,7 @@ _FAMILIES = (
     "messages",
     "handwritten",
     "exactly",
+    "offered",
     "worklist",
     "orders",
     "appointments",

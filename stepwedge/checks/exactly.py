@@ -99,5 +99,14 @@ def _apart(header: Mapping[str, Any], told: Mapping[str, Any]) -> Iterator[Diffe
         there, here = header.get(key), told.get(key)
         if not matchers.missing(there) and isinstance(there, bytes) and here is not None and not isinstance(here, bytes):
             continue  # bulk data, by its address
-        if there != here and not (matchers.missing(there) and matchers.missing(here)):
+        if there != here and not _alike(there, here):
             yield Difference(key, matchers.show(there), matchers.show(here))
+
+
+def _alike(there: Any, here: Any) -> bool:
+    """Tell whether two values mean the same: nothing and nothing, or numbers that JSON writes in its own way (PS3.18 table F.2.3-1)."""
+    if matchers.missing(there) or matchers.missing(here):
+        return matchers.missing(there) and matchers.missing(here)
+    ours, theirs = str(there).split("\\"), str(here).split("\\")
+    numbers = [(matchers.number(one), matchers.number(other)) for one, other in zip(ours, theirs, strict=False)]
+    return len(ours) == len(theirs) and all(one is not None and one == other for one, other in numbers)
