@@ -45,7 +45,8 @@ def copy(cast: Cast, actor: str, study: str, header: Mapping[str, Any], cut: int
     fresh = {"SOPInstanceUID": f"{source['SOPInstanceUID'][:58]}.9"}
     changed = source | fresh | dict(header)
     if changed["StudyInstanceUID"] is None:  # what is of no study is of no order either
-        changed |= {"PatientID": f"{source['PatientID']}0", "AccessionNumber": ""}
+        changed |= {"PatientID": f"{source['PatientID']}0", "AccessionNumber": "", "SeriesInstanceUID": fresh["SOPInstanceUID"]}
+        changed |= dict.fromkeys(("ReferencedPerformedProcedureStepSequence", "RequestAttributesSequence"))
     if cut:
         changed["PixelData"] = changed["PixelData"][:-cut]
     made = {key: value for key, value in changed.items() if value is not None}
