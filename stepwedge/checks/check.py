@@ -333,6 +333,7 @@ _FAMILIES = (
     "results",
     "relay",
     "doors",
+    "steadfast",
     "access",
     "launching",
     "audit",

@@ -22,6 +22,7 @@ from stepwedge.sim.store import Change, Send, StoredReply, digest
 from stepwedge.wire import mllp_asyncio
 from stepwedge.wire.hl7 import HL7Error, Message, acknowledgement, parse
 from stepwedge.wire.hl7_values import check
+from stepwedge.wire.mllp import MESSAGE_LIMIT
 
 if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange, Keys
@@ -102,6 +103,10 @@ class MemoryHabits:
         """Take everything between start and end block as one message, blank lines and all (MLLP release 1)."""
         return payload
 
+    def longest(self, limit: int) -> int:
+        """Hang up on a message that is longer than any that could be meant (bytes)."""
+        return limit
+
     def follows_up(self, control: str) -> bool:
         """Tell the application's decision after CA, as MSH-16 asks (HL7 2.5.1 section 2.9.3)."""
         return bool(control)
@@ -144,7 +149,14 @@ class Hl7Door:
         gate = self._bench.security.gate("hl7")
         self._server, port = await self._bench.listen(
             f"hl7_{self._listener}" if self._listener else "hl7",
-            lambda host, port: mllp_asyncio.serve(host, port, handler, trouble=self._trouble, gate=gate),
+            lambda host, port: mllp_asyncio.serve(
+                host,
+                port,
+                handler,
+                limit=self._habits.longest(MESSAGE_LIMIT),
+                trouble=self._trouble,
+                gate=gate,
+            ),
         )
         endpoint = Endpoint(self._bench.ports.host, port, gate is not None)
         return (

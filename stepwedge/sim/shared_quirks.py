@@ -46,6 +46,18 @@ def aa_unknown_trigger(_: Callable[[str], bool], _trigger: str) -> bool:
 
 
 @quirk(
+    "input.unbounded",
+    defect="DEF-242",
+    severity="S2",
+    overrides=MemoryHabits.longest,
+    notices="one endless message takes all the memory there is (no limit between start and end block)",
+)
+def input_unbounded(_: Callable[[int], int], _limit: int) -> int:
+    """Take whatever comes."""
+    return 1 << 31
+
+
+@quirk(
     "mllp.blank_line_split",
     defect="DEF-071",
     severity="S2",
