@@ -61,6 +61,8 @@ RETURN_KEYS: Elements = {
     "PatientBirthDate": "",
     "PatientSex": "",
     "PatientWeight": "",
+    "ReasonForTheRequestedProcedure": "",
+    "RequestedProcedureComments": "",
     "MedicalAlerts": "",
     "Allergies": "",
     "PregnancyStatus": "",

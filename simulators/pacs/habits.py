@@ -20,6 +20,10 @@ class PacsHabits(LifeHabits):
         """Tell whether an accepted instance is really kept."""
         return True
 
+    def refuses_short(self, missing: int) -> bool:
+        """Refuse an image whose pixels are not all there (PS3.4 B.2.3: C000, cannot understand)."""
+        return missing > 0
+
     def refuses_when_full(self, status: int) -> int:
         """Return what an instance is answered for which there is no room on the disk (A700)."""
         return status

@@ -30,6 +30,18 @@ def success_on_failure(_: Callable[..., bool], instance: Instance) -> bool:
 
 
 @quirk(
+    "store.short_pixels",
+    defect="not listed",
+    severity="S1",
+    overrides=PacsHabits.refuses_short,
+    notices="the lower part of an image is black, and nobody was told that it never came (0000 for fewer bytes than Rows x Columns)",
+)
+def short_pixels(_: Callable[[int], bool], _missing: int) -> bool:
+    """Take whatever pixels there are."""
+    return False
+
+
+@quirk(
     "store.resend_deletes",
     defect="DEF-081",
     severity="S1",

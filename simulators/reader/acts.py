@@ -117,7 +117,15 @@ class Acts:
 
     async def retrieve(self, args: Args, case: Case) -> Args:
         """Open a study (RAD-16)."""
-        status, instances = await self.taken(args["study"], args.get("door") or "c-move", case)
+        door, stop = args.get("door") or "c-move", int(args.get("stop_after") or 0)
+        if door == "c-move" and (stop or args.get("to")):
+            status, instances = await self._retriever.move(
+                args["study"], case, to=args.get("to") or "", stop=stop
+            )
+        elif door == "c-get" and stop:
+            status, instances = await self._retriever.get(args["study"], case, stop=stop)
+        else:
+            status, instances = await self.taken(args["study"], door, case)
         return {"instances": [shown(one) for one in instances], "count": len(instances), "status": status}
 
     async def taken(self, study: str, door: str, case: Case) -> tuple[str, list[Instance]]:

@@ -8,6 +8,7 @@ from stepwedge.model.order import PRIORITY_FROM_HL7
 from stepwedge.model.patient import PersonName
 from stepwedge.sim.fhir.offer import FhirHabits
 from stepwedge.sim.messages import own
+from stepwedge.sim.messages.patients import whole_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,10 @@ class RisHabits(FhirHabits):
     def chosen(self, identifiers: list[tuple[str, str]]) -> str:
         """Take the identifier that our authority assigned, wherever it stands (CX-4; HL7 2.5.1 section 2.A.14)."""
         return own(identifiers)
+
+    def born(self, written: str) -> str:
+        """Show a date of birth that is known to the day, and make none up (PID-7, PS3.5 DA)."""
+        return whole_day(written)
 
     def refuses_taken(self, patient: str) -> bool:
         """Refuse to give a patient an identifier that another record has (ITI-30 section 3.30.6.5.4)."""

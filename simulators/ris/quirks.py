@@ -48,6 +48,19 @@ def ignore_patient_id_key(_: Callable[[Elements], Elements], identifier: Element
 
 
 @quirk(
+    "birth.invented",
+    defect="DEF-237",
+    severity="S2",
+    overrides=RisHabits.born,
+    notices="a patient of whom only the year is known has a birthday (1950 in PID-7, 19500101 on the worklist)",
+)
+def birth_invented(original: Callable[[str], str], written: str) -> str:
+    """Make the first day of the year or month of what is said in part."""
+    missing = {4: "0101", 6: "01"}.get(len(written))
+    return original(written + missing) if missing else original(written)
+
+
+@quirk(
     "mwl.type_1_empty",
     defect="not listed",
     severity="S2",

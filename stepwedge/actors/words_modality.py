@@ -147,6 +147,11 @@ define(
             Parameter("recipe", "text", says="a file of fixtures/phantoms", default=""),
             Parameter("frames", "number", says="how many frames; the recipe's own number when left out"),
             Parameter(
+                "header",
+                "mapping",
+                says="DICOM keyword or GGGGEEEE to value: what this device writes instead; null for nothing",
+            ),
+            Parameter(
                 "aligned_with",
                 "images",
                 says="images of the same patient, not moved since: one frame of reference",

@@ -103,8 +103,11 @@ class _Books:
             if sop in self.owners:
                 self.owners[sop].committed.add(sop)
         for item in result.get("failed") or []:
-            if item["sop"] in self.owners and item["sop"] in self.owners[item["sop"]].taken:
-                self.owners[item["sop"]].uncommitted[item["sop"]] = str(item.get("reason") or "")
+            owner = self.owners.get(item["sop"])
+            if (
+                owner is not None and item["sop"] in owner.taken
+            ):  # who never had it says so rightly, and is asked again
+                owner.uncommitted[item["sop"]] = str(item.get("reason") or "")
 
     def keep(self, header: Elements) -> None:
         """Keep the header of the first accepted copy of an image; an object that is none is attached to its study."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.checks.message_view import MessageView, authority
-from stepwedge.checks.rules.sightings import between, relayed
+from stepwedge.checks.rules.sightings import between, day, relayed
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ class People:
         for name in DEMOGRAPHICS:
             if (said := view.get(name)) is not None:
                 values[name] = "" if said == '""' or (name, said) == ("sex", "U") else str(said)
+                if name == "birth_date":
+                    values[name] = day(values[name])
         issuer = authority(view.message, "PID-3")
         # who changes a message on its way says something of its own
         origin = exchange.actor if "PID" in str(relayed(exchange).get("changed")) else between(exchange)[0]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from stepwedge.wire.hl7 import Group, Message
     from stepwedge.wire.hl7_build import Value, Written
 
+_LONGEST: Final = 64
+"""Characters of a patient ID (LO)."""
+_DAY: Final = len("YYYYMMDD")
 SEX_FROM_HL7: Final = {"F": "F", "M": "M", "O": "O", "A": "O", "N": "O", "U": ""}
 """HL7 table 0001 to DICOM (0010,0040), which knows only F, M and O; unknown is empty."""
 
@@ -120,18 +123,26 @@ def own(given: list[tuple[str, str]], issuer: str = ISSUER) -> str:
     return next(iter([*assigned, *(value for value, authority in given if not authority)]), "")
 
 
+def whole_day(written: str) -> str:
+    """Return the day of a TS (PID-7) as DICOM has it, nothing where HL7 says less than a day: none is made up (PS3.5, DA)."""
+    day = written[:_DAY]
+    return day if len(day) == _DAY and day.isdigit() else ""
+
+
 def read_patient(
     message: Group,
     name: Callable[[list[str]], PersonName] = PersonName.from_hl7,
     number: Callable[[str], str] = str,
     choose: Callable[[list[tuple[str, str]]], str] = own,
+    born: Callable[[str], str] = whole_day,
     *,
     foreign: bool = False,
 ) -> Patient:
     """Read PID; of several identifiers the one assigned by our issuer counts, wherever it stands (CX-4).
 
     ``name`` makes a name of the first five components of XPN, ``number`` a patient ID of what is written, ``choose`` takes
-    one of several identifiers. With ``foreign`` a patient whom only another house numbers is taken under its authority.
+    one of several identifiers, ``born`` a date of birth of PID-7. With ``foreign`` a patient whom only another house numbers is
+    taken under its authority. A number that no device could show whole is refused, and never cut (PS3.5 table 6.2-1, LO).
     """
     given = identifiers(message, "PID-3")
     chosen, issuer = choose(given), ISSUER
@@ -139,11 +150,13 @@ def read_patient(
         chosen, issuer = given[0]
     if not chosen:
         raise HL7Error(101, "PID-3", f"no identifier assigned by {ISSUER}")
+    if len(chosen) > _LONGEST:
+        raise HL7Error(102, "PID-3", f"patient ID {chosen[:40]}… is longer than {_LONGEST} characters (LO)")
     return Patient(
         issuer=issuer,
         id=number(chosen),
         name=read_name(message, name),
-        birth_date=(said(message, "PID-7.1") or "")[:8],
+        birth_date=born(said(message, "PID-7.1") or ""),
         sex=SEX_FROM_HL7.get(said(message, "PID-8.1") or "", ""),
     )
 
