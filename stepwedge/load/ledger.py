@@ -96,7 +96,10 @@ class Account:
         entry.keys |= told
         if state == "attempted":
             entry.attempts += 1
-        elif entry.state != "acknowledged":  # what was acknowledged once stays so, whatever a repetition is told
+            entry.state = "acknowledged" if entry.state == "acknowledged" else "attempted"
+        elif (
+            entry.state != "acknowledged"
+        ):  # what was acknowledged once stays so, whatever a repetition is told
             entry.state = state
 
     def of(self, kind: Kind, state: State | None = None) -> list[Entry]:

@@ -94,9 +94,7 @@ class Row:
     def of(cls, told: dict[str, Any]) -> Row:
         """Read what a line says."""
         counts = (int(told[key]) for key in ("count", "failed", "refused", "unknown", "bytes"))
-        took, late = (
-            Counter({int(at): int(n) for at, n in told[key].items()}) for key in ("took", "late")
-        )
+        took, late = (Counter({int(at): int(n) for at, n in told[key].items()}) for key in ("took", "late"))
         return cls(*counts, float(told["late_max"]), took, late)
 
 
@@ -209,9 +207,7 @@ class Series:
                     merged.setdefault(second, Row()).add(row)
         return dict(sorted(merged.items()))
 
-    def total(
-        self, name: str, group: str | None = None, *, begin: float = 0, end: float = math.inf
-    ) -> Row:
+    def total(self, name: str, group: str | None = None, *, begin: float = 0, end: float = math.inf) -> Row:
         """Return a transaction over the seconds from ``begin`` up to ``end``."""
         return summed(row for second, row in self.seconds(name, group).items() if begin <= second < end)
 
