@@ -168,12 +168,14 @@ def read(folder: Path) -> Outcome:
 
 def reconcile(outcome: Outcome, account: Account, ris: Address) -> None:
     """Look for every acknowledged order on the worklist, through a door the load did not wait behind."""
-    outcome.orders = len(account.accessions)
-    if not account.accessions:
+    accessions = {one.id: str(one.keys["accession"]) for one in account.of("order", "acknowledged")}
+    outcome.orders = len(accessions)
+    if not accessions:
         outcome.unsure.append("no order was acknowledged")
-    outcome.problems += [f"order {placer} was refused" for placer in sorted(account.refused)]
+    outcome.problems += [f"order {one.id} was refused" for one in account.of("order", "refused")]
     outcome.problems += [
-        f"accession {number} was given to more than one order" for number in account.shared()
+        f"accession {number} was given to more than one order"
+        for number in account.shared("order", "accession")
     ]
     entity = ris.worklist or ris.dicom
     if entity is None:
@@ -182,12 +184,14 @@ def reconcile(outcome: Outcome, account: Account, ris: Address) -> None:
     try:
         ae, host, port = entity[:3]
         with Association.open(host, port, calling="SW_PROBE", called=ae, contexts=[_WORKLIST]) as link:
-            for placer, accession in account.accessions.items():
+            for placer, accession in accessions.items():
                 if (count := _entries(link, {"AccessionNumber": accession})) != 1:
                     outcome.problems.append(
                         f"order {placer} was acknowledged, and has {count} worklist entries"
                     )
-            for placer in sorted(account.unknown):  # whoever was interrupted cannot say: none or one is right
+            for placer in sorted(
+                one.id for one in account.of("order", "attempted")
+            ):  # whoever was interrupted cannot say: none or one is right
                 if (count := _entries(link, {"PlacerOrderNumberImagingServiceRequest": placer})) > 1:
                     outcome.problems.append(
                         f"order {placer} was never answered, and has {count} worklist entries"

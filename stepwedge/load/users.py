@@ -77,15 +77,15 @@ class Ward(User):  # type: ignore[misc]  # Locust is untyped
         registered = self._ask("ADT^A04", patient_message("A04", patient, self._envelope()))
         if registered is None or registered.code != "AA":
             return
-        self.ledger.write("attempted", order.placer)
+        self.ledger.write("order", order.placer, "attempted")
         answer = self._ask("OMG^O19", order_message("NW", order, patient, self._envelope()))
         if answer is None:
             return  # unknown: the ledger still says attempted
         accession = next((item.accession for item in answer.items if item.accession), "")
         if answer.code != "AA" or not accession:
-            self.ledger.write("refused", order.placer)
+            self.ledger.write("order", order.placer, "refused")
             return
-        self.ledger.write("acknowledged", order.placer, accession)
+        self.ledger.write("order", order.placer, "acknowledged", accession=accession)
         _scheduled.put(accession)
 
     def _envelope(self) -> Envelope:

@@ -78,7 +78,7 @@ def test_an_archive_that_keeps_its_word_endures(lab: Callable[..., Path], tmp_pa
     lines = [json.loads(line) for line in (tmp_path / "run" / "intents.jsonl").read_text().splitlines()]
     first: dict[str, str] = {}
     for line in lines:
-        first.setdefault(line["sop"], line["state"])
+        first.setdefault(line["id"], line["state"])
     assert set(first.values()) == {"attempted"}
 
 
