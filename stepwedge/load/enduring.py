@@ -41,7 +41,7 @@ def command(
     if strange := [one for one in troubles if one not in TROUBLES]:
         raise BadInput("--trouble", f"one of {', '.join(TROUBLES)}", strange[0])
     folder = evidence or Path("runs") / f"endure-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    if (folder / intents.FILE).exists():
+    if (folder / f"ledger-{intents.NAME}.jsonl").exists():
         raise BadInput(
             str(folder), "a folder without a ledger", "one of another run", "name another --evidence"
         )

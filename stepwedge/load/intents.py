@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stepwedge.wire.elements import Elements
 
-FILE: Final = "intents.jsonl"
+NAME: Final = "intents"
 PATIENT: Final = "SYNTHETIC^ENDURANCE"
 
 
@@ -104,7 +104,7 @@ class Intents:
     """The ledger of the images of a run (RELIABILITY invariants I1 to I6)."""
 
     def __init__(self, folder: Path) -> None:
-        self._ledger = Ledger(folder, FILE)
+        self._ledger = Ledger(folder, NAME)
 
     def note(self, images: Iterable[Image], state: State, number: int, door: str, status: str = "") -> None:
         """Note what is now true of images; what was acknowledged once stays so, whatever becomes of a repetition."""

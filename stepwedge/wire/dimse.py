@@ -149,6 +149,11 @@ class Channel:
             buffers += self.upper.send_data(message.context_id, message.data, is_command=False)
         return buffers
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing that came waits to be taken, or to become whole."""
+        return not (self._values or self._parts or self._command is not None or self.upper.pending)
+
     def next_event(self) -> Event | Message:
         """Return the next message or association event."""
         while True:

@@ -56,12 +56,31 @@ def _gathers(link: socket.socket) -> bool:
     return hasattr(link, "sendmsg") and not isinstance(link, ssl.SSLSocket)
 
 
+def acknowledge(link: socket.socket) -> None:
+    """Acknowledge what was read now: a peer under Nagle's algorithm holds the rest of its answer back until then.
+
+    The kernel forgets the option (TCP_QUICKACK, Linux), so it is set again after each read.
+    """
+    if _QUICKACK is not None:
+        with contextlib.suppress(OSError):
+            link.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+
 class Association:
     """An established association in the role of service class user."""
 
-    def __init__(self, sock: socket.socket, channel: Channel, peer: PeerInfo, timeout: float) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        channel: Channel,
+        peer: PeerInfo,
+        timeout: float,
+        *,
+        ordinary: bool = False,
+    ) -> None:
         self.peer = peer
         self.timeout = timeout
+        self.ordinary = ordinary
         self._socket = sock
         self._channel = channel
         self._dialogue: Dialogue
@@ -82,6 +101,7 @@ class Association:
         extended: Iterable[Extended] = (),
         observer: Observer | None = None,
         context: ssl.SSLContext | None = None,
+        ordinary: bool = False,
     ) -> Self:
         """Connect and associate.
 
@@ -98,6 +118,7 @@ class Association:
             extended: options of SOP classes that we ask for (PS3.7 D.3.3.5).
             observer: told about every operation when it is finished.
             context: for DICOM over TLS (PS3.15 annex B).
+            ordinary: use the socket as it comes, as most modalities do: Nagle's algorithm and delayed acknowledgement stay on.
 
         Raises:
             LinkLost: no connection, or it ended.
@@ -112,12 +133,13 @@ class Association:
             raise NoAnswer(f"no connection to {host}:{port} within {timeout:g} s") from error
         except OSError as error:
             raise LinkLost(f"no connection to {host}:{port}: {error}") from error
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not ordinary:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is not None:
             sock = tls.wrap(sock, context, host, f"{called} at {host}:{port}")
         channel = Channel(UpperLayer(requestor=True, max_pdu=max_pdu))
         peer = PeerInfo(calling, called, host, port, next(_numbers))
-        association = cls(sock, channel, peer, timeout)
+        association = cls(sock, channel, peer, timeout, ordinary=ordinary)
         association._dialogue = Dialogue(channel, peer, time.monotonic, observer)
         try:
             association._associate(proposal)
@@ -184,6 +206,42 @@ class Association:
             agreed.abstract == sop_class and transfer_syntax in {"", agreed.transfer}
             for agreed in self._channel.contexts.values()
         )
+
+    # --- for a sender with bytes of its own (stepwedge.wire.lane) ---------------------------------------------------
+
+    @property
+    def link(self) -> socket.socket:
+        """The socket; LocalProtocolError when the association is over."""
+        if not self._open:
+            raise LocalProtocolError("the association is over")
+        return self._socket
+
+    @property
+    def channel(self) -> Channel:
+        """What was negotiated, and who reads what comes."""
+        return self._channel
+
+    def next_id(self) -> int:
+        """Return the Message ID of the next request."""
+        return self._dialogue.next_id()
+
+    def hear(self, request: Message, timeout: float | None = None) -> Message:
+        """Return the next response to a request that went out, serving what the peer asks meanwhile."""
+        return self._run(self._dialogue.hear(request), timeout)
+
+    def failed(self, error: OSError) -> WireError:
+        """End the association because its socket failed; return what to raise."""
+        try:
+            if isinstance(error, TimeoutError | BlockingIOError):
+                return NoAnswer(
+                    f"{self._name()} said nothing, or took no more data, in time {self._account()}"
+                )
+            self._last_words()
+            return self._broken(error)
+        except WireError as said:
+            return said
+        finally:
+            self.abort()
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -296,11 +354,8 @@ class Association:
             raise NoAnswer(f"{self._name()} said nothing in time {self._account()}") from error
         except OSError as error:
             raise self._broken(error) from error
-        if (
-            _QUICKACK is not None and data
-        ):  # the kernel forgets the option, so it is set again after each read
-            with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        if data and not self.ordinary:
+            acknowledge(self._socket)
         return data
 
     def _write(self, buffers: list[Any]) -> None:

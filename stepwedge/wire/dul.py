@@ -106,6 +106,7 @@ class UpperLayer:
         self.sent = Ledger()
         self.received = Ledger()
         self.send_limit = 0
+        self.receive_limit = max_pdu
         self._reader = pdu.Reader(max_pdu)
         self._owed = bytearray()
         self._closed = False
@@ -120,6 +121,11 @@ class UpperLayer:
             self._reader.receive_data(data)
         else:
             self._closed = True
+
+    @property
+    def pending(self) -> int:
+        """Bytes of an incomplete PDU that are held."""
+        return self._reader.pending
 
     def data_to_send(self) -> bytes:
         """Return, once, what the table owes the peer without being asked (A-ABORT, A-ASSOCIATE-RJ)."""
@@ -313,6 +319,12 @@ class Ledger:
         """Note a PDU of ``size`` bytes."""
         self.handed += size
         self._ends.append(self.handed)
+
+    def whole(self, pdus: int, count: int) -> None:
+        """Note PDUs that passed whole, ``count`` bytes in all."""
+        self.handed += count
+        self.written += count
+        self.pdus += pdus
 
     def wrote(self, count: int) -> None:
         """Note that the transport took ``count`` more bytes."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from stepwedge.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 class Kind(IntEnum):
@@ -26,6 +26,10 @@ class Kind(IntEnum):
 
 HEADER: Final = struct.Struct(">BxI")
 _FRAGMENT: Final = struct.Struct(">BxIIBB")
+FRAGMENT_HEADER: Final = _FRAGMENT.size
+"""Bytes of a P-DATA-TF with one presentation data value before its fragment (PS3.8 tables 9-22 and 9-23)."""
+COMMAND, LAST = 1, 2
+"""Bits of a message control header (PS3.8 annex E.2)."""
 _VALUE: Final = struct.Struct(">IBB")
 OVERHEAD: Final = 6
 """Bytes of a presentation data value beside its fragment: item length, context ID, control header."""
@@ -134,12 +138,26 @@ def fragments(
     """Write data as P-DATA-TF, one value each; yields headers and views of ``data``, nothing is copied."""
     size = (max_pdu or UNLIMITED) - OVERHEAD
     view, total = memoryview(data), len(data)
-    kind = 1 if is_command else 0
+    kind = COMMAND if is_command else 0
     for start in range(0, max(total, 1), size):
         part = view[start : start + size]
-        control = kind | (2 if start + size >= total else 0)
-        yield _FRAGMENT.pack(4, len(part) + 6, len(part) + 2, context_id, control)
+        yield fragment_header(context_id, len(part), kind | (LAST if start + size >= total else 0))
         yield part
+
+
+def fragment_header(context_id: int, length: int, control: int) -> bytes:
+    """Write what stands before a fragment of ``length`` bytes that has a P-DATA-TF of its own."""
+    return _FRAGMENT.pack(Kind.P_DATA_TF, length + 6, length + 2, context_id, control)
+
+
+def units(buffers: Iterable[bytes | bytearray | memoryview]) -> Iterator[memoryview]:
+    """Cut the bytes of whole PDUs into the PDUs."""
+    joined = memoryview(b"".join(buffers))
+    at = 0
+    while at < len(joined):
+        end = at + HEADER.size + HEADER.unpack_from(joined, at)[1]
+        yield joined[at:end]
+        at = end
 
 
 def write(kind: Kind, body: bytes) -> bytes:

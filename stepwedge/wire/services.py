@@ -26,7 +26,7 @@ from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, Elements, decode, 
 from stepwedge.wire.results import Answers, Event, Instance, Result, Retrieved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
 Talk = Generator[Message | None, Message, T]
@@ -94,7 +94,7 @@ class Dialogue:
         with self._recorded(request) as exchange:
             yield request
             while True:
-                response = yield from self._hear(request)
+                response = yield from self.hear(request)
                 status = response.command["Status"]
                 if codes.category("C-FIND", status) != "pending":
                     break
@@ -220,16 +220,7 @@ class Dialogue:
 
     def storage_context(self, sop_class: str, transfer_syntax: str) -> Agreed:
         """Return the context that takes an instance as it is, else one it can be written again for."""
-        offered = [agreed for agreed in self.channel.contexts.values() if agreed.abstract == sop_class]
-        for agreed in offered:
-            if agreed.transfer == transfer_syntax:
-                return agreed
-        for agreed in offered:
-            if transfer_syntax in UNCOMPRESSED and agreed.transfer in UNCOMPRESSED:
-                return agreed
-        raise Refused(
-            f"the peer accepted no presentation context for {sop_class} in transfer syntax {transfer_syntax}"
-        )
+        return storage_context(self.channel.contexts.values(), sop_class, transfer_syntax)
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -242,22 +233,26 @@ class Dialogue:
         request = self._request(context, kind, command, data)
         with self._recorded(request) as exchange:
             yield request
-            response = yield from self._hear(request)
-            _same_instance(command, response.command)
+            response = yield from self.hear(request)
+            same_instance(command, response.command)
             _finish(exchange, response)
         attributes = decode(response.data, explicit=context.explicit) if response.data else {}
         return Result(
             kind.service, response.command["Status"], _comment(response), response.command, attributes
         )
 
-    def _request(self, context: Agreed, kind: Field, command: Command, data: bytes = b"") -> Message:
+    def next_id(self) -> int:
+        """Return a Message ID that no request still open has (PS3.7 section 9.1)."""
         self._last_id = self._last_id % 0xFFFF + 1
+        return self._last_id
+
+    def _request(self, context: Agreed, kind: Field, command: Command, data: bytes = b"") -> Message:
         return Message(
             context.id,
             {
                 **command,
                 "CommandField": int(kind),
-                "MessageID": self._last_id,
+                "MessageID": self.next_id(),
                 "CommandDataSetType": 1 if data else NO_DATA_SET,
             },
             data,
@@ -279,7 +274,7 @@ class Dialogue:
         with self._recorded(request) as exchange:
             yield request
             while True:
-                response = yield from self._hear(request, received if kind is Field.C_GET else None)
+                response = yield from self.hear(request, received if kind is Field.C_GET else None)
                 if codes.category(kind.service, response.command["Status"]) != "pending":
                     break
                 pending += 1
@@ -302,7 +297,7 @@ class Dialogue:
             pending,
         )
 
-    def _hear(self, request: Message, received: list[Instance] | None = None) -> Talk[Message]:
+    def hear(self, request: Message, received: list[Instance] | None = None) -> Talk[Message]:
         """Hear the next response to ``request``, serving what the peer asks meanwhile."""
         while True:
             message = yield None
@@ -390,6 +385,20 @@ def outcome_of(error: BaseException) -> str:
     return next((word for kind, word in OUTCOMES.items() if isinstance(error, kind)), "error")
 
 
+def storage_context(contexts: Iterable[Agreed], sop_class: str, transfer_syntax: str) -> Agreed:
+    """Return the context that takes an instance as it is, else one it can be written again for, or raise Refused."""
+    offered = [agreed for agreed in contexts if agreed.abstract == sop_class]
+    for agreed in offered:
+        if agreed.transfer == transfer_syntax:
+            return agreed
+    for agreed in offered:
+        if transfer_syntax in UNCOMPRESSED and agreed.transfer in UNCOMPRESSED:
+            return agreed
+    raise Refused(
+        f"the peer accepted no presentation context for {sop_class} in transfer syntax {transfer_syntax}"
+    )
+
+
 def suits(sop_class: str, context: str) -> bool:
     """Tell whether a request about a SOP class may come on the presentation context of another one.
 
@@ -411,7 +420,8 @@ def _requested(sop_class: str, sop_instance: str) -> dict[str, Any]:
     return {"RequestedSOPClassUID": sop_class, "RequestedSOPInstanceUID": sop_instance}
 
 
-def _same_instance(request: Command, response: Command) -> None:
+def same_instance(request: Command, response: Command) -> None:
+    """Refuse a response that speaks of another instance than its request."""
     asked = request.get("AffectedSOPInstanceUID") or request.get("RequestedSOPInstanceUID")
     answered = response.get("AffectedSOPInstanceUID")
     if asked and answered and asked != answered:

@@ -1,0 +1,252 @@
+"""The fast lane of an association: compiled messages out by vectored writes, their responses in, with hardly a word of Python.
+
+::
+
+    study = CompiledStudy(instances)                        # once, for all associations
+    with Association.open(...) as association:
+        lane = Lane(association)
+        for number in range(200):
+            result = lane.store(study, exam | {"SOPInstanceUID": mint.uid("instance"), "InstanceNumber": str(number + 1)}, number)
+
+It gives what :class:`~stepwedge.wire.dimse_blocking.Association` gives, and raises what it raises; both may be used in turns.
+Anything but a plain response is left to the association to understand. Works under gevent unchanged. Not for two threads at once.
+"""
+
+from __future__ import annotations
+
+import _socket
+import socket
+import ssl
+import struct
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from stepwedge.errors import RemoteProtocolError
+from stepwedge.wire import pdu
+from stepwedge.wire import status as codes
+from stepwedge.wire.compiled import INSTANCE
+from stepwedge.wire.dimse import Message
+from stepwedge.wire.dimse_blocking import acknowledge
+from stepwedge.wire.elements import IMPLICIT_LE, decode
+from stepwedge.wire.places import text_of
+from stepwedge.wire.replies import Replies, Unusual
+from stepwedge.wire.results import Result
+from stepwedge.wire.services import MAX_ANSWERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from stepwedge.wire.compiled import Buffer, CompiledMessage, CompiledQuery, CompiledStudy
+    from stepwedge.wire.dimse_blocking import Association
+    from stepwedge.wire.elements import Elements
+
+_READ: Final = 1 << 16
+_GATHERED: Final = 1024
+"""Buffers of one call (IOV_MAX of Linux and macOS)."""
+_JOINED: Final = 1 << 20
+"""Bytes joined for one call where several buffers cannot be sent at once (TLS)."""
+_TIMEVAL: Final = struct.Struct("@ll")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a C-FIND returned: the matches as they came, in order, and the final status."""
+
+    status: int
+    comment: str
+    transfer: str
+    raw: list[bytes] = field(repr=False)
+
+    @property
+    def category(self) -> str:
+        """Success, failure, cancel or unknown; anything but success means that matches may be missing."""
+        return codes.category("C-FIND", self.status)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def text(self, number: int, name: str) -> str | None:
+        """Return one value of one match, as :func:`stepwedge.wire.places.text_of` reads it; None when it has none."""
+        return text_of(self.raw[number], name, self.transfer)
+
+    def __getitem__(self, number: int) -> Elements:
+        """Decode one match."""
+        return decode(self.raw[number], explicit=self.transfer != IMPLICIT_LE)
+
+
+class Lane:
+    """Sends compiled messages on one association.
+
+    On an association that was opened as ``ordinary`` each P-DATA-TF is a write of its own, and no socket option is touched.
+    """
+
+    def __init__(self, association: Association) -> None:
+        self.association = association
+        self._channel = association.channel
+        self._contexts = tuple(self._channel.contexts.values())
+        self._max_pdu = self._channel.upper.send_limit
+        self._kernel_waits = _waits_in_kernel(association.link, association.timeout)
+
+    def store(self, study: CompiledStudy, values: Mapping[str, str], number: int = 0) -> Result:
+        """C-STORE instance ``number`` of a study, counted round and round, with these values in it.
+
+        Raises:
+            LinkLost, NoAnswer, Refused, RemoteProtocolError: there was no answer; the association is over.
+            LocalProtocolError: a value is missing or cannot be written.
+        """
+        message = study.message(number, self._contexts, self._max_pdu)
+        replies, request = self._ask(message, values)
+        response = self._hear(replies, request)
+        self._end(replies)
+        return Result(
+            "C-STORE", response.command["Status"], response.command.get("ErrorComment", ""), response.command
+        )
+
+    def find(self, query: CompiledQuery, values: Mapping[str, str]) -> Found:
+        """C-FIND with these keys; raises as :meth:`store` does."""
+        message = query.message(self._contexts, self._max_pdu)
+        replies, request = self._ask(message, values)
+        raw: list[bytes] = []
+        while True:
+            response = self._hear(replies, request)
+            status = response.command["Status"]
+            if codes.category("C-FIND", status) != "pending":
+                self._end(replies)
+                return Found(status, response.command.get("ErrorComment", ""), message.context.transfer, raw)
+            raw.append(response.data)
+            if not response.data or len(raw) > MAX_ANSWERS:
+                self.association.abort()
+                raise RemoteProtocolError(
+                    f"more than {MAX_ANSWERS} matches and no final C-FIND response"
+                    if response.data
+                    else "a pending C-FIND response holds no identifier (PS3.4 C.4.1.1.4)"
+                )
+
+    # --- one request -------------------------------------------------------------------------------------------------
+
+    def _ask(self, message: CompiledMessage, values: Mapping[str, str]) -> tuple[Replies, Message]:
+        message_id = self.association.next_id()
+        buffers, size, pdus = message.render(message_id, values)
+        self._write(buffers)
+        upper = self._channel.upper
+        upper.sent.whole(pdus, size)
+        command = {**message.command, "MessageID": message_id}
+        if INSTANCE in message.names and "AffectedSOPInstanceUID" in command:
+            command["AffectedSOPInstanceUID"] = values[INSTANCE]
+        request = Message(message.context.id, command)
+        return Replies(request, upper.receive_limit), request
+
+    def _hear(self, replies: Replies, request: Message) -> Message:
+        """Return the next response; let the association understand whatever is more than that."""
+        if not self._channel.idle:
+            return self._leave(replies, request)
+        deadline = time.monotonic() + self.association.timeout
+        try:
+            while (response := replies.next()) is None:
+                data = self._read(deadline)
+                replies.receive_data(data)
+                if not data:
+                    self._channel.upper.receive_data(replies.take())
+                    self._channel.upper.receive_data(b"")
+                    return self._leave(replies, request)
+        except Unusual:
+            return self._leave(replies, request)
+        return response
+
+    def _leave(self, replies: Replies, request: Message) -> Message:
+        """Have the association read the next response."""
+        self._end(replies)
+        return self.association.hear(request)
+
+    def _end(self, replies: Replies) -> None:
+        """Account for what was read, and leave what is more to the association."""
+        upper = self._channel.upper
+        upper.received.whole(*replies.took())
+        if left := replies.take():
+            upper.receive_data(left)
+
+    # --- bytes -------------------------------------------------------------------------------------------------------
+
+    def _write(self, buffers: list[Buffer]) -> None:
+        link, timeout = self.association.link, self.association.timeout
+        if link.gettimeout() != (wanted := None if self._kernel_waits else timeout):
+            link.settimeout(wanted)
+        gone = 0
+        try:
+            for count in self._sending(link, buffers, time.monotonic() + timeout):
+                gone += count
+        except OSError as error:
+            sent = self._channel.upper.sent
+            for unit in pdu.units(buffers):
+                sent.pdu(len(unit))
+            sent.wrote(gone)
+            raise self.association.failed(error) from error
+
+    def _sending(self, link: socket.socket, buffers: list[Buffer], deadline: float) -> Iterator[int]:
+        """Send all; yield how much went out each time."""
+        if self.association.ordinary:
+            for unit in pdu.units(buffers):
+                link.sendall(unit)
+                yield len(unit)
+        elif isinstance(link, ssl.SSLSocket):
+            for joined in _joined(buffers):
+                link.sendall(joined)
+                yield len(joined)
+        else:
+            yield from _gathering(link, buffers, deadline)
+
+    def _read(self, deadline: float) -> bytes:
+        link = self.association.link
+        try:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            data = link.recv(_READ)
+        except OSError as error:
+            raise self.association.failed(error) from error
+        if not self.association.ordinary:
+            acknowledge(link)
+        return data
+
+
+def _gathering(link: socket.socket, buffers: list[Buffer], deadline: float) -> Iterator[int]:
+    """Send several buffers with one call, again and again until all are gone; yield how much went out each time."""
+    at, whole = 0, len(buffers)
+    while at < whole:
+        count = left = link.sendmsg(buffers[at : at + _GATHERED] if at or whole > _GATHERED else buffers)
+        yield count
+        while at < whole and left >= len(buffers[at]):
+            left -= len(buffers[at])
+            at += 1
+        if left:
+            buffers[at] = memoryview(buffers[at])[left:]
+        if at < whole and time.monotonic() > deadline:
+            raise TimeoutError
+
+
+def _joined(buffers: list[Buffer]) -> Iterator[bytes]:
+    """Join buffers to pieces of about a megabyte."""
+    first = size = 0
+    for number, buffer in enumerate(buffers, 1):
+        size += len(buffer)
+        if size >= _JOINED or number == len(buffers):
+            yield b"".join(buffers[first:number])
+            first, size = number, 0
+
+
+def _waits_in_kernel(link: socket.socket, timeout: float) -> bool:
+    """Let the kernel keep the timeouts of a socket, which saves a call for each read and write.
+
+    Python does it by waiting before each call; so does gevent, whose sockets must not block, and TLS.
+    """
+    if (
+        not sys.platform.startswith("linux")
+        or not isinstance(link, _socket.socket)
+        or isinstance(link, ssl.SSLSocket)
+    ):
+        return False
+    limit = _TIMEVAL.pack(int(timeout), int(timeout % 1 * 1e6))
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    return True
