@@ -104,14 +104,14 @@ def exam(plan: Plan, number: int, at: float, **fixed: Any) -> dict[str, Any]:
     machine = day.modalities[modality]
     emergency = chance.random() < day.emergency.value
     stat = chance.random() < (day.stat_emergency if emergency else day.stat).value
-    compress = plan.phase(at).compress
+    hurry = max(plan.hurry, plan.phase(at).compress)
     usual = {
         "order_to_scan": day.waits.order_to_scan.value * (0.1 if emergency or stat else 1),
         "scan": machine.seconds.value,
         "scan_to_read": day.waits.scan_to_read.value * (0.25 if emergency or stat else 1),
         "read_to_sign": day.waits.read_to_sign.value,
     }
-    waits = {name: mean * chance.choice((0.6, 0.8, 1.0, 1.2, 1.4)) / compress for name, mean in usual.items()}
+    waits = {name: mean * chance.choice((0.6, 0.8, 1.0, 1.2, 1.4)) / hurry for name, mean in usual.items()}
     facts = {
         "modality": modality,
         "procedure": machine.procedure,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from stepwedge.load.case import LoadCase
 
 FILE: Final = "plan.json"
+_LONGER: Final = 1.4
+"""The longest wait, as a multiple of its mean (see :func:`stepwedge.load.arrivals.exam`)."""
+_LAG: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,11 @@ class Plan:
     """Everything that says what a run drives; the same plan and seed give the same arrivals.
 
     Attributes:
+        planned: arrivals of each kind; ``expects`` the transactions that must be seen, or nobody can tell anything.
         times: by how much all rates are multiplied; ``images`` the share of a study's images that are sent.
         began: when second 0 is, seconds since the epoch; 0 while nobody has begun.
+        hurry: clinical seconds of an exam that pass in one real second: as the day is compressed, or more, so that the longest
+            exam takes half of the run at most.
         drain: seconds after the last arrival that what began has to end.
         hospital: ``hospital.json`` or the plan of systems that run apart, from which addresses are read.
         notes: what is left out here, and why.
@@ -91,8 +97,11 @@ class Plan:
     claims: tuple[str, ...] | None = None
     gates: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    hurry: float = 1.0
     drain: float = 30.0
     began: float = 0.0
+    planned: dict[str, int] = field(default_factory=dict)
+    expects: tuple[str, ...] = ()
 
     @property
     def compress(self) -> float:
@@ -122,7 +131,7 @@ class Plan:
             told = json.loads((folder / FILE).read_text(encoding="utf-8"))
             told.pop("compress")
             phases = tuple(Phase(**one | {"rates": tuple(one["rates"])}) for one in told.pop("phases"))
-            lists = {key: tuple(told.pop(key)) for key in ("only", "bursts", "notes")}
+            lists = {key: tuple(told.pop(key)) for key in ("only", "bursts", "notes", "expects")}
             claims = told.pop("claims")
             return cls(
                 **told | {"day": Day.model_validate(told["day"])},
@@ -132,6 +141,12 @@ class Plan:
             )
         except (OSError, ValueError, KeyError, TypeError) as trouble:
             raise BadInput(str(folder / FILE), "the plan of a load run", repr(trouble)) from None
+
+
+def _longest(day: Day) -> float:
+    """Return the clinical seconds of the longest exam, from its order to its signature."""
+    waits = day.waits.order_to_scan.value + day.waits.scan_to_read.value + day.waits.read_to_sign.value
+    return _LONGER * (waits + max(one.seconds.value for one in day.modalities.values()))
 
 
 def resolve(
@@ -153,12 +168,15 @@ def resolve(
         rates = (one.rates[0] * times, one.rates[1] * times)
         phases.append(Phase(one.phase, begin, end, last - first, first, one.busy or 0.0, rates))
         begin = end
+    hurry = max(min(one.compress for one in phases), _longest(day) / (length / 2))
     settings: dict[str, Any] = {
         "sample": case.sample,
         "outage": case.outage.model_dump(by_alias=True) if case.outage else {},
         "bursts": tuple(one.model_dump() for one in case.bursts),
         "only": tuple(case.only),
         "gates": case.gates,
+        "hurry": hurry,
+        "drain": _longest(day) / hurry + _LAG,
     }
     return Plan(
         case.load,
@@ -174,3 +192,9 @@ def resolve(
         exceptions=case.exceptions,
         **{"lab": ""} | settings | more,
     )
+
+
+def at_times(plan: Plan, times: float) -> Plan:
+    """Return the plan with all its rates multiplied once more."""
+    phases = tuple(replace(one, rates=(one.rates[0] * times, one.rates[1] * times)) for one in plan.phases)
+    return replace(plan, times=plan.times * times, phases=phases)

@@ -1,204 +1,170 @@
-"""Run a short, honest load against the simulated hospital: Locust drives, the ledger decides.
-
-A run is *met* only when Locust reports no failure, every kind of request was really made, and every order that was
-acknowledged is found exactly once on the worklist afterwards.
-"""
+"""Run a load: start the lab, write the plan, let Locust drive it, watch, judge while everything still stands, end everything."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
-import subprocess
-import sys
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
+import socket
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge import kit
-from stepwedge.errors import BadInput, WireError
-from stepwedge.lab import hospital, labfile
-from stepwedge.load.ledger import Account
-from stepwedge.wire.dimse_blocking import Association
+from stepwedge import clock
+from stepwedge.errors import BadInput, Inconclusive
+from stepwedge.lab import hospital, security
+from stepwedge.load import verdict, watching
+from stepwedge.load.arrivals import agenda
+from stepwedge.load.fleet import Fleet
+from stepwedge.load.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
+    from pathlib import Path
 
-    from rich.console import Console
-
+    from stepwedge.actors.cast import Cast
+    from stepwedge.lab.hospital import Running
     from stepwedge.lab.labfile import Lab
-    from stepwedge.sim.address import Address
+    from stepwedge.load.plan import Plan
+    from stepwedge.load.verdict import Verdict
 
-_WORKLIST: Final = "1.2.840.10008.5.1.4.31"
-LOG: Final = "locust.log"
-KINDS: Final = ("ADT^A04", "OMG^O19", "C-FIND worklist")
+ADDRESSES: Final = "addresses.json"
+OUTAGE: Final = "outage.json"
+_LOOK: Final = 0.2
+_AHEAD: Final = 1.0
+"""Seconds from the word to begin until second 0, so that every process has read it."""
+_PATIENCE: Final = 30.0
+"""Seconds beyond the drain that a process has to say that it is done."""
 
 
-@dataclass
-class Outcome:
-    """What one load run came to.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a plan is driven.
 
     Attributes:
-        requests: number of requests by name.
-        failures: number of failed requests by name.
-        problems: what keeps the run from being met, for reading.
-        unsure: what could not be told; with no problem the run is then inconclusive.
+        workers: Locust processes; ``remote`` ones are started elsewhere and join.
+        web: port of Locust's own page, 0 for none.
+        told: told how far the run is, in seconds and words.
     """
 
-    requests: dict[str, int] = field(default_factory=dict)
-    failures: dict[str, int] = field(default_factory=dict)
-    orders: int = 0
-    problems: list[str] = field(default_factory=list)
-    unsure: list[str] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        """0 met, 1 missed, 3 nobody can tell."""
-        if self.problems:
-            return 1
-        return 3 if self.unsure else 0
+    workers: int = 1
+    remote: bool = False
+    web: int = 0
+    quirks: tuple[str, ...] = ()
+    told: Callable[[float, str], None] = lambda _at, _words: None
 
 
-def command(
-    console: Console,
-    file: Path | None,
-    evidence: Path | None,
-    *,
-    users: int,
-    seconds: float,
-    rate: float,
-    seed: int | None,
-) -> int:
-    """Run a load and print what came of it; return the exit code."""
-    lab = labfile.load(file)
-    if "ris" in lab.real:
-        raise BadInput(
-            str(lab.file),
-            "a lab whose RIS is simulated",
-            "a real one",
-            "load against real systems needs their consent",
-        )
-    chosen = secrets.randbelow(9000) + 1000 if seed is None else seed
-    folder = evidence or Path("runs") / f"load-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    console.print(f"{users} users for {seconds:g} s, seed {chosen}", highlight=False)
-    return say(console, run(lab, folder, users=users, seconds=seconds, rate=rate, seed=chosen), folder)
-
-
-def say(console: Console, outcome: Outcome, folder: Path) -> int:
-    """Print what came of a load; return the exit code."""
-    for name, count in outcome.requests.items():
-        console.print(f"  {count:6d} {name}, {outcome.failures[name]} failed", highlight=False)
-    for line in (*outcome.problems, *outcome.unsure):
-        console.print(f"  – {line}", markup=False, highlight=False)
-    word = {0: "met", 1: "missed", 3: "nobody can tell"}[outcome.exit_code]
-    console.print(
-        f"{word}: {outcome.orders} orders acknowledged and looked for; see {folder}",
-        markup=False,
-        highlight=False,
-    )
-    return outcome.exit_code
-
-
-def run(lab: Lab, folder: Path, *, users: int, seconds: float, rate: float, seed: int) -> Outcome:
-    """Start the hospital, drive it with ``users`` for ``seconds``, reconcile, and leave Locust's own files in ``folder``."""
+def run(lab: Lab, plan: Plan, folder: Path, options: Options = Options()) -> Verdict:
+    """Drive the systems of a lab by a plan, and return what came of it; everything is below ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = folder / "hospital"
-    with hospital.start(lab, state, seed) as running:
-        told = state / hospital.READY
-        code = locust(folder, told, users=users, seconds=seconds, rate=rate, seed=seed)
-        outcome = read(folder)
-        if code not in {0, 1}:  # Locust's own: 0 no failure, 1 failed requests
-            outcome.unsure.append(f"Locust ended with code {code}, see {folder / LOG}")
-        reconcile(outcome, Account.read(folder / "ledger"), running.cast()["ris"].address)
-    return outcome
+    if any(folder.iterdir()):
+        raise BadInput(str(folder), "an empty folder", "the files of an earlier run", "name another one")
+    with hospital.start(lab, folder / "hospital", plan.seed, options.quirks) as running:
+        cast = running.cast()
+        plan = prepare(running, plan, folder, options)
+        fleet = Fleet(folder, options.workers, remote=options.remote, web=options.web, port=_port(options))
+        try:
+            fleet.start()
+            with watching.Watch(folder, watching.processes(running), cast) as watch:
+                _drive(plan, folder, cast, fleet, watch, options)
+        finally:
+            fleet.stop()
+        options.told(plan.seconds + plan.drain, "looking for everything that was sent")
+        return verdict.judge(folder, lab, cast, trouble=tuple(fleet.trouble))
 
 
-def locust(
-    folder: Path,
-    told: Path,
-    *,
-    users: int,
-    seconds: float,
-    rate: float,
-    seed: int,
-    more: Sequence[str] = (),
-    log: str = LOG,
-) -> int:
-    """Run Locust on the systems that ``told`` gives the addresses of; return its exit code.
+def _port(options: Options) -> int:
+    """Return a free port for the master of local workers; remote ones know Locust's own."""
+    if options.remote or options.workers == 1:
+        return 0
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
-    Without ``users`` it is a worker: whoever leads says how many, how long and with which seed. Its log is a file of
-    ``folder``, or our own output.
-    """
-    command = [sys.executable, "-m", "locust", "-f", str(kit.find("load/locustfile.py")), *more]
-    if users:
-        command += ["--headless", "--only-summary", "--users", str(users), "--spawn-rate", str(users)]
-        command += ["--run-time", f"{seconds:g}s", "--stop-timeout", "10"]
-        command += ["--json-file", str(folder / "locust"), "--html", str(folder / "locust.html")]
-    variables = {
-        "STEPWEDGE_HOSPITAL": str(told.resolve()),
-        "STEPWEDGE_LEDGER": str((folder / "ledger").resolve()),
-        "STEPWEDGE_SEED": str(seed),
-        "STEPWEDGE_RATE": f"{rate:g}",
+
+def prepare(running: Running, plan: Plan, folder: Path, options: Options) -> Plan:
+    """Write down where everybody is and what is planned; ``began`` stays open until all are ready."""
+    lab, actors = running.lab, running.describe()["actors"]
+    if plan.outage and running.cast().machines.get(plan.outage["on"]) is None:
+        needs = f"a lab in which {plan.outage['on']} has a process of its own"
+        raise BadInput(str(lab.file), needs, "none", "such as fixtures/labs/processes.yaml")
+    told: dict[str, Any] = {
+        "directory": {name: one["address"] for name, one in actors.items()},
+        "roles": {name: one["role"] for name, one in actors.items()},
+        "tls": security.settings(lab, running.state) or {},
+        "admins": {name: one["admin"] for name, one in running.told["actors"].items()},
     }
-    with (folder / log).open("wb") if log else contextlib.nullcontext() as output:
-        return subprocess.run(  # noqa: S603  # our own interpreter, no shell
-            command,
-            env={**os.environ, **variables},
-            stdout=output,
-            stderr=output,
-            timeout=seconds + 120 if users else None,
-            check=False,
-        ).returncode
+    (folder / ADDRESSES).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    due = list(agenda(plan))
+    counts: dict[str, int] = {}
+    for one in due:
+        counts[one.kind] = counts.get(one.kind, 0) + 1
+    claims = None if lab.claims is None else tuple(sorted(lab.claims))
+    plan = replace(
+        plan, lab=str(lab.file), hospital=ADDRESSES, claims=claims, workers=options.workers, planned=counts
+    )
+    plan = replace(plan, expects=_expects(plan, [one.facts for one in due if one.kind == "exam"]))
+    plan.write(folder)
+    return plan
 
 
-def read(folder: Path) -> Outcome:
-    """Read what Locust counted; a kind of request that was never made is not met."""
-    outcome = Outcome()
-    for row in json.loads((folder / "locust.json").read_text(encoding="utf-8")):
-        outcome.requests[row["name"]] = row["num_requests"]
-        outcome.failures[row["name"]] = row["num_failures"]
-    for name in KINDS:
-        if not outcome.requests.get(name):
-            outcome.unsure.append(f"no {name} was made")
-    outcome.problems += [f"{count} of {name} failed" for name, count in outcome.failures.items() if count]
-    return outcome
-
-
-def reconcile(outcome: Outcome, account: Account, ris: Address) -> None:
-    """Look for every acknowledged order on the worklist, through a door the load did not wait behind."""
-    accessions = {one.id: str(one.keys["accession"]) for one in account.of("order", "acknowledged")}
-    outcome.orders = len(accessions)
-    if not accessions:
-        outcome.unsure.append("no order was acknowledged")
-    outcome.problems += [f"order {one.id} was refused" for one in account.of("order", "refused")]
-    outcome.problems += [
-        f"accession {number} was given to more than one order"
-        for number in account.shared("order", "accession")
+def _expects(plan: Plan, exams: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the transactions that this plan cannot do without."""
+    names = [
+        name
+        for kind, name in (("adt", "ADT background"), ("poll", "C-FIND worklist"))
+        if plan.planned.get(kind)
     ]
-    entity = ris.worklist or ris.dicom
-    if entity is None:
-        outcome.unsure.append("the RIS has no worklist to look at")
-        return
-    try:
-        ae, host, port = entity[:3]
-        with Association.open(host, port, calling="SW_PROBE", called=ae, contexts=[_WORKLIST]) as link:
-            for placer, accession in accessions.items():
-                if (count := _entries(link, {"AccessionNumber": accession})) != 1:
-                    outcome.problems.append(
-                        f"order {placer} was acknowledged, and has {count} worklist entries"
-                    )
-            for placer in sorted(
-                one.id for one in account.of("order", "attempted")
-            ):  # whoever was interrupted cannot say: none or one is right
-                if (count := _entries(link, {"PlacerOrderNumberImagingServiceRequest": placer})) > 1:
-                    outcome.problems.append(
-                        f"order {placer} was never answered, and has {count} worklist entries"
-                    )
-    except WireError as trouble:
-        outcome.unsure.append(f"the worklist could not be asked: {trouble}")
+    whole = [one for one in exams if one["exception"] == "none"]
+    if whole:
+        names += ["ADT^A04", "C-FIND worklist"]
+        names += [{"2.3.1": "ORM^O01", "2.5.1": "OMG^O19"}[one["version"]] for one in whole]
+        names += ["STOW-RS" if one.get("door") == "stow-rs" else "C-STORE" for one in whole]
+    return tuple(sorted(set(names)))
 
 
-def _entries(link: Association, keys: dict[str, Any]) -> int:
-    return len(list(link.find(_WORKLIST, {**keys, "ScheduledProcedureStepSequence": [{}]})))
+def _drive(
+    plan: Plan, folder: Path, cast: Cast, fleet: Fleet, watch: watching.Watch, options: Options
+) -> None:
+    plan = replace(plan, began=clock.moment() + _AHEAD)
+    plan.write(folder)
+    watch.began(plan.began)
+    truth, outage = Truth(folder, cast), _Outage(plan, folder, cast)
+    last = plan.seconds + plan.drain + _PATIENCE
+    while not fleet.done() and (at := clock.moment() - plan.began) < last:
+        outage.look(at)
+        truth.look()
+        options.told(at, plan.phase(at).name if at < plan.seconds else "what began is brought to its end")
+        time.sleep(_LOOK)
+    outage.over()
+    if not fleet.done():
+        fleet.trouble.append(f"the generator was not done {_PATIENCE:g} s after its time")
+
+
+class _Outage:
+    """Ends a system in mid-run and brings it back, with the evidence of both."""
+
+    def __init__(self, plan: Plan, folder: Path, cast: Cast) -> None:
+        self._told, self._file = plan.outage, folder / OUTAGE
+        self._cast, self._seconds = cast, plan.seconds
+        self._said: dict[str, Any] = {}
+
+    def look(self, at: float) -> None:
+        """Do what is due."""
+        if self._told and "down" not in self._said and at >= self._told["from"] * self._seconds:
+            self._said |= {"on": self._told["on"], "down": at, "evidence": self._machine().kill()}
+            self._write()
+        if "down" in self._said and at >= self._told["to"] * self._seconds:
+            self.over(at)
+
+    def over(self, at: float = 0.0) -> None:
+        """Bring the system back if it is down."""
+        if "down" in self._said and "up" not in self._said:
+            self._said |= {"up": at or self._seconds, "back": self._machine().start()}
+            self._write()
+
+    def _machine(self) -> Any:
+        machine = self._cast.machines[self._told["on"]]
+        if why := machine.cannot("kill"):
+            raise Inconclusive(why)
+        return machine
+
+    def _write(self) -> None:
+        self._file.write_text(json.dumps(self._said), encoding="utf-8")

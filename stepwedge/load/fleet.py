@@ -1,0 +1,121 @@
+"""The Locust processes of a load: started, waited for, watched, and ended by their ids.
+
+Locust is content when a worker dies: the others go on, and it ends with 0. Here every process that drives users leaves marks in
+the run folder: ``ready-*`` before it begins, ``done-*`` when all it had to do is over, ``ended-*`` when it was told to end. A
+process without its marks drove less than it was to drive.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from stepwedge import kit
+from stepwedge.errors import Broken
+from stepwedge.lab.child import Child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READY: Final = "ready-*.json"
+DONE: Final = "done-*.json"
+PIDS: Final = "fleet.json"
+LOG: Final = "locust.log"
+_START: Final = 60.0
+"""Seconds until every process says that it is ready."""
+_LEAVE: Final = 15.0
+
+
+class Fleet:
+    """One Locust process, or a master and its workers, of which ``remote`` are started by somebody else."""
+
+    def __init__(
+        self, folder: Path, workers: int = 1, *, remote: bool = False, web: int = 0, port: int = 0
+    ) -> None:
+        """Prepare ``workers`` processes; ``web`` is the port of Locust's own page, ``port`` that of the master."""
+        self.folder, self.workers, self.remote = folder, workers, remote
+        self._web, self._port = web, port
+        self._leader: Child | None = None
+        self._crew: dict[str, Child] = {}
+        self.trouble: list[str] = []
+
+    @property
+    def spread(self) -> bool:
+        """Whether there are a master and workers."""
+        return self.remote or self.workers > 1
+
+    def start(self) -> None:
+        """Start the processes and wait until all of them are ready; raises ``Broken`` when one does not come up."""
+        users = ["--users", str(self.workers), "--spawn-rate", str(self.workers)]
+        page = (
+            ["--autostart", "--web-host", "127.0.0.1", "--web-port", str(self._web)]
+            if self._web
+            else ["--headless"]
+        )
+        files = ["--json-file", str(self.folder / "locust"), "--html", str(self.folder / "locust.html")]
+        files += ["--csv", str(self.folder / "locust"), "--only-summary", "--stop-timeout", "5"]
+        lead = []
+        if self.spread:
+            bind = [] if self.remote else ["--master-bind-host", "127.0.0.1"]
+            port = ["--master-bind-port", str(self._port)] if self._port else []
+            lead = ["--master", *bind, *port, "--expect-workers", str(self.workers)]
+            lead += ["--expect-workers-max-wait", f"{_START:g}"]
+        self._leader = self._locust("locust", LOG, *page, *users, *files, *lead)
+        if self.spread and not self.remote:
+            for number in range(1, self.workers + 1):
+                name = f"worker-{number}"
+                self._crew[name] = self._locust(name, f"{name}.log", *worker("127.0.0.1", self._port))
+        pids = {name: child.process.pid for name, child in self._processes().items()}
+        (self.folder / PIDS).write_text(json.dumps(pids), encoding="utf-8")
+        self._leader.wait_until(lambda: self._marks(READY) >= self.workers or bool(self._dead()), _START)
+        if dead := self._dead():
+            raise Broken(f"{dead[0]}; its log ends:\n{self._processes()[dead[0].split()[0]].tail()}")
+
+    def _locust(self, name: str, log: str, *arguments: str) -> Child:
+        return Child.start(name, command(*arguments), self.folder / log, env=variables(self.folder))
+
+    def _processes(self) -> dict[str, Child]:
+        return ({"locust": self._leader} if self._leader else {}) | self._crew
+
+    def _marks(self, pattern: str) -> int:
+        return len(list(self.folder.glob(pattern)))
+
+    def _dead(self) -> list[str]:
+        ends = {name: child.process.poll() for name, child in self._processes().items()}
+        return [f"{name} {_end(code)}" for name, code in ends.items() if code is not None]
+
+    def done(self) -> bool:
+        """Tell whether every process has ended what it had to do; notes those that died before."""
+        self.trouble += [one for one in self._dead() if one not in self.trouble]
+        return self._marks(DONE) >= self.workers or len(self.trouble) >= len(self._processes())
+
+    def stop(self) -> None:
+        """End all processes; what was not told to end by its leader is ended here."""
+        if self._leader is not None:
+            self._leader.stop()
+        deadline = time.monotonic() + _LEAVE
+        while time.monotonic() < deadline and any(one.process.poll() is None for one in self._crew.values()):
+            time.sleep(0.05)
+        for one in self._crew.values():
+            one.stop()
+
+
+def _end(code: int) -> str:
+    return f"was killed in mid-run by signal {-code}" if code < 0 else f"ended in mid-run with code {code}"
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command that runs Locust on our users."""
+    return [sys.executable, "-m", "locust", "-f", str(kit.find("load/locustfile.py")), *arguments]
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """Return the environment by which the users find their plan."""
+    return {"STEPWEDGE_PLAN": str((folder / "plan.json").resolve())}
+
+
+def worker(host: str, port: int = 0) -> list[str]:
+    """Return the arguments of a worker whose master is at ``host``."""
+    return ["--worker", "--master-host", host, *(["--master-port", str(port)] if port else [])]
