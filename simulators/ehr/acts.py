@@ -224,7 +224,7 @@ class Ward:
             args["order"],
         )
         with self.bench.change(self.ehr):
-            self.ehr.patients.setdefault(patient.id, patient)
+            self.ehr.patients[patient.id] = patient
             self.ehr.orders[order["placer"]] = Order(**order, patient=patient.id)
         return {"placer": order["placer"]}
 
@@ -232,7 +232,7 @@ class Ward:
         """Write a merge into the books that other machines of this EHR tell the others."""
         survivor = Patient(**args["patient"] | {"name": PersonName.from_dicom(args["patient"]["name"])})
         with self.bench.change(self.ehr):
-            self.ehr.patients.setdefault(survivor.id, survivor)
+            self.ehr.patients[survivor.id] = survivor
             self.ehr.merge(survivor.id, str(args["prior"]))
         return {"patient": survivor.id}
 

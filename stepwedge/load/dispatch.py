@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.errors import StepwedgeError
+from stepwedge.errors import Failed, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -79,9 +79,9 @@ class Dispatcher:
         self.site.measures.note("arrival", late, at=now, late=late, group=arrival.kind)
         try:
             self.work[arrival.kind](self.site, arrival)
-        except StepwedgeError:
+        except (WireError, Failed):
             pass  # counted where it was asked
-        except Exception as trouble:  # noqa: BLE001 - one that we caused must not end the others, and must be seen
+        except Exception as trouble:  # noqa: BLE001 - one of our own must not end the others, and must be seen
             self._broken(arrival, trouble)
         finally:
             self.running -= 1

@@ -67,6 +67,14 @@ class Pictures:
     sop_class: str
     pixels: tuple[str, ...]
     size: int
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Images without patient and exam."""
+
+    images: list[dict[str, Any]]
+    pixels: tuple[str, ...]
     framed: bool
 
 
@@ -76,32 +84,52 @@ class Shelf:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._kept: dict[str, Pictures] = {}
+        self._made: dict[str, _Images] = {}
         self.procedures: dict[str, Procedure] = catalogue(kit.find("fixtures/procedures/catalogue.yaml"))
+
+    def prepare(self, wanted: Iterable[tuple[str, str, float]]) -> None:
+        """Make the pixels of procedures (with modality and megabytes of an image) before anything is due."""
+        for procedure, modality, megabytes in wanted:
+            self._images(procedure, modality, megabytes)
+
+    def _images(self, procedure: str, modality: str, megabytes: float) -> _Images:
+        if (found := self._made.get(procedure)) is None:
+            known = self.procedures.get(procedure)
+            recipe = (known.recipe if known else "") or USUAL.get(modality, "ct-chest")
+            found = self._made[procedure] = _made(recipe, megabytes, self._seed)
+        return found
 
     def of(self, procedure: str, modality: str, megabytes: float, entry: dict[str, Any]) -> Pictures:
         """Return the images of a procedure; what its worklist entries have in common is taken from the first."""
         if (found := self._kept.get(procedure)) is None:
-            known = self.procedures.get(procedure)
-            recipe = (known.recipe if known else "") or USUAL.get(modality, "ct-chest")
-            found = self._kept[procedure] = _made(recipe, modality, megabytes, entry, self._seed)
+            images = self._images(procedure, modality, megabytes)
+            found = self._kept[procedure] = _compiled(images, modality, entry)
+            del self._made[procedure]
         return found
 
 
-def _made(recipe: str, modality: str, megabytes: float, entry: dict[str, Any], seed: int) -> Pictures:
-    shape = _sized(phantoms.recipe(recipe), megabytes)
-    at = SystemClock().now()
-    framed = phantoms.IODS[shape.iod].framed
-    instances, hashes = [], []
-    for number in range(1, (_DIFFERENT if megabytes * 1e6 <= _FEW else 1) + 1):
-        elements = phantoms.image(shape, number, at, seed, "load") | _repeated(entry, modality, framed=framed)
-        elements["SOPInstanceUID"] = uid(seed, "load", recipe, number)
-        hashes.append(phantoms.pixel_hash(elements["PixelData"]))
-        data = encode(elements, explicit=True)
-        instances.append(Instance(elements["SOPClassUID"], elements["SOPInstanceUID"], EXPLICIT_LE, data))
-    names = (*_NAMES, "FrameOfReferenceUID") if framed else _NAMES
-    return Pictures(
-        CompiledStudy(instances, names), instances[0].sop_class, tuple(hashes), len(instances[0].data), framed
-    )
+def _made(recipe: str, megabytes: float, seed: int) -> _Images:
+    shape, at = _sized(phantoms.recipe(recipe), megabytes), SystemClock().now()
+    different = _DIFFERENT if megabytes * 1e6 <= _FEW else 1
+    images = [phantoms.image(shape, number, at, seed, "load") for number in range(1, different + 1)]
+    hashes = tuple(phantoms.pixel_hash(image["PixelData"]) for image in images)
+    sops = [uid(seed, "load", recipe, number) for number in range(different)]
+    for image, sop in zip(images, sops, strict=True):
+        image["SOPInstanceUID"] = sop
+    return _Images(images, hashes, phantoms.IODS[shape.iod].framed)
+
+
+def _compiled(made: _Images, modality: str, entry: dict[str, Any]) -> Pictures:
+    repeated = _repeated(entry, modality, framed=made.framed)
+    instances = [
+        Instance(
+            one["SOPClassUID"], one["SOPInstanceUID"], EXPLICIT_LE, encode(one | repeated, explicit=True)
+        )
+        for one in made.images
+    ]
+    names = (*_NAMES, "FrameOfReferenceUID") if made.framed else _NAMES
+    study = CompiledStudy(instances, names)
+    return Pictures(study, instances[0].sop_class, made.pixels, len(instances[0].data))
 
 
 def _sized(shape: phantoms.Recipe, megabytes: float) -> phantoms.Recipe:

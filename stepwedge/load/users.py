@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from locust import User, events  # isort: skip  # it patches the standard library for gevent
 
+import importlib
 import json
 import os
 import socket
@@ -65,6 +66,16 @@ def began(patience: float = _PATIENCE) -> Plan:
     return plan
 
 
+def warm(plan: Plan) -> Shelf:
+    """Make and load beforehand what takes long, so that the first patients do not wait for it."""
+    importlib.import_module("httpx")
+    importlib.import_module("pynetdicom.pdu")
+    shelf = Shelf(plan.seed)
+    if not plan.only or "exam" in plan.only or plan.bursts:
+        shelf.prepare((one.procedure, name, one.megabytes.value) for name, one in plan.day.modalities.items())
+    return shelf
+
+
 class Day(User):  # type: ignore[misc]  # Locust is untyped
     """All arrivals of one process: patients, scanners and readers are greenlets, each for what it has to do."""
 
@@ -81,11 +92,11 @@ class Day(User):  # type: ignore[misc]  # Locust is untyped
     def _walk(self) -> None:
         runner = self.environment.runner
         worker = getattr(runner, "worker_index", 0) if type(runner).__name__ == "WorkerRunner" else 0
+        shelf = warm(Plan.read(folder()))
         mark("ready", worker=worker)
         plan = began()
         calling = os.environ.get("STEPWEDGE_CALLING") or CALLING
         site = Site.open(folder(), plan, pause=gevent.sleep, tell=self._tell, calling=calling)
-        shelf = Shelf(plan.seed)
         work: dict[str, Any] = {"exam": partial(_exam, shelf), "adt": background.adt, "poll": background.poll}
         dispatcher = Dispatcher(site, work, gevent.spawn)
         try:
