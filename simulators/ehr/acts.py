@@ -56,6 +56,8 @@ class Ward:
             "place_orders": self.place_orders,
             "resend_order": self.resend_order,
             "cancel_order": self.cancel_order,
+            "adopt_order": self.adopt_order,
+            "adopt_merge": self.adopt_merge,
         }
 
     def asks(self) -> dict[str, Callable[[dict[str, Any]], Any]]:
@@ -215,6 +217,28 @@ class Ward:
                 raise Refused(f"{send.to} would not take message {send.control}: {delivery.reason}")
 
     # Orders
+
+    async def adopt_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:  # noqa: ARG002 - a word's signature
+        """Write an order and its patient into the books that other machines of this EHR have told, or will tell, the others.
+
+        A load plays those machines: what becomes of its orders is told to us.
+        """
+        patient, order = (
+            Patient(**args["patient"] | {"name": PersonName.from_dicom(args["patient"]["name"])}),
+            args["order"],
+        )
+        with self.bench.change(self.ehr):
+            self.ehr.patients[patient.id] = patient
+            self.ehr.orders[order["placer"]] = Order(**order, patient=patient.id)
+        return {"placer": order["placer"]}
+
+    async def adopt_merge(self, args: dict[str, Any], case: Case) -> dict[str, Any]:  # noqa: ARG002 - a word's signature
+        """Write a merge into the books that other machines of this EHR tell the others."""
+        survivor = Patient(**args["patient"] | {"name": PersonName.from_dicom(args["patient"]["name"])})
+        with self.bench.change(self.ehr):
+            self.ehr.patients[survivor.id] = survivor
+            self.ehr.merge(survivor.id, str(args["prior"]))
+        return {"patient": survivor.id}
 
     async def place_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Order an imaging procedure (RAD-2)."""

@@ -63,7 +63,7 @@ class Ward:
             patient_message("A04", patient, self.envelope()),
             order_message("NW", order, patient, self.envelope()),
         ]
-        self.ledger.write("attempted", order.placer)
+        self.ledger.write("order", order.placer, "attempted")
         self.send(link, order.placer)
 
     def order_until_lost(self, ris):
@@ -81,7 +81,10 @@ class Ward:
             answer = read_answer(link.ask(raw))
             assert answer.code == "AA"
         self.ledger.write(
-            "acknowledged", placer, next(item.accession for item in answer.items if item.accession)
+            "order",
+            placer,
+            "acknowledged",
+            accession=next(item.accession for item in answer.items if item.accession),
         )
 
 
@@ -97,7 +100,9 @@ def test_ris_killed_while_orders_arrive(hospital, tmp_path, seed):
     timer.join()
     assert hospital["ris"].attrs["State"]["ExitCode"] == 137
     before = Account.read(tmp_path)
-    assert before.accessions, "it was killed before anything was acknowledged: nothing is shown"
+    assert before.of("order", "acknowledged"), (
+        "it was killed before anything was acknowledged: nothing is shown"
+    )
     hospital["ris"].start()
     hospital.wait()
     outcome = Outcome()
@@ -105,11 +110,11 @@ def test_ris_killed_while_orders_arrive(hospital, tmp_path, seed):
     assert not outcome.problems
     assert not outcome.unsure
     with Link.open(ris.hl7.host, ris.hl7.port, 10) as link:
-        for placer in before.unknown:
-            ward.send(link, placer)
+        for one in before.of("order", "attempted"):
+            ward.send(link, one.id)
         ward.order(link)
     settled = Account.read(tmp_path)
-    assert not settled.unknown
+    assert not settled.of("order", "attempted")
     reconcile(outcome, settled, ris)
     assert not outcome.problems
     assert not outcome.unsure
