@@ -43,7 +43,9 @@ class Limit(Part):
 
     def times(self, factor: float) -> Limit:
         """Return the limit multiplied, as it holds under an overload."""
-        return self.model_copy(update={"value": self.value * factor, "source": f"{factor:g} x ({self.why})", "assumed": ""})
+        return self.model_copy(
+            update={"value": self.value * factor, "source": f"{factor:g} x ({self.why})", "assumed": ""}
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -127,7 +129,12 @@ def load(case: Mapping[str, Any] | None = None, lab: Path | None = None) -> Limi
         for transaction in said.get("transactions", {}) if isinstance(said, dict) else ():
             if transaction not in known:
                 near = did_you_mean(transaction, known).strip(" ;")
-                raise place.problem(_at(place, "transactions", transaction), "a transaction that is measured", transaction, near)
+                raise place.problem(
+                    _at(place, "transactions", transaction),
+                    "a transaction that is measured",
+                    transaction,
+                    near,
+                )
         merged = _over(merged, said, name)
         asked |= set(said.get("transactions", {}))
         try:
@@ -135,11 +142,15 @@ def load(case: Mapping[str, Any] | None = None, lab: Path | None = None) -> Limi
         except ValidationError as trouble:
             error = trouble.errors(include_url=False)[0]
             where = tuple(part for part in error["loc"] if part != "[key]")
-            raise place.problem(_at(place, *where), "limits of a load run", error["input"], error["msg"]) from None
+            raise place.problem(
+                _at(place, *where), "limits of a load run", error["input"], error["msg"]
+            ) from None
     return Limits.model_validate(merged | {"asked": frozenset(asked)})
 
 
-def _layers(case: Mapping[str, Any] | None, lab: Path | None) -> list[tuple[str, dict[str, Any], source.Source]]:
+def _layers(
+    case: Mapping[str, Any] | None, lab: Path | None
+) -> list[tuple[str, dict[str, Any], source.Source]]:
     """Return who asks for what, and where it stands."""
     found = []
     if case:

@@ -1,0 +1,244 @@
+"""Functional truth under load: a sampled share of the exams is judged by every standing rule, while the load runs and again after it.
+
+A load exam is a clinical case like any other. What its own machines said and heard is in ``exams/*.json``, what the simulated systems
+saw in their journals; both together are the facts that :mod:`stepwedge.checks.rules` judges. A rule that is broken while the load
+runs may only see what is late: what counts is how it stands at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from stepwedge.checks.rules import CaseFacts, rules
+from stepwedge.clock import moment
+from stepwedge.errors import StepwedgeError
+from stepwedge.evidence.exchange import Exchange
+from stepwedge.load.plan import FILE
+from stepwedge.scenario.case import Feed, Key, identities, is_query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from stepwedge.actors.cast import Cast
+
+RECORD: Final = "truth.jsonl"
+EXAMS: Final = "exams"
+LEDGERS: Final = "ledger/*.jsonl"
+BUDGET: Final = 0.5
+"""Seconds of one look while the load runs: the judge shares the machine with what it judges."""
+_KINDS: Final = {"order": "placer", "instance": "sop", "commitment": "transaction"}
+"""Kinds of the ledger whose identity is known in the journal under another name."""
+_KEYS: Final = ("patient", "accession", "placer", "study", "mpps")
+_SHOWN: Final = 3
+
+
+@dataclass
+class Truths:
+    """What the sampled exams came to.
+
+    Attributes:
+        exams: how many were judged at the end; ``sampled`` how many were begun, ``during`` how often one was judged under load.
+        rules: by rule, how often it passed, failed, was inconclusive or not reached.
+        late: findings under load that were no longer there at the end.
+    """
+
+    exams: int = 0
+    sampled: int = 0
+    during: int = 0
+    asked: bool = False
+    late: int = 0
+    rules: dict[str, Counter[str]] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
+
+    @property
+    def word(self) -> Literal["met", "missed", "untold"]:
+        """``missed`` when a rule is broken, ``untold`` when an exam could not be judged or none was."""
+        if self.broken:
+            return "missed"
+        return "untold" if self.untold else "met"
+
+
+@dataclass
+class _Exam:
+    """One sampled exam: what it knows, and what is known of it."""
+
+    name: str
+    known: set[Key] = field(default_factory=set)
+    seen: list[Exchange] = field(default_factory=list)
+    told: dict[str, Any] | None = None
+    suspect: bool = False
+    judged: bool = False
+
+
+class Truth:
+    """Judges the sampled exams of one run; :meth:`look` while it runs, :meth:`finish` once at its end."""
+
+    def __init__(self, folder: Path, cast: Cast) -> None:
+        """Read from the run's ``folder`` and the journals of the simulated systems of ``cast``."""
+        self.folder, self.cast = folder, cast
+        self._feed = Feed(cast.host)
+        self._exams: dict[str, _Exam] = {}
+        self._whose: dict[Key, _Exam] = {}
+        self._read: dict[Path, int] = {}
+        self._during = 0
+
+    def look(self, budget: float = BUDGET) -> int:
+        """Judge exams that have ended since, for ``budget`` seconds at most; return how many."""
+        self._gather()
+        until, judged = time.monotonic() + budget, 0
+        for exam in [one for one in self._exams.values() if one.told is not None and not one.judged]:
+            if time.monotonic() >= until:
+                break
+            exam.judged = True
+            records = list(self._judge(exam, "during"))
+            exam.suspect = any(one["verdict"] == "failed" for one in records)
+            self._write(records)
+            judged += 1
+        self._during += judged
+        return judged
+
+    def finish(self) -> Truths:
+        """Judge every sampled exam once more, now that everything has arrived that will; return what they came to."""
+        told = json.loads((self.folder / FILE).read_text(encoding="utf-8"))
+        said = Truths(
+            asked=float(told.get("sample", 0)) > 0, during=self._during or _judged_before(self.folder)
+        )
+        try:
+            self._gather()
+        except StepwedgeError as trouble:
+            said.untold.append(f"the journals of the simulated systems could not be read: {trouble}")
+        said.sampled = len(self._exams)
+        for exam in self._exams.values():
+            if exam.told is None:
+                continue  # it was cut off by the end of the run; what it sent is reconciled
+            records = list(self._judge(exam, "after"))
+            self._write(records)
+            said.exams += 1
+            said.late += exam.suspect and not any(one["verdict"] == "failed" for one in records)
+            _count(said, exam.name, records)
+        if said.asked and not said.exams and not said.untold:
+            said.untold.append("no sampled exam was judged by the standing rules")
+        return said
+
+    # -- gathering ------------------------------------------------------------------------------------------------------------------
+
+    def _gather(self) -> None:
+        """Take what is new: the journals first, so that the ledger, written before anything is sent, knows whose it is."""
+        new = self._feed.take()
+        for line in self._lines():
+            self._learn_from_ledger(line)
+        for path in sorted((self.folder / EXAMS).glob("*.json")):
+            exam = self._exams.setdefault(path.stem, _Exam(path.stem))
+            if exam.told is None:
+                exam.told = json.loads(path.read_text(encoding="utf-8"))
+                self._own(exam, (Exchange.from_json(one) for one in exam.told.get("exchanges", ())))
+        for exchange in new:
+            for exam in self._owners(exchange):
+                exam.seen.append(exchange)
+                self._know(exam, identities(exchange) if not is_query(exchange) else ())
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        """Yield ledger lines that are new and whole."""
+        for path in sorted(self.folder.glob(LEDGERS)):
+            with path.open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                data = file.read()
+            whole = data.rfind(b"\n") + 1
+            self._read[path] = self._read.get(path, 0) + whole
+            for line in data[:whole].splitlines():
+                if b'"sampled": true' in line:
+                    yield json.loads(line)
+
+    def _learn_from_ledger(self, line: dict[str, Any]) -> None:
+        exam = self._exams.setdefault(
+            f"{line.get('exam', line['id'])}", _Exam(f"{line.get('exam', line['id'])}")
+        )
+        kind = _KINDS.get(line["kind"], line["kind"])
+        found = {(kind, str(line["id"]))} | {(key, str(line[key])) for key in _KEYS if line.get(key)}
+        self._know(exam, found)
+
+    def _own(self, exam: _Exam, exchanges: Iterable[Exchange]) -> None:
+        for exchange in exchanges:
+            exam.seen.append(exchange)
+            self._know(exam, identities(exchange) if not is_query(exchange) else ())
+
+    def _know(self, exam: _Exam, keys: Iterable[Key]) -> None:
+        for key in keys:
+            exam.known.add(key)
+            self._whose.setdefault(key, exam)
+
+    def _owners(self, exchange: Exchange) -> list[_Exam]:
+        """Return the exams an exchange belongs to: one, or several when it speaks of several patients."""
+        found = {id(exam): exam for key in identities(exchange) if (exam := self._whose.get(key)) is not None}
+        return list(found.values())
+
+    # -- judging --------------------------------------------------------------------------------------------------------------------
+
+    def _judge(self, exam: _Exam, when: str) -> Iterator[dict[str, Any]]:
+        ordered = sorted(exam.seen, key=lambda one: one.at + one.took)
+        facts = CaseFacts.of([replace(one, number=at) for at, one in enumerate(ordered, 1)], self.cast)
+        for rule in rules():
+            try:
+                finding = rule.judge(facts)
+            except StepwedgeError as trouble:
+                yield _record(exam, rule.id, when, "inconclusive", unsure=str(trouble))
+                continue
+            if finding.verdict != "skipped":
+                differences = [[one.path, one.expected, one.found] for one in finding.differences]
+                yield _record(
+                    exam,
+                    rule.id,
+                    when,
+                    finding.verdict,
+                    reached=finding.reached,
+                    differences=differences,
+                    unsure=finding.unsure,
+                )
+
+    def _write(self, records: Iterable[dict[str, Any]]) -> None:
+        with (self.folder / RECORD).open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
+
+
+def _record(exam: _Exam, rule: str, when: str, verdict: str, **more: Any) -> dict[str, Any]:
+    return {
+        "exam": exam.name,
+        "rule": rule,
+        "when": when,
+        "at": round(moment(), 3),
+        "verdict": verdict,
+        **more,
+    }
+
+
+def _judged_before(folder: Path) -> int:
+    """Return how many exams another one judged while the load ran."""
+    exams = {one["exam"] for one in read(folder) if one["when"] == "during"}
+    return len(exams)
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return every judgement that was written down."""
+    path = folder / RECORD
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    )
+
+
+def _count(said: Truths, exam: str, records: Iterable[dict[str, Any]]) -> None:
+    for one in records:
+        said.rules.setdefault(one["rule"], Counter())[one["verdict"]] += 1
+        if one["verdict"] == "failed":
+            shown = "; ".join(
+                f"{path}: expected {expected}, found {found}"
+                for path, expected, found in one["differences"][:_SHOWN]
+            )
+            said.broken.append(f"exam {exam} breaks {one['rule']}: {shown}")
+        elif one["verdict"] == "inconclusive":
+            said.untold.append(f"exam {exam}: of {one['rule']} nobody can tell: {one['unsure']}")
