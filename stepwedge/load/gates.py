@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Word = Literal["met", "missed", "untold"]
 ARRIVAL: Final = "arrival"
 """The name under which the generator notes each arrival that it begins, grouped by kind; its time is how late it was."""
-MARK: Final = "ended-*.json"
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _ALWAYS: Final = {
     # Kind of arrival: of each of these, at least one must have been made.
@@ -78,7 +77,8 @@ class Facts:
         watched: what the systems under test used, second by second (``watch.jsonl``).
         drained: seconds after the last arrival until fewer messages waited than the limit; None when nobody could see, infinite
             when they never did.
-        marks: processes of the generator that said that they ended in order.
+        marks: processes of the generator that said that they ended in order; None when nobody asked them to.
+        done: processes that did all they had to do.
     """
 
     plan: Plan
@@ -90,11 +90,12 @@ class Facts:
     drained: float | None = None
     waiting: int = 0
     marks: frozenset[str] | None = None
+    done: frozenset[str] = frozenset()
 
 
-def marks(folder: Path) -> frozenset[str]:
-    """Return the names of the processes that left a mark when they ended in order."""
-    return frozenset(path.stem.removeprefix("ended-") for path in folder.glob(MARK))
+def marks(folder: Path, kind: str = "ended") -> frozenset[str]:
+    """Return the names of the processes that left a mark: that they are ``done``, or ``ended`` in order."""
+    return frozenset(path.stem.removeprefix(f"{kind}-") for path in folder.glob(f"{kind}-*.json"))
 
 
 def judge(facts: Facts) -> list[Gate]:
@@ -152,8 +153,8 @@ def _processes(facts: Facts) -> Gate:
     """Look for processes that were lost: too few of them, without a mark of their end, or silent before it."""
     wanted, told = facts.plan.workers, facts.series.generators
     ends = {name: max(line["second"] for line in lines) for name, lines in told.items()}
-    silent = {name for name, last in ends.items() if last < facts.plan.seconds - _EARLY}
-    unmarked = set(told) - facts.marks if facts.marks is not None else set[str]()
+    silent = {name for name, last in ends.items() if last < facts.plan.seconds - _EARLY} - facts.done
+    unmarked = set(told) - facts.marks - facts.done if facts.marks is not None else set[str]()
     lost = [f"{name} fell silent after {ends[name]} s" for name in sorted(silent)]
     lost += [f"{name} did not end in order" for name in sorted(unmarked - silent)]
     if len(told) < wanted:

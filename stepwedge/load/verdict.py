@@ -99,6 +99,7 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
         drained,
         waiting,
         gates.marks(folder),
+        gates.marks(folder, "done"),
     )
     found = gates.judge(facts)
     said = conclude(plan, found, reconcile.reconcile(account, reading.read(account, cast, plan)), truths)
@@ -161,7 +162,7 @@ def _headline(plan: Plan, draft: Verdict, wrong: Sequence[str]) -> str:
 
 def write(folder: Path, plan: Plan, said: Verdict) -> None:
     """Write what came of a run, and its page."""
-    from stepwedge.report import load_page
+    from stepwedge.load import page
 
     told = {
         "case": plan.case,
@@ -182,4 +183,4 @@ def write(folder: Path, plan: Plan, said: Verdict) -> None:
     }
     for name, value in parts.items():
         replace(folder / name, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
-    load_page.write(folder)
+    page.write(folder)
