@@ -1,5 +1,6 @@
 # make run    set up and run the shipped scenarios against the simulated hospital
 # make test   set up and pass the tests
+# make load   set up and drive a two-minute Monday morning at the simulated hospital; ARGS="LOD-02 --lab ..."
 # make prove  one run per known defect: shows what the suite catches
 # make images, up, down, bundle: the hospital in containers, built without a registry; docs/containers.md
 VENV   ?= .venv
@@ -7,13 +8,16 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 export VENV PYTHON
 
-.PHONY: run test prove lint bench images up down bundle clean help
+.PHONY: run test load prove lint bench images up down bundle clean help
 
 run: $(VENV)/.ready
 	@$(BIN)/stepwedge run $(ARGS)
 
 test: $(VENV)/.ready-dev
 	@$(BIN)/python -m pytest $(ARGS)
+
+load: $(VENV)/.ready-dev
+	@$(BIN)/stepwedge load $(ARGS)
 
 prove: $(VENV)/.ready
 	@$(BIN)/stepwedge prove $(ARGS)
@@ -51,4 +55,4 @@ clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 help:
-	@sed -n '1,4s/^# //p' Makefile
+	@sed -n '1,5s/^# //p' Makefile

@@ -255,37 +255,86 @@ def prove(
 
 @command()
 def load(
+    case: Annotated[
+        str, typer.Argument(help="A load case by its name, such as LOD-02, or its file; --list shows them.")
+    ] = "monday",
     lab: LabFile = None,
-    users: Annotated[int, typer.Option(min=2, max=200, help="Wards and scanners together.")] = 4,
-    seconds: Annotated[float, typer.Option(min=2, max=3600, help="How long to drive.")] = 10.0,
-    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tasks a second for each user.")] = 5.0,
+    day: Annotated[str, typer.Option(help="Another hospital: s, m, l, xl, network, or a day file.")] = "",
+    seconds: Annotated[
+        float, typer.Option(min=0, max=7 * 86400, help="Real seconds into which the case's hours are put.")
+    ] = 0.0,
+    hours: Annotated[str, typer.Option(metavar="07:00-11:00", help="Other hours of the day.")] = "",
+    times: Annotated[float, typer.Option(min=0.01, max=1000, help="So many times the load.")] = 1.0,
+    images: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of a study's images that are sent, at least one.")
+    ] = 0.0,
+    sample: Annotated[
+        float, typer.Option(min=-1, max=1, help="Share of exams held against every standing rule.")
+    ] = -1.0,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Locust processes.")] = 1,
+    master: Annotated[
+        bool, typer.Option("--master", help="Lead --workers that join from elsewhere with --worker.")
+    ] = False,
+    worker: Annotated[
+        str,
+        typer.Option(metavar="HOST", help="Be a worker of the load that HOST leads; its --evidence is ours."),
+    ] = "",
+    find_capacity: Annotated[
+        bool, typer.Option("--find-capacity", help="Raise the load until a limit breaks, and say where.")
+    ] = False,
+    ordinary: Annotated[
+        bool,
+        typer.Option(
+            "--ordinary", help="Send as an ordinary modality does, delayed acknowledgements and all."
+        ),
+    ] = False,
+    baseline: Annotated[Path | None, typer.Option(help="Folder of an earlier run to compare with.")] = None,
+    web_ui: Annotated[int, typer.Option(metavar="PORT", help="Show Locust's own page on 127.0.0.1.")] = 0,
     seed: Seed = None,
     evidence: Evidence = None,
-    plan: Annotated[
-        Path | None, typer.Option(help="With --workers or --join: the plan of the systems that run apart.")
+    quirk: Annotated[
+        list[str] | None, typer.Option(help="Known wrong behaviour to switch on, to see it found.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, max=64, help="Lead so many Locust workers.")] = 0,
     in_containers: Annotated[
         bool, typer.Option("--containers", help="Drive the hospital in containers, from containers.")
     ] = False,
-    join: Annotated[str, typer.Option(metavar="HOST", help="Be a worker of the load that HOST leads.")] = "",
+    show: Annotated[bool, typer.Option("--list", help="Show the load cases and hospitals.")] = False,
 ) -> int:
-    """Drive orders and worklist queries at the simulated RIS with Locust, then reconcile every acknowledged order.
+    """Drive a hospital's day at the systems of a lab, look for everything that was sent, and say whether all limits held.
 
-    Exit code 0 when nothing failed and nothing was lost, 1 when something did or was, 3 when nobody can tell.
+    Exit code 0: met, nothing lost. 1: a limit was missed, or something was lost. 2: nobody can tell: a worker died, the
+    generator was the bottleneck, the planned load was not reached; or what was asked for is wrong.
     """
-    from stepwedge.load import run as driving
-    from stepwedge.load import spread
+    from stepwedge.load import boxed
+    from stepwedge.load import command as driving
 
+    if show:
+        return driving.listed(_console())
     if in_containers:
-        return spread.in_containers(_console(), users, seconds)
-    if workers or join:
-        if plan is None or evidence is None:
-            raise BadInput("load", "--plan and --evidence with --workers or --join", "only one of them")
-        if join:
-            return spread.worker(plan, evidence, join, rate=rate)
-        return spread.master(_console(), plan, evidence, workers, users=users, seconds=seconds, rate=rate)
-    return driving.command(_console(), lab, evidence, users=users, seconds=seconds, rate=rate, seed=seed)
+        return boxed.drive(_console(), case, seconds)
+    if worker:
+        if evidence is None:
+            raise BadInput("--worker", "--evidence with the folder that its master writes to", "none")
+        return driving.worker(evidence, worker)
+    wanted = driving.Wanted(
+        case=case,
+        day=day,
+        seconds=seconds,
+        hours=hours,
+        times=times,
+        images=images,
+        sample=sample,
+        workers=workers,
+        remote=master,
+        ordinary=ordinary,
+        web=web_ui,
+        seed=seed,
+        evidence=evidence,
+        compare=baseline,
+        find_capacity=find_capacity,
+        quirks=tuple(quirk or ()),
+    )
+    return driving.command(_console(), lab, wanted)
 
 
 @command()

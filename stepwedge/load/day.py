@@ -196,7 +196,7 @@ def find(name: str, folder: str, what: str) -> Path:
     known = {path.stem.lower(): path for path in sorted(kit.find(folder).glob("*.yaml"))}
     if name.lower() in known:
         return known[name.lower()]
-    near = did_you_mean(name, known).removeprefix("; ")
+    near = did_you_mean(name.lower(), known).removeprefix("; ")
     raise BadInput(what, f"one of {', '.join(sorted(known))}, or a file", repr(name), near)
 
 

@@ -192,3 +192,9 @@ def resolve(
         exceptions=case.exceptions,
         **{"lab": ""} | settings | more,
     )
+
+
+def at_times(plan: Plan, times: float) -> Plan:
+    """Return the plan with all its rates multiplied once more."""
+    phases = tuple(replace(one, rates=(one.rates[0] * times, one.rates[1] * times)) for one in plan.phases)
+    return replace(plan, times=plan.times * times, phases=phases)

@@ -48,7 +48,6 @@ OF_THE_DAY = {
     "lab/keep.py": 1,  # a file says when it was written
     "wire/oidc.py": 1,
     "load/users.py": 1,
-    "load/spread.py": 1,
     "scenario/run.py": 1,  # when a case started, for people
     "clock.py": 2,
 }

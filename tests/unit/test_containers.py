@@ -11,7 +11,6 @@ import yaml
 
 from stepwedge.errors import BadInput, Broken
 from stepwedge.lab import containers, labfile
-from stepwedge.load import spread
 from stepwedge.sim.host import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -122,28 +121,3 @@ def test_somebody_elses_compose_file_is_not_started(monkeypatch, tmp_path):
     monkeypatch.setenv("STEPWEDGE_LAB", str(tmp_path))
     with pytest.raises(BadInput, match="another compose file"):
         containers.up(None)
-
-
-def marked(folder, *moments):
-    for number, at in enumerate(moments):
-        (folder / f"ended-worker-{number}.json").write_text(json.dumps({"at": at}))
-
-
-def test_workers_that_ended_when_told_to_are_all_there(tmp_path):
-    marked(tmp_path, 100.5, 100.2)
-    assert spread.missing(tmp_path, 2, 100, 0) == []
-
-
-def test_a_worker_without_a_mark_died(tmp_path):
-    marked(tmp_path, 100.5)
-    assert spread.missing(tmp_path, 2, 100, 0) == ["1 of 2 workers died: less was driven than was asked for"]
-
-
-def test_a_worker_that_ended_early_is_noticed(tmp_path):
-    marked(tmp_path, 100.5, 97)
-    assert spread.missing(tmp_path, 2, 100, 0) == ["worker worker-1 ended 3.0 s early"]
-
-
-def test_an_even_number_of_workers_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="an odd number"):
-        spread.master(None, ROOT / "containers/hospital.json", tmp_path, 2, users=4, seconds=1, rate=1)
