@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Word = Literal["met", "missed", "untold"]
 ARRIVAL: Final = "arrival"
 """The name under which the generator notes each arrival that it begins, grouped by kind; its time is how late it was."""
+BROKEN: Final = " broken"
+"""Ends the name under which the generator notes what it broke itself."""
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _ALWAYS: Final = {
     # Kind of arrival: of each of these, at least one must have been made.
@@ -130,6 +132,13 @@ def fitness(facts: Facts) -> Iterator[Gate]:
     yield _processes(facts)
     yield from _saturation(facts)
     yield from _begun(facts)
+    for name in facts.series.names():
+        if name.endswith(BROKEN):
+            count = facts.series.total(name).count
+            said = (
+                f"load generator: {count} arrivals ({name.removesuffix(BROKEN)}) ended in an error of its own"
+            )
+            yield _generator("arrivals", name, fit=False, said=said, found=count)
 
 
 def _generator(
@@ -197,7 +206,7 @@ def _most(lines: Sequence[dict[str, Any]], what: str, limits: Generator) -> floa
 def _begun(facts: Facts) -> Iterator[Gate]:
     """Compare the arrivals that were planned with those begun, and how late."""
     limits = facts.limits.generator
-    planned = Counter(one.kind for one in agenda(facts.plan))
+    planned = Counter(facts.plan.planned) or Counter(one.kind for one in agenda(facts.plan))
     begun = {kind: facts.series.total(ARRIVAL, kind).count for kind in facts.series.groups(ARRIVAL)}
     if not begun and (
         exams := {one.keys.get("exam") for kind in facts.account.entries.values() for one in kind.values()}
@@ -243,7 +252,8 @@ def _begun(facts: Facts) -> Iterator[Gate]:
 
 def _transactions(facts: Facts, unfit: str) -> Iterator[Gate]:
     for name in sorted(_missing(facts)):
-        limit = next(iter(_set(facts.limits.transactions[name])), ("count", None))[1]
+        limits = facts.limits.transactions.get(name)
+        limit = next((one for _, one in _set(limits)), None) if limits else None
         yield Gate(
             name, "count", "untold", f"no {name} was made", 1, 0, "count", why=limit.why if limit else ""
         )
@@ -254,7 +264,7 @@ def _transactions(facts: Facts, unfit: str) -> Iterator[Gate]:
 
 def _missing(facts: Facts) -> set[str]:
     """Return transactions that had to be made and were not."""
-    series, missing = facts.series, set(facts.limits.asked)
+    series, missing = facts.series, set(facts.limits.asked) | set(facts.plan.expects)
     for kind in {one.kind for one in agenda(facts.plan)}:
         for alternatives in _ALWAYS.get(kind, ()):
             if not any(series.total(name).count for name in alternatives):

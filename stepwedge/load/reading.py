@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from stepwedge.actors import asking
 from stepwedge.errors import Failed, Refused, StepwedgeError
-from stepwedge.load.reconcile import ImageSeen, OrderSeen, ReportSeen, Shown, StudySeen
+from stepwedge.load.reconcile import ImageSeen, OrderSeen, ReportSeen, Shown, StudySeen, step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -199,10 +199,9 @@ class _Reader:
         return sorted(named | merged)
 
     def _in_turn(self, studies: list[str]) -> list[str]:
-        """Put the studies of sampled exams first, the others as chance has it."""
+        """Return studies as chance has it: as many are opened as time allows."""
         Random(self.plan.seed).shuffle(studies)  # noqa: S311 - not a secret
-        sampled = {one.id for one in self.account.of("study") if one.keys.get("sampled")}
-        return sorted(studies, key=lambda study: study not in sampled)
+        return studies
 
     def _archive(self, door: str) -> Archive | None:
         """Return the door of the archive that the load did not use for a study; the same one when it has no other."""
@@ -262,7 +261,7 @@ class _Reader:
 
     def performed(self, pool: ThreadPoolExecutor) -> None:
         """Ask a simulated RIS for every performed procedure step; a real one has no door that shows them."""
-        steps = self._ids("mpps")
+        steps = sorted({step_of(one) for one in self.account.of("mpps")})
         ris = self._player("ris")
         if not steps:
             return

@@ -209,14 +209,13 @@ class _Judge:
     said: Reconciliation
 
     def __post_init__(self) -> None:
-        self._into = {
-            str(one.keys.get("prior")): str(one.keys.get("survivor"))
-            for one in self.account.of("merge", "acknowledged")
-        }
-        self._maybe = {
-            str(one.keys.get("prior")): str(one.keys.get("survivor"))
-            for one in self.account.of("merge", "attempted")
-        }
+        self._into: dict[str, str] = {}
+        self._open: set[str] = set()
+        for one in self.account.of("merge"):
+            prior = str(one.keys.get("prior"))
+            self._into[prior] = str(one.keys.get("survivor"))
+            if one.state != "acknowledged":
+                self._open.add(prior)
 
     def survivor(self, patient: str) -> str:
         """Return under which number a patient is known after all merges."""
@@ -227,13 +226,8 @@ class _Judge:
         return patient
 
     def same(self, sent: str, shown: str) -> bool:
-        """Tell whether a patient shown is the one that was sent; a merge that nobody answered may have happened, or not."""
-        wanted = self.survivor(sent)
-        return shown in {
-            wanted,
-            self.survivor(self._maybe.get(sent, wanted)),
-            self.survivor(self._maybe.get(wanted, wanted)),
-        }
+        """Tell whether a patient shown is the one that was sent; a merge that was not acknowledged may have happened, or not."""
+        return shown == self.survivor(sent) or (shown == sent and sent in self._open)
 
     def _count(self, kind: Kind, arrived: Iterable[bool]) -> None:
         entries = self.account.of(kind)
@@ -439,21 +433,31 @@ class _Judge:
 
     def performed(self) -> Iterator[Finding]:
         """Judge every performed procedure step: known once, and in the state that was acknowledged last."""
-        arrived = []
+        steps: dict[str, list[Entry]] = {}
         for entry in self.account.of("mpps"):
-            if "mpps" in self.shown.left_out or not self._read("mpps", entry):
+            steps.setdefault(step_of(entry), []).append(entry)
+        arrived = []
+        for uid, entries in steps.items():
+            if "mpps" in self.shown.left_out or ("mpps", uid) in self.shown.trouble:
                 continue
-            found = self.shown.performed.get(entry.id, [])
-            arrived.append(entry.unknown and bool(found))
-            yield from self._there("mpps", entry, len(found))
-            wanted = str(entry.keys.get("status", ""))
+            found = self.shown.performed.get(uid, [])
+            arrived += [one.unknown and bool(found) for one in entries]
+            yield from self._there(
+                "mpps", next((one for one in entries if one.id == uid), entries[0]), len(found)
+            )
+            ended = any(one.id != uid and one.state == "acknowledged" for one in entries)
             for status in found[:1]:
                 self.said.compared["I7"] += 1
-                if wanted and entry.state == "acknowledged" and status != wanted:
+                if ended and status.upper() != "COMPLETED":
                     yield Finding(
                         "I7",
                         "mpps",
-                        entry.id,
-                        f"performed step {entry.id} is {status}; it was acknowledged as {wanted}",
+                        uid,
+                        f"performed step {uid} is {status}; it was acknowledged as COMPLETED",
                     )
         self._count("mpps", arrived)
+
+
+def step_of(entry: Entry) -> str:
+    """Return the SOP Instance UID of a performed step; its end is an entry of its own."""
+    return str(entry.keys.get("mpps") or entry.id.partition("#")[0])

@@ -1,12 +1,14 @@
 """Functional truth under load: a sampled share of the exams is judged by every standing rule, while the load runs and again after it.
 
-A load exam is a clinical case like any other. What its own machines said and heard is in ``exams/*.json``, what the simulated systems
-saw in their journals; both together are the facts that :mod:`stepwedge.checks.rules` judges. A rule that is broken while the load
-runs may only see what is late: what counts is how it stands at the end.
+A load exam is a clinical case like any other. What the simulated systems saw of it in their journals are the facts that
+:mod:`stepwedge.checks.rules` judges, with what the systems show when they are asked. Which exams are sampled is in the plan, whose
+identifiers are whose in the ledger. A rule that is broken while the load runs may only see what is late: what counts is how it stands
+at the end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -16,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from stepwedge.checks.rules import CaseFacts, rules
 from stepwedge.clock import moment
 from stepwedge.errors import StepwedgeError
-from stepwedge.evidence.exchange import Exchange
-from stepwedge.load.plan import FILE
+from stepwedge.load.arrivals import agenda
+from stepwedge.load.plan import Plan
 from stepwedge.scenario.case import Feed, Key, identities, is_query
 
 if TYPE_CHECKING:
@@ -25,10 +27,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stepwedge.actors.cast import Cast
+    from stepwedge.evidence.exchange import Exchange
 
 RECORD: Final = "truth.jsonl"
 EXAMS: Final = "exams"
 LEDGERS: Final = "ledger/*.jsonl"
+EARLY: Final = 5000
+"""Registrations that are kept until their order shows whose they are."""
 BUDGET: Final = 0.5
 """Seconds of one look while the load runs: the judge shares the machine with what it judges."""
 _KINDS: Final = {"order": "placer", "instance": "sop", "commitment": "transaction"}
@@ -42,7 +47,7 @@ class Truths:
     """What the sampled exams came to.
 
     Attributes:
-        exams: how many were judged at the end; ``sampled`` how many were begun, ``during`` how often one was judged under load.
+        exams: how many were judged at the end; ``sampled`` how many were planned, ``during`` how many were judged under load.
         rules: by rule, how often it passed, failed, was inconclusive or not reached.
         late: findings under load that were no longer there at the end.
     """
@@ -50,7 +55,6 @@ class Truths:
     exams: int = 0
     sampled: int = 0
     during: int = 0
-    asked: bool = False
     late: int = 0
     rules: dict[str, Counter[str]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
@@ -68,7 +72,7 @@ class Truths:
 class _Exam:
     """One sampled exam: what it knows, and what is known of it."""
 
-    name: str
+    number: int
     known: set[Key] = field(default_factory=set)
     seen: list[Exchange] = field(default_factory=list)
     told: dict[str, Any] | None = None
@@ -83,9 +87,14 @@ class Truth:
         """Read from the run's ``folder`` and the journals of the simulated systems of ``cast``."""
         self.folder, self.cast = folder, cast
         self._feed = Feed(cast.host)
-        self._exams: dict[str, _Exam] = {}
+        self._plan = Plan.read(folder)
+        sampled = (
+            one.number for one in agenda(self._plan) if one.kind == "exam" and one.facts.get("sampled")
+        )
+        self._exams = {number: _Exam(number) for number in sampled}
         self._whose: dict[Key, _Exam] = {}
         self._read: dict[Path, int] = {}
+        self._early: list[Exchange] = []
         self._during = 0
 
     def look(self, budget: float = BUDGET) -> int:
@@ -105,15 +114,11 @@ class Truth:
 
     def finish(self) -> Truths:
         """Judge every sampled exam once more, now that everything has arrived that will; return what they came to."""
-        told = json.loads((self.folder / FILE).read_text(encoding="utf-8"))
-        said = Truths(
-            asked=float(told.get("sample", 0)) > 0, during=self._during or _judged_before(self.folder)
-        )
+        said = Truths(sampled=len(self._exams), during=self._during or _judged_before(self.folder))
         try:
             self._gather()
         except StepwedgeError as trouble:
             said.untold.append(f"the journals of the simulated systems could not be read: {trouble}")
-        said.sampled = len(self._exams)
         for exam in self._exams.values():
             if exam.told is None:
                 continue  # it was cut off by the end of the run; what it sent is reconciled
@@ -121,8 +126,8 @@ class Truth:
             self._write(records)
             said.exams += 1
             said.late += exam.suspect and not any(one["verdict"] == "failed" for one in records)
-            _count(said, exam.name, records)
-        if said.asked and not said.exams and not said.untold:
+            _count(said, exam.number, records)
+        if said.sampled and not said.exams and not said.untold:
             said.untold.append("no sampled exam was judged by the standing rules")
         return said
 
@@ -130,18 +135,26 @@ class Truth:
 
     def _gather(self) -> None:
         """Take what is new: the journals first, so that the ledger, written before anything is sent, knows whose it is."""
-        new = self._feed.take()
+        new = self._early + self._feed.take()
         for line in self._lines():
-            self._learn_from_ledger(line)
+            self._learn(line)
         for path in sorted((self.folder / EXAMS).glob("*.json")):
-            exam = self._exams.setdefault(path.stem, _Exam(path.stem))
-            if exam.told is None:
+            exam = self._exams.get(int(path.stem)) if path.stem.isdigit() else None
+            if exam is not None and exam.told is None:
                 exam.told = json.loads(path.read_text(encoding="utf-8"))
-                self._own(exam, (Exchange.from_json(one) for one in exam.told.get("exchanges", ())))
+        self._early = []
         for exchange in new:
-            for exam in self._owners(exchange):
+            owners = {
+                id(one): one for key in identities(exchange) if (one := self._whose.get(key)) is not None
+            }
+            for exam in owners.values():
                 exam.seen.append(exchange)
-                self._know(exam, identities(exchange) if not is_query(exchange) else ())
+                self._know(exam, () if is_query(exchange) else identities(exchange))
+            if not owners and exchange.kind.startswith("ADT"):
+                self._early.append(
+                    exchange
+                )  # registered before it was ordered: whose it is shows with the order
+        self._early = self._early[-EARLY:]
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         """Yield ledger lines that are new and whole."""
@@ -152,31 +165,22 @@ class Truth:
             whole = data.rfind(b"\n") + 1
             self._read[path] = self._read.get(path, 0) + whole
             for line in data[:whole].splitlines():
-                if b'"sampled": true' in line:
-                    yield json.loads(line)
+                if b'"exam"' in line:
+                    with contextlib.suppress(ValueError):
+                        yield json.loads(line)
 
-    def _learn_from_ledger(self, line: dict[str, Any]) -> None:
-        exam = self._exams.setdefault(
-            f"{line.get('exam', line['id'])}", _Exam(f"{line.get('exam', line['id'])}")
-        )
-        kind = _KINDS.get(line["kind"], line["kind"])
-        found = {(kind, str(line["id"]))} | {(key, str(line[key])) for key in _KEYS if line.get(key)}
-        self._know(exam, found)
-
-    def _own(self, exam: _Exam, exchanges: Iterable[Exchange]) -> None:
-        for exchange in exchanges:
-            exam.seen.append(exchange)
-            self._know(exam, identities(exchange) if not is_query(exchange) else ())
+    def _learn(self, line: dict[str, Any]) -> None:
+        """Take over the identifiers of a ledger line of a sampled exam."""
+        exam = self._exams.get(line["exam"])
+        if exam is not None:
+            kind = _KINDS.get(line["kind"], line["kind"])
+            found = {(kind, str(line["id"]))} | {(key, str(line[key])) for key in _KEYS if line.get(key)}
+            self._know(exam, found)
 
     def _know(self, exam: _Exam, keys: Iterable[Key]) -> None:
         for key in keys:
             exam.known.add(key)
             self._whose.setdefault(key, exam)
-
-    def _owners(self, exchange: Exchange) -> list[_Exam]:
-        """Return the exams an exchange belongs to: one, or several when it speaks of several patients."""
-        found = {id(exam): exam for key in identities(exchange) if (exam := self._whose.get(key)) is not None}
-        return list(found.values())
 
     # -- judging --------------------------------------------------------------------------------------------------------------------
 
@@ -208,7 +212,7 @@ class Truth:
 
 def _record(exam: _Exam, rule: str, when: str, verdict: str, **more: Any) -> dict[str, Any]:
     return {
-        "exam": exam.name,
+        "exam": exam.number,
         "rule": rule,
         "when": when,
         "at": round(moment(), 3),
@@ -231,7 +235,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     )
 
 
-def _count(said: Truths, exam: str, records: Iterable[dict[str, Any]]) -> None:
+def _count(said: Truths, exam: int, records: Iterable[dict[str, Any]]) -> None:
     for one in records:
         said.rules.setdefault(one["rule"], Counter())[one["verdict"]] += 1
         if one["verdict"] == "failed":
