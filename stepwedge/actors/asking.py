@@ -198,7 +198,7 @@ def retrieve(cast: Cast, actor: str, door: str, study: str, transfer_syntax: str
     With ``transfer_syntax`` nothing but that one is accepted.
     """
     if door == "wado-rs":
-        return [_opened(part10) for part10 in asking_web.take(cast, actor, study, transfer_syntax)]
+        return [open_part10(part10) for part10 in asking_web.take(cast, actor, study, transfer_syntax)]
     if door != "c-get":
         raise Broken(f"the probe takes studies through wado-rs or c-get, not {door}")
     return _get(cast, actor, study, (transfer_syntax,) if transfer_syntax else TRANSFERS)
@@ -305,7 +305,8 @@ def _unique(study: str) -> dict[str, str]:
     return {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study}
 
 
-def _opened(data: bytes) -> Retrieved:
+def open_part10(data: bytes) -> Retrieved:
+    """Read a Part 10 file as it was retrieved: header and hash of the pixels."""
     from stepwedge.wire import part10
 
     file = part10.read(data)
