@@ -111,8 +111,13 @@ class Ward:
             self.site.ledger.write(kind, identity, "acknowledged", code=answer.code)
             due = None
 
-    def order(self, control: str, order: Order, *, group: str = "", start: str = "") -> Order:
-        """Place (NW), change (XO) or cancel (CA) an order; return it as the filler answered."""
+    def order(
+        self, control: str, order: Order, *, group: str = "", start: str = "", twice: bool = False
+    ) -> Order:
+        """Place (NW), change (XO) or cancel (CA) an order; return it as the filler answered.
+
+        ``twice`` delivers the same message again, as an engine does that lost the answer: it must stay one order.
+        """
         site, ris = self.site, self.site.role("ris")
         raw = self._render(control, ris, order=order, start=start)
         if control == "NW":
@@ -128,6 +133,10 @@ class Ward:
         items = read_answer(reply).items
         accession = next((one.accession for one in items if one.accession), "")
         filler = next((one.filler for one in items if one.filler), "")
+        if twice:
+            again = read_answer(self.ask(_KINDS[self.version], ris, raw, group=group)).items
+            if {one.accession for one in again if one.accession} != {accession}:
+                raise Failed(f"order {order.placer}, delivered twice, got another accession number")
         if not accession:
             raise Failed(f"order {order.placer} was acknowledged without an accession number")
         site.ledger.write(
