@@ -66,9 +66,12 @@ class Numbers:
 
 
 @functools.cache
-def _template(kind: str, version: str, sender: str, receiver: str, procedure: str, text: str, priority: str) -> HL7Template:  # fmt: skip
-    """Compile one kind of message: an ADT event, or an order control code."""
-    patient = Patient("SAMPLEPATIENT", PersonName("SAMPLEFAMILY", "SAMPLEGIVEN"), "19010203", "O")
+def _template(
+    kind: str, version: str, sender: str, receiver: str, sex: str, what: tuple[str, str, str]
+) -> HL7Template:
+    """Compile one kind of message: an ADT event, or an order control code for a procedure, its text and priority."""
+    procedure, text, priority = what
+    patient = Patient("SAMPLEPATIENT", PersonName("SAMPLEFAMILY", "SAMPLEGIVEN"), "19010203", sex)
     envelope = Envelope(sender, receiver, "SAMPLECONTROL", _SAMPLED, version)
     samples = {"control": envelope.control, "at": timestamp(_SAMPLED), "patient": patient.id}
     samples |= {"family": "SAMPLEFAMILY", "given": "SAMPLEGIVEN", "born": "19010203"}
@@ -186,7 +189,7 @@ class Ward:
         sender = self.site.door("ehr", "application") or "SW_EHR"
         receiver = self.site.directory[actor].application or actor.upper()
         what = (order.procedure, order.text, order.priority) if order else ("", "", "")
-        template = _template(kind, self.version, sender, receiver, *what)
+        template = _template(kind, self.version, sender, receiver, self.patient.sex, what)
         values = {
             "control": self.numbers.control(),
             "at": timestamp(datetime.now().astimezone()),

@@ -30,7 +30,10 @@ _STUDY: Final = CompiledQuery(
     {
         "QueryRetrieveLevel": "STUDY",
         "StudyInstanceUID": "",
+        "PatientName": "",
         "PatientID": "",
+        "PatientBirthDate": "",
+        "PatientSex": "",
         "AccessionNumber": "",
         "StudyDate": "",
         "ModalitiesInStudy": "",
