@@ -4,7 +4,8 @@
 
 Server and client are separate processes; variants take turns within each repeat, medians are printed, and ratios are the
 figures to quote. *door* is what a simulated system does at least: parse, duplicate check, commit to SQLite, journal,
-acknowledge. *ris* is the whole simulated RIS, which takes every order, schedules it and fills its worklist.
+acknowledge. *template* asks the server of *wire* with a compiled message (:mod:`stepwedge.wire.hl7_template`), which is written
+within the time measured, as are the messages of no other. *ris* is the whole simulated RIS, which takes every order, schedules it and fills its worklist.
 """
 
 # ruff: noqa: E402 - the path is set before anything is imported along it
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -28,11 +30,13 @@ import hl7 as python_hl7
 from hl7.mllp import open_hl7_connection, start_hl7_server
 
 from stepwedge.wire import hl7
+from stepwedge.wire.hl7_template import HL7Template, acknowledged
 from stepwedge.wire.mllp_asyncio import Client, serve
 from stepwedge.wire.mllp_blocking import Link
 
 NOW = datetime.now().astimezone()
 CONNECTIONS = (1, 8)
+NAMES = ("python-hl7", "wire", "template", "door", "ris")
 
 
 def order(number):
@@ -218,6 +222,25 @@ def drive_link(port, messages):
             assert answer["MSA-1"] == "AA", answer.raw
 
 
+def identifiers(number):
+    """Return what differs from one order to the next."""
+    return {
+        "control": f"C{number}",
+        "placer": f"P{number:08}",
+        "patient": f"SW{number:08}",
+        "visit": f"V{number:08}",
+    }
+
+
+def drive_template(port, numbers):
+    """Ask with compiled messages, as load does."""
+    template = HL7Template.of(order(99_999_999), identifiers(99_999_999))
+    with Link.open("127.0.0.1", port) as link:
+        for number in numbers:
+            answer = acknowledged(link.ask(template.render(identifiers(number))))
+            assert answer.code == "AA", answer
+
+
 async def drive_client(port, messages):
     """Ask over our asyncio shell, as simulated systems do."""
     client = Client("127.0.0.1", port)
@@ -230,7 +253,10 @@ async def drive_client(port, messages):
 def measure(name, connections, messages):
     """Return messages per second and the server's CPU time per message in microseconds."""
     server = subprocess.Popen(
-        [sys.executable, __file__, "--serve", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "--serve", "wire" if name == "template" else name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     port = int(server.stdout.readline())
     raws = [order(number) for number in range(messages)]
@@ -242,7 +268,14 @@ def measure(name, connections, messages):
         await asyncio.gather(*(drive(port, raws[each::connections]) for each in range(connections)))
 
     began = time.perf_counter()
-    if connections == 1 and name != "python-hl7":
+    if name == "template":
+        with ThreadPoolExecutor(connections) as threads:
+            list(
+                threads.map(
+                    lambda each: drive_template(port, range(each, messages, connections)), range(connections)
+                )
+            )
+    elif connections == 1 and name != "python-hl7":
         drive_link(port, raws)
     else:
         asyncio.run(run())
@@ -260,7 +293,7 @@ def main():
     if given.serve:
         child(given.serve)
         return
-    names = ("python-hl7", "wire", "door", "ris")
+    names = NAMES
     print(f"one message: {len(order(1))} bytes")
     print(f"{'pair':<12}{'connections':>12}{'messages/s':>12}{'ratio':>8}{'server us':>11}{'ratio':>8}")
     for connections in CONNECTIONS:

@@ -12,13 +12,22 @@ import os
 import socket
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PLUGINS = "/usr/share/orthanc/plugins"
+
+
+def dcmtk(name: str) -> str:
+    """Return where a tool of DCMTK is; pynetdicom installs scripts of the same names."""
+    for folder in os.environ["PATH"].split(os.pathsep):
+        path = Path(folder) / name
+        if path.is_file() and path.open("rb").read(2) != b"#!":
+            return str(path)
+    raise SystemExit(f"{name} of DCMTK is not installed")
 
 
 def free_port() -> int:
@@ -29,14 +38,19 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def started(command: list[str], port: int, folder: Path) -> Iterator[subprocess.Popen]:
+def started(
+    command: list[str], port: int, folder: Path, *, nagle: bool = False
+) -> Iterator[subprocess.Popen]:
     """Run a server until the block ends; its output goes into a file of the folder."""
+    environment = {**os.environ, "TCP_NODELAY": "1"}
+    if nagle:
+        del environment["TCP_NODELAY"]
     with (folder / "output.log").open("w") as output:
         process = subprocess.Popen(
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "TCP_NODELAY": "1"},
+            env=environment,
         )
     try:
         deadline = time.monotonic() + 30

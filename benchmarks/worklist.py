@@ -31,7 +31,7 @@ from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, encode
 from stepwedge.wire.services import WORKLIST
 
 SIZES = (100, 1_000, 10_000)
-PAIRS = ("wire", "pynetdicom")
+PAIRS = ("wire", "lane", "pynetdicom")
 SERVERS = ("ris", "wlmscpfs", "orthanc")
 
 
@@ -168,7 +168,7 @@ def running(name: str, size: int):
             with peers.orthanc(folder, Plugins=[plugin], Worklists=worklists) as (port, _):
                 yield port, "PEER", accessions
         else:
-            with child(name, size, folder) as output:
+            with child("wire" if name == "lane" else name, size, folder) as output:
                 port = int(output.readline())
                 if name == "ris":
                     accessions = json.loads(output.readline())
@@ -248,7 +248,23 @@ def ask_pynetdicom(port: int, called: str):
     return ask, association.release
 
 
-ASK = {"pynetdicom": ask_pynetdicom}
+def ask_lane(port: int, called: str):
+    from stepwedge.wire.compiled import CompiledQuery
+    from stepwedge.wire.dimse_blocking import Association
+    from stepwedge.wire.lane import Lane
+
+    association = Association.open("127.0.0.1", port, calling="SW_CT1", called=called, contexts=[WORKLIST])
+    lane, keys = Lane(association), CompiledQuery(WORKLIST, query(""), ("AccessionNumber",))
+
+    def ask(accession: str) -> str:
+        found = lane.find(keys, {"AccessionNumber": accession})
+        assert (len(found), found.status) == (1, 0), (len(found), found.status)
+        return found.text(0, "AccessionNumber")
+
+    return ask, association.release
+
+
+ASK = {"pynetdicom": ask_pynetdicom, "lane": ask_lane}
 
 
 def measure(ask, accessions: list[str], seconds: float) -> tuple[float, float, float]:

@@ -197,12 +197,12 @@ class Station:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def start(self, ae_title="ARCHIVE", **settings):
+    def start(self, ae_title="ARCHIVE", *, gate=None, **settings):
         accepts = dict.fromkeys(ARCHIVED, (elements.EXPLICIT_LE, elements.IMPLICIT_LE))
         self.acceptor = dimse_asyncio.Acceptor(
             ae_title, accepts, self.provider, observer=self.exchanges.append, **settings
         )
-        self.server = self.run(dimse_asyncio.serve("127.0.0.1", 0, self.acceptor))
+        self.server = self.run(dimse_asyncio.serve("127.0.0.1", 0, self.acceptor, gate))
         self.port = self.server.port
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stepwedge.sim.by_hand import ByHand
 from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Simulator
 from stepwedge.sim.web_client import Web
@@ -41,6 +42,7 @@ def build(bench: Bench) -> Simulator:
         **Changes(ward).acts(),
         **results.acts(),
         **desk.acts(),
+        **ByHand(bench, ehr).acts(),
     }
     return Simulator(
         bench,

@@ -10,6 +10,7 @@ from stepwedge.errors import BadInput, Refused
 from stepwedge.model.identifiers import ACCESSION_PREFIX
 from stepwedge.model.order import PRIORITY_TO_DICOM, Order
 from stepwedge.model.patient import Patient, PersonName
+from stepwedge.sim.by_hand import at_once
 from stepwedge.sim.messages import Answer, Envelope, order_message, patient_message, read_answer
 from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object, report_object
 from stepwedge.sim.rows import pack
@@ -52,8 +53,11 @@ class Ward:
             "update_patient": self.update_patient,
             "merge_patients": self.merge_patients,
             "place_order": self.place_order,
+            "place_orders": self.place_orders,
             "resend_order": self.resend_order,
             "cancel_order": self.cancel_order,
+            "adopt_order": self.adopt_order,
+            "adopt_merge": self.adopt_merge,
         }
 
     def asks(self) -> dict[str, Callable[[dict[str, Any]], Any]]:
@@ -83,10 +87,12 @@ class Ward:
 
     async def _enter(self, event: str, args: dict[str, Any], case: Case) -> dict[str, Any]:
         with self.bench.change(self.ehr) as change:
-            number = self.ehr.mint(case.id, case.seed).patient_id()
+            number = str(args.get("id") or self.ehr.mint(case.id, case.seed).patient_id())
+            if number in self.ehr.patients:
+                raise BadInput("register_patient: id", "a number that nobody has", number)
             patient = self.person(number, args, case)
             self.ehr.patients[patient.id] = patient
-            sends = self.tell(change, event, patient, args, case)
+            sends = [] if args.get("untold") else self.tell(change, event, patient, args, case)
         await self.heard(sends)
         return patient_object(patient)
 
@@ -212,13 +218,32 @@ class Ward:
 
     # Orders
 
+    async def adopt_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:  # noqa: ARG002 - a word's signature
+        """Write an order and its patient into the books that other machines of this EHR have told, or will tell, the others.
+
+        A load plays those machines: what becomes of its orders is told to us.
+        """
+        patient, order = (
+            Patient(**args["patient"] | {"name": PersonName.from_dicom(args["patient"]["name"])}),
+            args["order"],
+        )
+        with self.bench.change(self.ehr):
+            self.ehr.patients[patient.id] = patient
+            self.ehr.orders[order["placer"]] = Order(**order, patient=patient.id)
+        return {"placer": order["placer"]}
+
+    async def adopt_merge(self, args: dict[str, Any], case: Case) -> dict[str, Any]:  # noqa: ARG002 - a word's signature
+        """Write a merge into the books that other machines of this EHR tell the others."""
+        survivor = Patient(**args["patient"] | {"name": PersonName.from_dicom(args["patient"]["name"])})
+        with self.bench.change(self.ehr):
+            self.ehr.patients[survivor.id] = survivor
+            self.ehr.merge(survivor.id, str(args["prior"]))
+        return {"patient": survivor.id}
+
     async def place_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Order an imaging procedure (RAD-2)."""
         patient = self.patient(args["patient"])
-        procedure = self.procedures.get(str(args.get("procedure")))
-        if procedure is None:
-            known = ", ".join(sorted(self.procedures))
-            raise BadInput("ehr.place_order: procedure", f"one of {known}", str(args.get("procedure")))
+        procedure = self.procedure(args.get("procedure"))
         priority = args.get("priority") or "routine"
         if priority not in PRIORITY_TO_DICOM:
             raise BadInput("ehr.place_order: priority", f"one of {', '.join(PRIORITY_TO_DICOM)}", priority)
@@ -232,7 +257,7 @@ class Ward:
             if imaging and not issued:
                 issued = mint.number("accession", ACCESSION_PREFIX, 12)
             order = Order(
-                placer=mint.number("placer", "P", 10),
+                placer=str(args.get("placer") or mint.number("placer", "P", 10)),
                 patient=patient.id,
                 procedure=procedure.code,
                 text=procedure.text,
@@ -267,6 +292,45 @@ class Ward:
             )
         return order_object(self.ehr.orders[order.placer])
 
+    def procedure(self, code: Any) -> Procedure:
+        """Return a procedure of the catalogue."""
+        if (found := self.procedures.get(str(code))) is None:
+            known = ", ".join(sorted(self.procedures))
+            raise BadInput("ehr.place_order: procedure", f"one of {known}", str(code))
+        return found
+
+    async def place_orders(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Order several procedures at the same moment, each over a connection of its own (RAD-2)."""
+        patient, version = self.patient(args["patient"]), _version(args)
+        procedures = [self.procedure(code) for code in args["procedures"]]
+        with self.bench.change(self.ehr):
+            mint = self.ehr.mint(case.id, case.seed)
+            orders = [
+                Order(
+                    placer=mint.number("placer", "P", 10),
+                    patient=patient.id,
+                    procedure=one.code,
+                    text=one.text,
+                    provider=self.settings.provider,
+                    version=version,
+                    placed=f"{self.bench.clock.now():%Y%m%d%H%M%S}",
+                )
+                for one in procedures
+            ]
+            for order in orders:
+                self.ehr.orders[order.placer] = order
+            sends = [self.order_send("NW", order, case) for order in orders]
+        for send, delivery in zip(sends, await at_once(self.bench, sends), strict=True):
+            if delivery.reason:
+                raise Refused(f"{send.to} would not take message {send.control}: {delivery.reason}")
+            with self.bench.change(self.ehr):
+                for item in read_answer(delivery.reply).items:
+                    self.ehr.hear(item)
+        return {
+            "orders": [order_object(self.ehr.orders[order.placer]) for order in orders],
+            "count": len(orders),
+        }
+
     async def resend_order(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Send an order again under a new control ID (IDM-02 of RAD-2: same placer number)."""
         order = self.order_named(args)
@@ -295,13 +359,17 @@ class Ward:
 
     def order_sent(self, change: Change, control: str, order: Order, case: Case, start: str = "") -> Send:
         """Put an order message into the outbox (RAD-2)."""
+        return change.send(self.order_send(control, order, case, start))
+
+    def order_send(self, control: str, order: Order, case: Case, start: str = "") -> Send:
+        """Return an order message on its way to the filler (RAD-2)."""
         envelope = self.envelope(self.settings.ris, order.version)
         patient, encounter = self.ehr.patients[order.patient], self.ehr.encounters.get(order.visit)
         context = self.ehr.context(order.patient)
         body = order_message(
             control, order, patient, envelope, encounter=encounter, context=context, start=start
         )
-        return change.send(Send(self.settings.ris, body, control=envelope.control, case=case.id))
+        return Send(self.settings.ris, body, control=envelope.control, case=case.id)
 
     async def answer(self, send: Send) -> Answer:
         """Wait for the filler's answer and take what it says about the order."""

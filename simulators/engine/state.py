@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error, parse
+from stepwedge.wire.hl7_edit import Draft
 
 from . import translation
-from .translation import Draft, Table
+from .translation import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,6 +11,7 @@ from stepwedge.sim.simulator import Simulator
 from . import quirks, quirks_objects
 from .acquisition import Acquisition
 from .acts import Acts
+from .by_hand import ByHand
 from .dimse import ACCEPTS, Console
 from .exams import Exams
 from .habits import ModalityHabits
@@ -42,6 +43,7 @@ def build(bench: Bench) -> Simulator:
         | Acquisition(bench, scanner, settings).words()
         | Exams(bench, scanner, settings, network).words()
         | Rejecting(bench, scanner, settings, network).words()
+        | ByHand(bench, scanner, console, settings, network).words()
         | network.words(),
         asks={
             "exam": lambda args: pack(scanner.exams.get(args["uid"])),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import BadInput
+from stepwedge.errors import BadInput, LocalProtocolError
 from stepwedge.model.identifiers import uid
 from stepwedge.sim import phantoms
 from stepwedge.sim.files import Files, name_of
+from stepwedge.wire.dictionary import vr_of
 from stepwedge.wire.elements import decode, encode
 
 from . import dose_report
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .state import Exam, Scanner
 
 Args = dict[str, Any]
+_BYTES = frozenset({"OB", "OW", "UN"})
 IMAGES = 256
 """Images that one acquisition may have."""
 
@@ -51,11 +53,12 @@ class Acquisition:
         shape = phantoms.recipe(args.get("recipe") or self._protocol(exam))
         shape = phantoms.reframed(shape, int(args.get("frames") or shape.frames))
         with self._bench.change(self._scanner):
-            pictures = self._series(exam, shape, count, args.get("aligned_with"), case)
+            own = written(args.get("header") or {})
+            pictures = self._series(exam, shape, count, args.get("aligned_with"), own, case)
         return told(exam, pictures)
 
     def _series(
-        self, exam: Exam, shape: phantoms.Recipe, count: int, beside: Any, case: Case
+        self, exam: Exam, shape: phantoms.Recipe, count: int, beside: Any, own: Args, case: Case
     ) -> list[Picture]:
         scanner, now = self._scanner, self._bench.clock.now()
         mint = scanner.mint(case.id, case.seed)
@@ -89,6 +92,7 @@ class Acquisition:
             if sop in event_of:
                 image = phantoms.irradiated(image, event_of[sop])
             elements = scanner.habits.image(image | repeated | {"SOPInstanceUID": sop})
+            elements = {key: value for key, value in (elements | own).items() if value is not None}
             digest = phantoms.pixel_hash(image["PixelData"])
             pictures.append(self._kept(exam, elements, number, digest, shape.frames))
         return pictures
@@ -155,6 +159,20 @@ class Acquisition:
         before = [one for one in scanner.exams.values() if one.patient != exam.patient]
         made = habits.dose_report(made, before[-1].entry if before else {})
         return self._kept(exam, made, 1, "", 1)
+
+
+def written(header: Args) -> Args:
+    """Return elements as a device writes them that has its own ways: text of a VR of bytes becomes bytes (PS3.5 section 7.8)."""
+    made: Args = {}
+    for key, value in header.items():
+        try:
+            vr = vr_of(str(key))
+        except LocalProtocolError as error:
+            raise BadInput(
+                "acquire: header", "DICOM keywords (PS3.6) or GGGGEEEE", str(key), str(error)
+            ) from error
+        made[str(key)] = value.encode() if vr in _BYTES and isinstance(value, str) else value
+    return made
 
 
 def told(exam: Exam, pictures: Sequence[Picture]) -> Args:

@@ -61,6 +61,8 @@ RETURN_KEYS: Elements = {
     "PatientBirthDate": "",
     "PatientSex": "",
     "PatientWeight": "",
+    "ReasonForTheRequestedProcedure": "",
+    "RequestedProcedureComments": "",
     "MedicalAlerts": "",
     "Allergies": "",
     "PregnancyStatus": "",
@@ -78,6 +80,10 @@ RETURN_KEYS: Elements = {
     "PlacerOrderNumberImagingServiceRequest": "",
     "FillerOrderNumberImagingServiceRequest": "",
 }
+
+
+CONNECTIONS = 8
+"""Associations that one word opens at a time."""
 
 
 def worklist_query(keys: Mapping[str, Any], station: str, today: str, modality: str = "CT") -> Elements:
@@ -188,21 +194,37 @@ class Acts:
     async def store_images(self, args: Args, case: Case) -> Args:
         """Send images to the archive (RAD-8); a refused one stays on the disk and is counted, not hidden."""
         pictures = self._scanner.chosen(args["images"])
+        if numbers := args.get("numbers"):
+            pictures = [one for one in pictures if one.number in {int(number) for number in numbers}]
         if gone := [one.sop for one in pictures if one.status == "deleted"]:
             raise BadInput("store_images: images", "images still on this scanner's disk", gone[0])
-        if (alter := args.get("alter")) not in {None, "", "pixels"}:
-            raise BadInput("store_images: alter", "pixels", repr(alter))
+        if (alter := args.get("alter")) not in {None, "", "pixels", "series"}:
+            raise BadInput("store_images: alter", "pixels or series", repr(alter))
         if (encoding := args.get("encoding") or "explicit") not in NAMES:
             raise BadInput("store_images: encoding", f"one of {', '.join(NAMES)}", repr(encoding))
         syntax = NAMES[encoding]
-        objects = [
-            (one, await asyncio.to_thread(self._data, one, syntax, altered=alter == "pixels"))
-            for one in pictures
-        ]
-        send = {"c-store": self._c_store, "stow-rs": self._stow}.get(door := args.get("door") or "c-store")
+        objects = [(one, await asyncio.to_thread(self._data, one, syntax, alter or "")) for one in pictures]
+        if (door := args.get("door") or "c-store") == "c-store" and args.get("connections"):
+            sent = await self._at_once(objects, syntax, args, case)
+            return self._filed(sent, alter or "")
+        send = {"c-store": self._c_store, "stow-rs": self._stow}.get(door)
         if send is None:
             raise BadInput("store_images: door", "c-store or stow-rs", repr(door))
-        sent = await send(objects, syntax, case)
+        return self._filed(await send(objects, syntax, case), alter or "")
+
+    async def _at_once(
+        self, objects: list[tuple[Picture, bytes]], syntax: str, args: Args, case: Case
+    ) -> list[Args]:
+        """Send over several associations at the same moment: each its share, or each all of them."""
+        count = int(args["connections"])
+        if not 1 < count <= CONNECTIONS:
+            raise BadInput("store_images: connections", f"2 to {CONNECTIONS}", repr(count))
+        shares = [objects if args.get("each_all") else objects[nth::count] for nth in range(count)]
+        told = await asyncio.gather(*(self._c_store(share, syntax, case) for share in shares if share))
+        return [one for share in told for one in share]
+
+    def _filed(self, sent: list[Args], alter: str) -> Args:
+        """Note what the archive took, and return what the word says of it."""
         with self._bench.change(self._scanner):
             for one in sent:
                 picture = self._scanner.pictures[one["sop"]]
@@ -212,11 +234,15 @@ class Acts:
         stored = sum(one.pop("stored") for one in sent)
         return {"sent": sent, "stored": stored, "refused": len(sent) - stored}
 
-    def _data(self, picture: Picture, syntax: str, *, altered: bool) -> bytes:
+    def _data(self, picture: Picture, syntax: str, alter: str) -> bytes:
         data = self._disk.read(picture.file)
-        if altered and picture.pixels:
+        if alter and picture.pixels:
             elements = decode(data, explicit=True)
-            elements |= {"PixelData": phantoms.altered(elements["PixelData"])}
+            elements |= (
+                {"PixelData": phantoms.altered(elements["PixelData"])}
+                if alter == "pixels"
+                else {"SeriesInstanceUID": f"{picture.series}.9"}
+            )
             data = encode(elements, explicit=True)
         return convert(data, EXPLICIT_LE, syntax)
 

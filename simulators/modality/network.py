@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.errors import LinkLost, Refused
+from stepwedge.errors import BadInput, LinkLost, Refused
 from stepwedge.sim.dimse import calling
 from stepwedge.wire.services import MPPS
 
@@ -50,7 +50,7 @@ class Network:
         case: str = "",
     ) -> AsyncIterator[Association]:
         """Open an association as :func:`stepwedge.sim.dimse.calling` does; LinkLost while the cable is out."""
-        if self._scanner.unplugged:
+        if self._scanner.unplugged or (door == "worklist" and self._scanner.apart):
             raise LinkLost(f"{self._bench.name} is off the network")
         async with calling(self._bench, to, contexts, door=door, case=case) as association:
             yield association
@@ -60,7 +60,7 @@ class Network:
 
         What must wait is put into the table ``waiting`` by the caller's next change, see :meth:`Scanner.wait`.
         """
-        if self._scanner.unplugged:
+        if self._scanner.apart:
             return False
         async with self.calling(
             self._settings.worklist, [MPPS], door="worklist", case=case.id
@@ -76,9 +76,11 @@ class Network:
         )
 
     async def unplug(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the signature of a word
-        """Take the scanner off the network."""
+        """Take the scanner off the network, or cut it off from the RIS alone."""
+        if (whom := args.get("from") or "everybody") not in {"everybody", "ris"}:
+            raise BadInput("unplug: from", "everybody or ris", repr(whom))
         with self._bench.change(self._scanner):
-            self._scanner.plugs["network"] = Plug(out=True)
+            self._scanner.plugs["network"] = Plug(out=True, apart=whom == "ris")
         return {"waiting": len(self._scanner.waiting)}
 
     async def plug_in(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the signature of a word

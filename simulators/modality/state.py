@@ -87,9 +87,10 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Plug:
-    """The network cable."""
+    """The network cable; ``apart`` is what keeps only the RIS out of reach."""
 
     out: bool
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,12 @@ class Scanner(State):
     @property
     def unplugged(self) -> bool:
         """Whether the cable is out."""
+        plug = self.plugs.get("network")
+        return plug is not None and plug.out and not plug.apart
+
+    @property
+    def apart(self) -> bool:
+        """Whether the RIS cannot be reached, with the cable out or without."""
         plug = self.plugs.get("network")
         return plug is not None and plug.out
 

@@ -20,6 +20,10 @@ class PacsHabits(LifeHabits):
         """Tell whether an accepted instance is really kept."""
         return True
 
+    def refuses_short(self, missing: int) -> bool:
+        """Refuse an image whose pixels are not all there (PS3.4 B.2.3: C000, cannot understand)."""
+        return missing > 0
+
     def refuses_when_full(self, status: int) -> int:
         """Return what an instance is answered for which there is no room on the disk (A700)."""
         return status
@@ -63,6 +67,14 @@ class PacsHabits(LifeHabits):
     def names(self, name: str) -> str:
         """Return the DICOM PN filed for a name that came in a PID-5."""
         return name
+
+    def issuer(self, issuer: str) -> str:
+        """Keep who assigned a patient ID: the same number of two houses is two people (PS3.3 C.7.1.1, (0010,0021))."""
+        return issuer
+
+    def refuses_study(self, owner: str) -> bool:
+        """Refuse an exam that is announced under the study of another patient, ``owner`` (PS3.5 section 9.1)."""
+        return bool(owner)
 
     def study_count(self, own: int, brought: int) -> int:
         """Return Number of Patient Related Studies: ``own`` under this ID and ``brought`` here by merges."""

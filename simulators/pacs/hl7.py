@@ -53,7 +53,8 @@ STATUS_EVENTS: Final = {
 
 def register(archive: Archive, message: Message, now: datetime) -> Reply:
     """Take ADT^A04 and A08: what the message does not mention stays, the null value removes (ITI TF-2 appendix C)."""
-    patient = read_patient(message)
+    patient = read_patient(message, foreign=True)
+    patient = replace(patient, issuer=archive.habits.issuer(patient.issuer))
     _know(archive, message, patient, now)
     if message.type not in ARRIVALS:
         return Reply()
@@ -129,6 +130,8 @@ def _priors(archive: Archive, item: Item) -> list[Send]:
 def _expect(archive: Archive, item: Item, patient: str) -> None:
     """Put one item in; values it does not mention stay, and a state that cannot follow is left as it is."""
     accession = item.accession or ""
+    if item.study and archive.habits.refuses_study(_owner(archive, item.study, patient)):
+        raise HL7Error(205, "IPC-3", f"study {item.study} is another patient's")
     old = archive.expected.get(accession) or Expected(accession, patient, status="ordered")
     known = {
         name: value
@@ -143,6 +146,15 @@ def _expect(archive: Archive, item: Item, patient: str) -> None:
     if item.study and item.control in {"NW", "XO"}:
         archive.adopt(item.study, accession, patient)
     archive.expected[accession] = replace(old, patient=patient, control=item.control, status=status, **known)
+
+
+def _owner(archive: Archive, study: str, patient: str) -> str:
+    """Return the patient other than ``patient`` who has this study, announced or stored; empty when nobody has."""
+    owners = [one.patient for one in archive.expected.by("study", study)]
+    if (stored := archive.studies.get(study)) is not None and stored.accession:
+        owners.append(stored.patient)
+    ours = archive.survivor(patient)
+    return next((one for one in owners if archive.survivor(one) != ours), "")
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,16 @@ def read(sop_class: str, sop: str, transfer_syntax: str, data: bytes) -> Instanc
         content=content(reading),
         header={key: value for key, value in elements.items() if key in KEPT},
     )
+
+
+def short(header: dict[str, Any], size: int) -> int:
+    """Return how many bytes of uncompressed pixels are missing, by what the header says of them (PS3.5 section 8.1.1)."""
+    parts = [header.get(key) for key in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")]
+    if not size or not all(isinstance(one, int) and one > 0 for one in parts):
+        return 0
+    frames = str(header.get("NumberOfFrames") or "1").strip()
+    whole = math.prod(parts) * (int(frames) if frames.isdigit() else 1)  # type: ignore[type-var]  # all are numbers
+    return max(0, (int(whole) + 7) // 8 - size)
 
 
 def content(reading: datasets.Reading) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.elements import EXPLICIT_LE
 
-from . import quirks_life
+from . import quirks_identity, quirks_life
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 def success_on_failure(_: Callable[..., bool], instance: Instance) -> bool:
     """Answer 0000 and drop the second image of a series; seen as a count short by one and a failed commitment."""
     return str(instance.header.get("InstanceNumber")) != "2"
+
+
+@quirk(
+    "store.short_pixels",
+    defect="not listed",
+    severity="S1",
+    overrides=PacsHabits.refuses_short,
+    notices="the lower part of an image is black, and nobody was told that it never came (0000 for fewer bytes than Rows x Columns)",
+)
+def short_pixels(_: Callable[[int], bool], _missing: int) -> bool:
+    """Take whatever pixels there are."""
+    return False
 
 
 @quirk(
@@ -395,4 +407,4 @@ def success_when_full(original: Callable[[int], int], status: int) -> int:
     return original(status) and 0
 
 
-QUIRKS = collect(globals()) | collect(vars(quirks_life))
+QUIRKS = collect(globals()) | collect(vars(quirks_life)) | collect(vars(quirks_identity))

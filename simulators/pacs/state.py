@@ -210,6 +210,7 @@ class Archive(State):
         )
         self.instances.index("modality", lambda one: [str(one.header.get("Modality", ""))])
         self.expected = self.table("expected", Expected)
+        self.expected.index("study", lambda expected: [expected.study])
         self.notes = self.table("notes", Note)
         self.commitments = self.table("commitments", Commitment)
         self.performed = self.table("performed", Performed)

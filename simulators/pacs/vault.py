@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.evidence.redact import refusal
+from stepwedge.sim import datasets
 from stepwedge.sim.files import Files
 from stepwedge.sim.full import OUT_OF_RESOURCES, full
-from stepwedge.wire.encodings import EVERY
+from stepwedge.wire.encodings import EVERY, PLAIN
+from stepwedge.wire.storage_classes import storage_classes
 
 from . import objects, transcoding
 from .hl7 import moment
@@ -27,6 +29,9 @@ CANNOT_UNDERSTAND = 0xC000
 SYNTAX_NOT_SUPPORTED = 0xC122
 """PS3.18 table I.2-2; over DIMSE such a presentation context is not accepted in the first place."""
 PROCESSING_FAILURE = 0x0110
+CLASS_NOT_SUPPORTED = 0x0122
+"""PS3.18 table I.2-2; over DIMSE its presentation context is not accepted in the first place."""
+_CLASSES = frozenset(storage_classes())
 NOT_AUTHORIZED = 0x0124
 COMMENT_LIMIT = 64
 """Error Comment (0000,0902) is LO."""
@@ -50,9 +55,15 @@ class Vault:
         """
         if transfer_syntax not in SYNTAXES:
             return _refused(SYNTAX_NOT_SUPPORTED, f"transfer syntax {transfer_syntax} is not kept")
+        if sop_class not in _CLASSES:
+            return _refused(CLASS_NOT_SUPPORTED, f"SOP class {sop_class} is not kept")
         try:
             data, transfer_syntax = transcoding.kept(data, transfer_syntax)
             instance = objects.read(sop_class, sop, transfer_syntax, data)
+            reading = datasets.read(data, transfer_syntax)
+            missing = objects.short(reading.header, reading.size) if transfer_syntax in PLAIN else 0
+            if self.archive.habits.refuses_short(missing):
+                return _refused(CANNOT_UNDERSTAND, f"{missing} bytes of the pixels are missing")
         except RemoteProtocolError as error:
             return _refused(CANNOT_UNDERSTAND, str(error))
         if study and instance.study != study:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stepwedge.sim.by_hand import ByHand
 from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.rows import pack
 from stepwedge.sim.simulator import Simulator
@@ -46,6 +47,7 @@ def build(bench: Bench) -> Simulator:
             **Exporting(bench, desk, acts).words(),
             **tasks.words(),
             **watching.words(),
+            **ByHand(bench, desk).acts(),
         },
         closes=[tasks],
         asks={"report": lambda args: pack(desk.reports.get(args["report"])), "news": watching.told},

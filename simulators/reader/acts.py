@@ -117,7 +117,15 @@ class Acts:
 
     async def retrieve(self, args: Args, case: Case) -> Args:
         """Open a study (RAD-16)."""
-        status, instances = await self.taken(args["study"], args.get("door") or "c-move", case)
+        door, stop = args.get("door") or "c-move", int(args.get("stop_after") or 0)
+        if door == "c-move" and (stop or args.get("to")):
+            status, instances = await self._retriever.move(
+                args["study"], case, to=args.get("to") or "", stop=stop
+            )
+        elif door == "c-get" and stop:
+            status, instances = await self._retriever.get(args["study"], case, stop=stop)
+        else:
+            status, instances = await self.taken(args["study"], door, case)
         return {"instances": [shown(one) for one in instances], "count": len(instances), "status": status}
 
     async def taken(self, study: str, door: str, case: Case) -> tuple[str, list[Instance]]:
@@ -135,7 +143,7 @@ class Acts:
         with self._bench.change(self._desk):
             mint = self._desk.mint(case.id, case.seed)
             now = self._bench.clock.now()
-            signed = self._desk.sign(study, order, args["text"], args.get("status") or "F", now)
+            signed = self._desk.sign(study, order, _paragraphs(args), args.get("status") or "F", now)
             critical = self._habits.panics(critical=bool(args.get("critical")))
             page = self._page(signed) if args.get("pdf") else ""
             signed = replace(signed, event=replace(signed.event, critical=critical, pdf=page))
@@ -242,3 +250,9 @@ class Acts:
             "critical": event.critical,
             "answer": "AA",
         }
+
+
+def _paragraphs(args: Args) -> str:
+    """Return the text once, or as so many numbered paragraphs."""
+    text, times = str(args["text"]), int(args.get("times") or 1)
+    return text if times == 1 else "\n".join(f"{number}. {text}" for number in range(1, times + 1))

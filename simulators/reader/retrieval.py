@@ -90,23 +90,27 @@ class Retriever:
         self._screen = screen
         self._web = web
 
-    async def move(self, study: str, case: Case) -> tuple[str, list[Instance]]:
-        """Have the archive send the study to our listener."""
+    async def move(
+        self, study: str, case: Case, *, to: str = "", stop: int = 0
+    ) -> tuple[str, list[Instance]]:
+        """Have the archive send the study to our listener, or ``to`` another; ``stop`` after so many (C-CANCEL, PS3.7 9.3.2.3)."""
         place = self._screen.expect(study)
         try:
             async with calling(self._bench, self._archive, [STUDY_MOVE], case=case.id) as association:
-                done = await association.move(STUDY_MOVE, _identifier(study), self._bench.ae_title)
+                done = await association.move(
+                    STUDY_MOVE, _identifier(study), to or self._bench.ae_title, limit=stop
+                )
         finally:
             self._screen.arrived.pop(study, None)
         return _judged("C-MOVE", done), list(place.values())
 
-    async def get(self, study: str, case: Case) -> tuple[str, list[Instance]]:
+    async def get(self, study: str, case: Case, *, stop: int = 0) -> tuple[str, list[Instance]]:
         """Take the study on the association of the request."""
         classes = storage_classes()[:GET_CLASSES]
         async with calling(
             self._bench, self._archive, [STUDY_GET, *classes], case=case.id, scp_of=classes
         ) as association:
-            done = await association.get(STUDY_GET, _identifier(study))
+            done = await association.get(STUDY_GET, _identifier(study), limit=stop)
         return _judged("C-GET", done), done.instances
 
     async def wado(self, study: str, case: Case) -> tuple[str, list[Instance]]:
@@ -135,7 +139,7 @@ def _identifier(study: str) -> dict[str, Any]:
 
 def _judged(service: str, done: Any) -> str:
     """Return the final status; a failure is told with what the archive said."""
-    if done.category not in {"success", "warning"}:
+    if done.category not in {"success", "warning", "cancel"}:
         raise Refused(
             f"the study was not given: {service} ended with {done.status:04X} {done.comment}".strip()
         )

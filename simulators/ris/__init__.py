@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stepwedge.sim.by_hand import ByHand
 from stepwedge.sim.dimse import DimseDoor
 from stepwedge.sim.hl7 import Hl7Door
 from stepwedge.sim.simulator import Door, Simulator
@@ -41,4 +42,6 @@ def build(bench: Bench) -> Simulator:
         ),
         open_door(bench, ris, correspondence, web),
     ]
-    return Simulator(bench, ris, doors=doors, acts=desk.acts(), asks=desk.asks(), closes=[web])
+    return Simulator(
+        bench, ris, doors=doors, acts=desk.acts() | ByHand(bench, ris).acts(), asks=desk.asks(), closes=[web]
+    )

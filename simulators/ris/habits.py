@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from stepwedge.model.order import PRIORITY_FROM_HL7
 from stepwedge.model.patient import PersonName
 from stepwedge.sim.fhir.offer import FhirHabits
+from stepwedge.sim.messages import own
+from stepwedge.sim.messages.patients import whole_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stepwedge.model.context import ClinicalContext
     from stepwedge.model.order import Order
+    from stepwedge.model.patient import Patient
     from stepwedge.model.procedure import ScheduledStep
     from stepwedge.wire.elements import Elements
 
@@ -65,6 +68,14 @@ class RisHabits(FhirHabits):
     def patient_id(self, given: str) -> str:
         """Keep a patient ID to the letter."""
         return given
+
+    def chosen(self, identifiers: list[tuple[str, str]]) -> str:
+        """Take the identifier that our authority assigned, wherever it stands (CX-4; HL7 2.5.1 section 2.A.14)."""
+        return own(identifiers)
+
+    def born(self, written: str) -> str:
+        """Show a date of birth that is known to the day, and make none up (PID-7, PS3.5 DA)."""
+        return whole_day(written)
 
     def refuses_taken(self, patient: str) -> bool:
         """Refuse to give a patient an identifier that another record has (ITI-30 section 3.30.6.5.4)."""
@@ -139,6 +150,20 @@ class RisHabits(FhirHabits):
     def reported_text(self, text: str) -> str:
         """Send a report's text on as it was written."""
         return text
+
+    def ordering_provider(self, provider: str, patient: Patient) -> str:
+        """Name the physician who ordered the exam in its report (OBR-16)."""
+        del patient
+        return provider
+
+    def reported_at(self, at: str, now: str) -> str:
+        """Send a report on with the time at which it was signed (OBR-22)."""
+        del now
+        return at
+
+    def keeps_back(self, *, late: bool) -> bool:
+        """Keep a draft that comes after the final report, and tell nobody (HL7 table 0123)."""
+        return late
 
     def result_letter(self, letter: str) -> str:
         """Send a report on with the status it was signed with (HL7 table 0123)."""

@@ -152,7 +152,8 @@ class Correspondence:
         return Reply(sends=self.sends(ris, notices, now))
 
     def _patient(self, ris: Ris, message: Message) -> Patient:
-        return read_patient(message, ris.habits.name, ris.habits.patient_id)
+        habits = ris.habits
+        return read_patient(message, habits.name, habits.patient_id, habits.chosen, habits.born)
 
     def sends(self, ris: Ris, notices: Iterable[Notice], now: datetime, case: str = "") -> list[Send]:
         """Write each notice as the message it is, in the version of its order, for whoever has an HL7 door here."""

@@ -10,6 +10,7 @@ from stepwedge.model.patient import PersonName
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.hl7_escape import escape
 
+from . import quirks_reports
 from .habits import RisHabits
 
 if TYPE_CHECKING:
@@ -44,6 +45,19 @@ def keep_cancelled(original: Callable[[ScheduledStep], bool], step: ScheduledSte
 def ignore_patient_id_key(_: Callable[[Elements], Elements], identifier: Elements) -> Elements:
     """Match without the Patient ID."""
     return {key: value for key, value in identifier.items() if key != "PatientID"}
+
+
+@quirk(
+    "birth.invented",
+    defect="DEF-237",
+    severity="S2",
+    overrides=RisHabits.born,
+    notices="a patient of whom only the year is known has a birthday (1950 in PID-7, 19500101 on the worklist)",
+)
+def birth_invented(original: Callable[[str], str], written: str) -> str:
+    """Make the first day of the year or month of what is said in part."""
+    missing = {4: "0101", 6: "01"}.get(len(written))
+    return original(written + missing) if missing else original(written)
 
 
 @quirk(
@@ -424,4 +438,4 @@ def ignores_if_none_exist(
     return matches[:0]
 
 
-QUIRKS = collect(globals())
+QUIRKS = collect(globals()) | collect(vars(quirks_reports))

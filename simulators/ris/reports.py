@@ -43,7 +43,7 @@ def file_report(ris: Ris, event: ReportEvent, patient: Patient, now: datetime) -
     except IllegalTransition as error:
         raise HL7Error(103, "OBR-25", str(error)) from error
     ris.reports[order.filler] = report
-    if report.versions[-1].late:
+    if ris.habits.keeps_back(late=report.versions[-1].late):
         return []
     sent = replace(
         event,
@@ -56,6 +56,7 @@ def file_report(ris: Ris, event: ReportEvent, patient: Patient, now: datetime) -
         study=order.study,
         procedure=order.procedure,
         procedure_text=order.text,
-        at=at,
+        provider=ris.habits.ordering_provider(order.provider, patient),
+        at=ris.habits.reported_at(at, now.strftime(STAMP)),
     )
     return [ToReader(order, sent)]

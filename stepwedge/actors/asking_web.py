@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from stepwedge.actors.cast import Cast
     from stepwedge.wire.dicomweb import DicomWeb
+    from stepwedge.wire.elements import Elements
 
 RETRIEVE_SECONDS: Final = 60.0
 """How long an answer may take, before patience scales it."""
@@ -33,6 +34,24 @@ def search(
         witness.keys = keys_of.of_values([{"study": study}, keys, answers])
         facts["answers"] = answers
     return Asked(answers, (witness.number,))
+
+
+def page(cast: Cast, actor: str, keys: Mapping[str, Any], limit: int, offset: int) -> Asked:
+    """Search for studies and take one page of them (PS3.18 section 8.3.4.4)."""
+    facts: dict[str, Any] = {"path": "/studies", "query": {**keys, "limit": limit, "offset": offset}}
+    witness = Witness(cast, actor, "web", "GET /studies", facts, keys_of.of_values(dict(keys)))
+    with witness.watching(), _web(cast, actor, witness) as client:
+        answers = client.qido("studies", keys, limit=limit, offset=offset)
+        facts["answers"] = answers
+    return Asked(answers, (witness.number,))
+
+
+def metadata(cast: Cast, actor: str, study: str) -> list[Elements]:
+    """Take the metadata of every image of a study (PS3.18 section 10.4.1.1.2)."""
+    path = f"/studies/{study}/metadata"
+    witness = Witness(cast, actor, "web", f"GET {path}", {"path": path}, {"study": [study]})
+    with witness.watching(), _web(cast, actor, witness) as client:
+        return client.metadata(study)
 
 
 def tasks(cast: Cast, actor: str, keys: Mapping[str, Any]) -> Asked:

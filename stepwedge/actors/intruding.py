@@ -75,14 +75,29 @@ def round_of(cast: Cast, actor: str, door: str, intruder: str) -> tuple[Tried, T
             f"the {door} door of {actor} speaks plain text in this lab: there is nobody to keep out"
         )
     known = Caller(security.client(), cast.probe)
-    before = _served(cast, actor, door, known, "before")
+    before = _served(cast, actor, door, known, "before the intruder")
     if intruder == "stalled":
         with _stalled(cast, actor, door):
             tried = _try(cast, actor, door, known, "beside a stalled handshake")
     else:
         tried = _try(cast, actor, door, _caller(cast, intruder), intruder)
-    _served(cast, actor, door, known, "after")
+    _served(cast, actor, door, known, "after the intruder")
     return tried, before
+
+
+def served(cast: Cast, actor: str, door: str, when: str) -> Tried:
+    """Ask a door one harmless question as a known node does, in TLS or in plain text.
+
+    Raises:
+        Inconclusive: the known node is not served.
+    """
+    secure = cast.tls if _secure(cast, actor, door) else None
+    return _served(cast, actor, door, Caller(secure.client() if secure else None, cast.probe), when)
+
+
+def place(cast: Cast, actor: str, door: str) -> tuple[str, int]:
+    """Return host and port of a door."""
+    return _place(cast, actor, door)
 
 
 def fault(tried: Tried, served: Tried, intruder: str) -> str:
@@ -139,9 +154,7 @@ def _caller(cast: Cast, intruder: str) -> Caller:
 def _served(cast: Cast, actor: str, door: str, known: Caller, when: str) -> Tried:
     tried = _try(cast, actor, door, known, f"control {when}")
     if tried.trouble is not None:
-        raise Inconclusive(
-            f"a known node is not served {when} the intruder: {tried.trouble}"
-        ) from tried.trouble
+        raise Inconclusive(f"a known node is not served {when}: {tried.trouble}") from tried.trouble
     return tried
 
 

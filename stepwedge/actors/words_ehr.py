@@ -49,6 +49,10 @@ define(
             Parameter("locale", says="language of a made-up name", default="en_US"),
             VERSION,
             Parameter("charset", says="MSH-18 of the messages; the smallest that fits when left out"),
+            Parameter("id", says="the number on the wristband; made when left out"),
+            Parameter(
+                "untold", "flag", says="nobody hears of it before the first order comes", default=False
+            ),
         ),
         gives=PATIENT,
         ihe="RAD-1",
@@ -92,6 +96,7 @@ define(
             Parameter("comments", says="what else the department should know (NTE)"),
             Parameter("visit", "visit", says="encounter in which it is ordered (PV1-19)"),
             Parameter("accession", says="accession number issued by the placer (OBR-18)"),
+            Parameter("placer", says="placer order number that was given before; made when left out"),
             Parameter(
                 "form",
                 says="the message; OMI^O23 (2.5.1) carries accession number and study issued by the placer",
@@ -107,6 +112,19 @@ define(
             VERSION,
         ),
         gives=ORDER,
+        ihe="RAD-2",
+        requires=("orders",),
+    ),
+    Word(
+        "ehr",
+        "place_orders",
+        does="order several procedures at the same moment",
+        takes=(
+            Parameter("patient", "patient", required=True),
+            Parameter("procedures", "list", required=True, says="codes in the procedure catalogue"),
+            VERSION,
+        ),
+        gives={"orders": "the orders, each as place_order gives it", "count": "how many"},
         ihe="RAD-2",
         requires=("orders",),
     ),

@@ -67,7 +67,14 @@ define(
         "modality",
         "unplug",
         "take the scanner off the network",
-        (),
+        (
+            Parameter(
+                "from",
+                says="everybody, or the RIS alone",
+                default="everybody",
+                choices=("everybody", "ris"),
+            ),
+        ),
         {"waiting": "how many messages to the RIS wait"},
         undo=Undo("plug_in"),
     ),
@@ -140,6 +147,11 @@ define(
             Parameter("recipe", "text", says="a file of fixtures/phantoms", default=""),
             Parameter("frames", "number", says="how many frames; the recipe's own number when left out"),
             Parameter(
+                "header",
+                "mapping",
+                says="DICOM keyword or GGGGEEEE to value: what this device writes instead; null for nothing",
+            ),
+            Parameter(
                 "aligned_with",
                 "images",
                 says="images of the same patient, not moved since: one frame of reference",
@@ -167,7 +179,16 @@ define(
                 default="explicit",
                 choices=tuple(NAMES),
             ),
-            Parameter("alter", says="send the same SOP Instance UIDs with this changed", choices=("pixels",)),
+            Parameter(
+                "alter",
+                says="send the same SOP Instance UIDs with this changed",
+                choices=("pixels", "series"),
+            ),
+            Parameter("numbers", "list", says="only the images of these numbers"),
+            Parameter(
+                "connections", "number", says="over so many associations at the same moment, each its share"
+            ),
+            Parameter("each_all", "flag", says="with connections: each sends every image", default=False),
             Parameter(
                 "resend", "flag", says="the images were sent before; they are sent again", default=False
             ),

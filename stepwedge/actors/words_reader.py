@@ -43,6 +43,12 @@ define(
             Parameter(
                 "door", says="how it travels", default="c-move", choices=("c-move", "c-get", "wado-rs")
             ),
+            Parameter(
+                "to", says="AE title to which the archive shall send it, by c-move; its own when left out"
+            ),
+            Parameter(
+                "stop_after", "number", says="call it off after so many images, by c-move or c-get", default=0
+            ),
         ),
         {
             "instances": "one {sop, sop_class, pixels, header} per image; pixels is a SHA-256",
@@ -79,6 +85,7 @@ define(
             Parameter("accession", says="its accession number, when there is no order at hand"),
             Parameter("study", says="Study Instance UID"),
             Parameter("text", required=True, says="what the radiologist says"),
+            Parameter("times", "number", says="the text as so many numbered paragraphs", default=1),
             Parameter("status", says="F final, P preliminary", default="F", choices=("F", "P")),
             Parameter("critical", "flag", says="somebody must be told at once (OBX-8)", default=False),
             Parameter("pdf", "flag", says="send it as a page too (OBX-5 ED)", default=False),
@@ -89,6 +96,7 @@ define(
             "accession": "accession number",
             "filler": "filler order number",
             "status": "result status, HL7 table 0123",
+            "text": "the whole text",
             "sr": "SOP Instance UID of the structured report",
             "critical": "whether it was signed as critical",
             "answer": "acknowledgment code of the RIS",

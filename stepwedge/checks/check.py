@@ -310,6 +310,9 @@ def check(
 
 _FAMILIES = (
     "messages",
+    "handwritten",
+    "exactly",
+    "offered",
     "worklist",
     "orders",
     "appointments",
@@ -330,6 +333,7 @@ _FAMILIES = (
     "results",
     "relay",
     "doors",
+    "steadfast",
     "access",
     "launching",
     "audit",

@@ -37,16 +37,24 @@ def _first(*places: str) -> Callable[[hl7.Group], str | None]:
 
 def identifier(message: hl7.Group, field: str) -> str | None:
     """Return the identifier that our authority assigned, else the first (CX-1 and CX-4; 2.5.1 section 2.A.14)."""
+    return _chosen(message, field)[0]
+
+
+def authority(message: hl7.Group, field: str) -> str:
+    """Return who assigned the identifier that :func:`identifier` returns; empty when that is not said."""
+    return _chosen(message, field)[1]
+
+
+def _chosen(message: hl7.Group, field: str) -> tuple[str | None, str]:
     segment, _, number = field.partition("-")
-    found: str | None = None
+    given: list[tuple[str | None, str]] = []
     for owner in message.each(segment)[:1]:
         for repetition in range(1, len(owner.all(number)) + 1):
-            value, authority = owner.get(f"{number}[{repetition}].1"), owner[f"{number}[{repetition}].4.1"]
-            if value is not None and (authority == ISSUER or found is None):
-                found = value
-                if authority == ISSUER:
-                    break
-    return found
+            value = owner.get(f"{number}[{repetition}].1")
+            if value is not None:
+                given.append((value, owner[f"{number}[{repetition}].4.1"]))
+    ours = [one for one in given if one[1] == ISSUER]
+    return next(iter([*ours, *given]), (None, ""))
 
 
 def _name(message: hl7.Group) -> str | None:
@@ -76,8 +84,8 @@ def _study(message: hl7.Group) -> str | None:
 
 def _text(message: hl7.Group) -> str | None:
     """Return the narrative of a report, repetitions and observations joined by a newline."""
-    lines = [line for each in message.each("OBX") if each["2"] in _TEXTS for line in each.all("5")]
-    return "\n".join(lines) if lines else None
+    lines = [line for each in message.each("OBX") if each["2"] in _TEXTS for line in each.lines("5")]
+    return "\n".join(lines) if any(lines) else None
 
 
 def _code(message: hl7.Group) -> str | None:

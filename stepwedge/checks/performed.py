@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.checks import matchers
-from stepwedge.checks.check import Candidate, Look, Question, check, only
+from stepwedge.checks.check import Candidate, Look, Parameter, Question, check, only
 from stepwedge.checks.difference import Difference
 
 if TYPE_CHECKING:
@@ -71,3 +71,51 @@ def _summary(attributes: Elements) -> dict[str, Any]:
         "images": sum(len(one.get("ReferencedImageSequence") or []) for one in series),
         "exposures": int(attributes.get("TotalNumberOfExposures") or 0),
     }
+
+
+@check(
+    "step.told_alike",
+    says="two systems were told the same of the exam, in the same order",
+    ihe="RAD-6, RAD-7",
+    observes="journal",
+    place="at",
+    where=only("mpps", "other"),
+    chosen_by=("mpps",),
+    takes=(Parameter("messages", "number", says="how many messages each must have accepted"),),
+    requires=("mpps",),
+    tapped=("dicom", "worklist"),
+)
+def told_alike(question: Question) -> Look:
+    """Compare attribute by attribute what ``at`` and ``other`` accepted of one performed step."""
+    uid = str((question.where["mpps"] or {}).get("uid") or "")
+    told = {
+        actor: [
+            one
+            for one in question.case.exchanges
+            if (one.actor, one.direction, one.outcome) == (actor, "in", "0000")
+            and one.kind in {"N-CREATE", "N-SET"}
+            and str(one.facts.get("sop") or "") == uid
+        ]
+        for actor in (question.at, str(question.where.get("other")))
+    }
+    label = f"performed step {uid}"
+    here, there = told.values()
+    wanted = int(question.args.get("messages") or max(len(there), 1))
+    differences = [
+        Difference(f"{label}: messages at {actor}", str(wanted), str(len(found)))
+        for actor, found in told.items()
+        if len(found) != wanted
+    ]
+    for one, other in zip(here, there, strict=False):
+        differences += [
+            Difference(f"{label}: kind", other.kind, one.kind) for _ in range(one.kind != other.kind)
+        ]
+        ours, theirs = one.facts.get("identifier") or {}, other.facts.get("identifier") or {}
+        differences += [
+            Difference(f"{label}: {key}", matchers.show(theirs.get(key)), matchers.show(ours.get(key)))
+            for key in sorted(ours.keys() | theirs.keys())
+            if ours.get(key) != theirs.get(key)
+        ]
+    evidence = [one.number for found in told.values() for one in found]
+    alike = Candidate(label, {"messages": len(here)}, tuple(evidence))
+    return Look([] if differences else [alike], differences, label, len(here), evidence)

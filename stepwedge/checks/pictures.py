@@ -49,11 +49,19 @@ def say(question: Question) -> Look:
         if not back or (expected and sorted(one.sop for one in back) != expected):
             differences.append(Difference(f"{door}: images", str(len(expected) or "some"), str(len(back))))
         for one in back:
-            found = matchers.compare("", question.is_ or {}, one.header)
+            found = matchers.compare("", question.is_ or {}, _readable(one.header))
             differences += [each.below(f"{door}: image {one.sop}") for each in found]
             if not found:
                 matched.append(Candidate(f"image {one.sop}", one.header))
     return Look([] if differences else matched, differences, seen=len(matched))
+
+
+def _readable(header: Elements) -> Elements:
+    """Return the header with bytes of unknown meaning (UN, private elements) as the text they may be, without padding."""
+    return {
+        key: value.decode(errors="replace").rstrip(" \0") if isinstance(value, bytes) else value
+        for key, value in header.items()
+    }
 
 
 @check(

@@ -24,6 +24,19 @@ def filtered(where: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def judged(where: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of ``where`` chooses among the answers; wildcards and ranges did so by being asked for (PS3.4 C.2.2.2)."""
+    return {
+        key: spec
+        for key, spec in where.items()
+        if not matchers.missing(spec) and not (isinstance(spec, str) and _pattern(vr_of(key), spec))
+    }
+
+
+def _pattern(vr: str, wanted: str) -> bool:
+    return "*" in wanted or "?" in wanted or (vr in matching.RANGED and "-" in wanted)
+
+
 def unasked(where: Mapping[str, Any], candidates: Sequence[Candidate]) -> list[Difference]:
     """Return a difference for every answer that does not match the keys it was asked by (PS3.4 C.2.2.2)."""
     return [

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.actors import asking
-from stepwedge.checks import matchers
 from stepwedge.checks.check import KEYWORDS, Candidate, Look, Question, check, look
 from stepwedge.checks.difference import Difference
 from stepwedge.checks.messages import COUNT
-from stepwedge.checks.queries import filtered, unasked
+from stepwedge.checks.queries import filtered, judged, unasked
 
 if TYPE_CHECKING:
     from stepwedge.actors.witness import Asked
@@ -49,8 +48,13 @@ def _candidates(question: Question) -> tuple[list[Candidate], list[Difference]]:
 def entry(question: Question) -> Look:
     """Ask for the entries that ``where`` describes; every answer must match what was asked (PS3.4 C.2.2.2)."""
     candidates, strange = _candidates(question)
-    where = {key: spec for key, spec in question.where.items() if not matchers.missing(spec)}
-    found = look(candidates, where, question.is_, what="worklist entries", count=question.args.get("count"))
+    found = look(
+        candidates,
+        judged(question.where),
+        question.is_,
+        what="worklist entries",
+        count=question.args.get("count"),
+    )
     if not strange:
         return found
     return Look(found.matched, [*strange, *found.differences], found.closest, found.seen, found.evidence)
@@ -68,8 +72,7 @@ def entry(question: Question) -> Look:
 def no_entry(question: Question) -> Look:
     """Ask for the entries that ``where`` describes; none may come."""
     candidates, strange = _candidates(question)
-    where = {key: spec for key, spec in question.where.items() if not matchers.missing(spec)}
-    found = look(candidates, where, None, what="worklist entries")
+    found = look(candidates, judged(question.where), None, what="worklist entries")
     if not found.matched and not strange:
         return Look([Candidate("no entry", None)], [], "", len(candidates), found.evidence)
     left = [Difference("worklist", "no entry", candidate.label) for candidate in found.matched]

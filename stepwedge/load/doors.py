@@ -19,7 +19,8 @@ from stepwedge.wire.services import STUDY_FIND, STUDY_GET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stepwedge.load.intents import Image, Intents, State, Study
+    from stepwedge.load.intents import Image, Intents, Study
+    from stepwedge.load.ledger import State
     from stepwedge.sim.address import Address
     from stepwedge.wire.dicomweb import StowResult
     from stepwedge.wire.elements import Elements

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from stepwedge.errors import BadInput
 from stepwedge.lab import labfile
 from stepwedge.lab.bar import counted
-from stepwedge.load import archive, endure_result
+from stepwedge.load import archive, endure_result, intents
 from stepwedge.load.endure import TROUBLES, Endurance, Plan
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def command(
     if strange := [one for one in troubles if one not in TROUBLES]:
         raise BadInput("--trouble", f"one of {', '.join(TROUBLES)}", strange[0])
     folder = evidence or Path("runs") / f"endure-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    if (folder / "intents.jsonl").exists():
+    if (folder / f"ledger-{intents.NAME}.jsonl").exists():
         raise BadInput(
             str(folder), "a folder without a ledger", "one of another run", "name another --evidence"
         )

@@ -1,17 +1,13 @@
-"""The ledger of what an archive was asked to keep: written before the first byte leaves (RELIABILITY invariants I1 to I6).
-
-One JSON line for each change of state of one image. It is *attempted* before it is sent, then *acknowledged* or *refused*; what
-stays attempted is unknown, until it is sent again under the same SOP Instance UID.
-"""
+"""What an archive is asked to keep, and what its sender knows of it: written down before the first byte leaves."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from stepwedge.clock import SystemClock
+from stepwedge.load.ledger import Ledger, State
 from stepwedge.model.identifiers import Mint, digits
 from stepwedge.sim import phantoms
 from stepwedge.wire.elements import EXPLICIT_LE, encode
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
 
     from stepwedge.wire.elements import Elements
 
-State = Literal["attempted", "acknowledged", "refused"]
+NAME: Final = "intents"
 PATIENT: Final = "SYNTHETIC^ENDURANCE"
 
 
@@ -105,11 +101,10 @@ def study(seed: int, number: int, count: int) -> Study:
 
 
 class Intents:
-    """Appends to ``intents.jsonl``; each line is with the operating system before anything follows from it."""
+    """The ledger of the images of a run (RELIABILITY invariants I1 to I6)."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "intents.jsonl").open("a", encoding="utf-8", buffering=1)
+        self._ledger = Ledger(folder, NAME)
 
     def note(self, images: Iterable[Image], state: State, number: int, door: str, status: str = "") -> None:
         """Note what is now true of images; what was acknowledged once stays so, whatever becomes of a repetition."""
@@ -117,9 +112,8 @@ class Intents:
             if state != "attempted" or not one.state:
                 one.state = "acknowledged" if one.state == "acknowledged" else state
             one.status = status or one.status
-            line = {"round": number, "door": door, "state": state, "sop": one.sop, "status": status}
-            self._file.write(json.dumps(line) + "\n")
+            self._ledger.write("instance", one.sop, state, round=number, door=door, status=status)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._ledger.close()

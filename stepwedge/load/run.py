@@ -89,6 +89,7 @@ def prepare(running: Running, plan: Plan, folder: Path, options: Options) -> Pla
         "directory": {name: one["address"] for name, one in actors.items()},
         "roles": {name: one["role"] for name, one in actors.items()},
         "tls": security.settings(lab, running.state) or {},
+        "admins": {name: one["admin"] for name, one in running.told["actors"].items()},
     }
     (folder / ADDRESSES).write_text(json.dumps(told, indent=1), encoding="utf-8")
     due = list(agenda(plan))

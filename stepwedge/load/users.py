@@ -1,152 +1,128 @@
-"""The people and machines of a busy hour, as Locust users. The only module that imports Locust, which must come first.
+"""The load as Locust sees it: one dispatcher in each process. The only module that imports Locust, which must come first.
 
-``STEPWEDGE_HOSPITAL`` names the ``hospital.json`` of a running hospital, or the plan of systems that run apart;
-``STEPWEDGE_LEDGER`` the folder of the ledger, ``STEPWEDGE_SEED`` the seed: identifiers are unique to a run, a machine, a process
-and a user.
+``STEPWEDGE_PLAN`` names the ``plan.json`` of the run; ``STEPWEDGE_CALLING`` the AE title of whoever needs none that is known. A
+process tells by files beside the plan how far it is: ``ready-``, when it could begin; ``done-``, when nothing is due or under way any
+more; ``ended-``, when it was told to end. One that is killed leaves none.
 """
 
 from __future__ import annotations
 
-from locust import User, constant_throughput, events, task  # isort: skip  # it patches the standard library for gevent
+from locust import User, events  # isort: skip  # it patches the standard library for gevent
 
-import itertools
+import importlib
 import json
 import os
-import queue
 import socket
 import time
-from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from stepwedge.errors import Failed, LinkLost
-from stepwedge.load.ledger import Ledger
-from stepwedge.model.identifiers import Mint
-from stepwedge.model.order import Order
-from stepwedge.model.patient import Patient, PersonName
-from stepwedge.sim.address import Address
-from stepwedge.sim.messages import Answer, Envelope, order_message, patient_message, read_answer
-from stepwedge.wire.dimse_blocking import Association
-from stepwedge.wire.mllp_blocking import Link
+import gevent
 
-WORKLIST = "1.2.840.10008.5.1.4.31"
-"""Modality Worklist Information Model - FIND (PS3.4 annex K)."""
-_TIMEOUT = 10.0
-_numbers = itertools.count(1)
-_scheduled: queue.Queue[str] = queue.Queue()
-"""Accession numbers that a scanner of this process has not looked for yet."""
+from stepwedge import clock
+from stepwedge.errors import Inconclusive
+from stepwedge.load import background
+from stepwedge.load.arrivals import Arrival, agenda
+from stepwedge.load.dispatch import Dispatcher
+from stepwedge.load.exam import Exam
+from stepwedge.load.pictures import Shelf
+from stepwedge.load.plan import Plan
+from stepwedge.load.site import CALLING, Site
+
+_NAME: Final = f"{socket.gethostname()}-{os.getpid()}"
+_PATIENCE: Final = 60.0
+"""Seconds to wait until somebody says when second 0 is."""
+_KINDS: Final = {"C-": "DIMSE", "N-": "DIMSE", "QI": "web", "WA": "web", "ST": "web", "FH": "web"}
 
 
-def ris() -> Address:
-    """Return where the RIS of the running hospital is."""
-    told = json.loads(Path(os.environ["STEPWEDGE_HOSPITAL"]).read_text(encoding="utf-8"))
-    return Address.parse(
-        told["directory"]["ris"] if "directory" in told else told["actors"]["ris"]["address"]
-    )
+def folder() -> Path:
+    """Return the folder of the run."""
+    return Path(os.environ["STEPWEDGE_PLAN"]).parent
+
+
+def mark(word: str, **said: Any) -> None:
+    """Leave a mark of this process in the folder of the run, whole or not at all."""
+    path = folder() / f"{word}-{_NAME}.json"
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"at": clock.moment(), **said}), encoding="utf-8")
+    part.replace(path)
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
 def leave_a_mark(environment: Any, **_: Any) -> None:
-    """As a worker, write down when we ended: one that is killed cannot (see :mod:`stepwedge.load.spread`)."""
-    if environment.runner is not None and type(environment.runner).__name__ == "WorkerRunner":
-        folder = Path(os.environ["STEPWEDGE_LEDGER"]).parent
-        mark = folder / f"ended-{socket.gethostname()}-{os.getpid()}.json"
-        mark.with_suffix(".part").write_text(json.dumps({"at": time.time()}), encoding="utf-8")
-        mark.with_suffix(".part").replace(mark)
+    """Write down that we were told to end: a process that is killed cannot."""
+    if environment.runner is not None and type(environment.runner).__name__ != "MasterRunner":
+        mark("ended")
 
 
-class Ward(User):  # type: ignore[misc]  # Locust is untyped
-    """A ward that registers a patient and orders a chest CT, over and over (RAD-1, RAD-2)."""
-
-    wait_time = constant_throughput(float(os.environ.get("STEPWEDGE_RATE", "5")))
-    link: Link | None = None
-
-    def on_start(self) -> None:
-        """Take a name of its own, so that identifiers never meet."""
-        self.mint = Mint(
-            int(os.environ["STEPWEDGE_SEED"]), f"load/{socket.gethostname()}/{os.getpid()}/{next(_numbers)}"
-        )
-        self.ledger = Ledger(Path(os.environ["STEPWEDGE_LEDGER"]))
-        self.address = ris()
-
-    @task  # type: ignore[untyped-decorator]
-    def place_order(self) -> None:
-        """Register, order, and hand the accession number to the scanners."""
-        patient = Patient(self.mint.patient_id(), PersonName("LOAD", "TEST"), "19700101", "O")
-        order = Order(self.mint.number("placer", "LP", 10), patient.id, "CTCHEST", "CT chest")
-        registered = self._ask("ADT^A04", patient_message("A04", patient, self._envelope()))
-        if registered is None or registered.code != "AA":
-            return
-        self.ledger.write("attempted", order.placer)
-        answer = self._ask("OMG^O19", order_message("NW", order, patient, self._envelope()))
-        if answer is None:
-            return  # unknown: the ledger still says attempted
-        accession = next((item.accession for item in answer.items if item.accession), "")
-        if answer.code != "AA" or not accession:
-            self.ledger.write("refused", order.placer)
-            return
-        self.ledger.write("acknowledged", order.placer, accession)
-        _scheduled.put(accession)
-
-    def _envelope(self) -> Envelope:
-        control = self.mint.number("control", "L", 15)
-        return Envelope("SW_EHR", "SW_RIS", control, datetime.now().astimezone(), "2.5.1")
-
-    def _ask(self, name: str, raw: bytes) -> Answer | None:
-        """Return the answer, whatever it says, or None when there was none; Locust counts, and keeps the exception."""
-        answer = None
-        with self.environment.events.request.measure("HL7", name) as measured:
-            if self.link is None:
-                assert self.address.hl7 is not None  # noqa: S101  # the RIS has an HL7 door
-                self.link = Link.open(*self.address.hl7[:2], _TIMEOUT)
-            try:
-                reply = self.link.ask(raw)
-            except LinkLost:
-                self.link = None
-                raise
-            measured["response_length"] = len(reply)
-            answer = read_answer(reply)
-            if answer.code != "AA":
-                raise Failed(f"{name} was answered {answer.code}")
-        return answer
-
-    def on_stop(self) -> None:
-        """Hang up."""
-        if self.link is not None:
-            self.link.close()
+def began(patience: float = _PATIENCE) -> Plan:
+    """Return the plan as soon as it says when second 0 is."""
+    deadline = time.monotonic() + patience
+    while not (plan := Plan.read(folder())).began:
+        if time.monotonic() > deadline:
+            raise Inconclusive(f"nobody said within {patience:g} s when the run begins")
+        gevent.sleep(0.1)
+    return plan
 
 
-class Scanner(User):  # type: ignore[misc]  # Locust is untyped
-    """A scanner that looks for newly ordered patients on its worklist (RAD-5)."""
+def warm(plan: Plan) -> Shelf:
+    """Make and load beforehand what takes long, so that the first patients do not wait for it."""
+    importlib.import_module("httpx")
+    importlib.import_module("pynetdicom.pdu")
+    shelf = Shelf(plan.seed)
+    if not plan.only or "exam" in plan.only or plan.bursts:
+        shelf.prepare((one.procedure, name, one.megabytes.value) for name, one in plan.day.modalities.items())
+    return shelf
 
-    wait_time = constant_throughput(float(os.environ.get("STEPWEDGE_RATE", "5")))
 
-    def on_start(self) -> None:
-        """Find the worklist."""
-        self.worklist = ris().worklist
+class Day(User):  # type: ignore[misc]  # Locust is untyped
+    """All arrivals of one process: patients, scanners and readers are greenlets, each for what it has to do."""
 
-    @task  # type: ignore[untyped-decorator]
-    def fetch_worklist(self) -> None:
-        """Associate, ask for one accession number, and expect exactly one entry."""
+    _taken = False
+
+    def run(self) -> None:
+        """Walk the agenda once, then idle until Locust ends us; a second user of the same process only idles."""
+        if not Day._taken:
+            Day._taken = True
+            self._walk()
+        while True:
+            gevent.sleep(1.0)
+
+    def _walk(self) -> None:
+        runner = self.environment.runner
+        worker = getattr(runner, "worker_index", 0) if type(runner).__name__ == "WorkerRunner" else 0
+        shelf = warm(Plan.read(folder()))
+        mark("ready", worker=worker)
+        plan = began()
+        calling = os.environ.get("STEPWEDGE_CALLING") or CALLING
+        site = Site.open(folder(), plan, pause=gevent.sleep, tell=self._tell, calling=calling)
+        work: dict[str, Any] = {"exam": partial(_exam, shelf), "adt": background.adt, "poll": background.poll}
+        dispatcher = Dispatcher(site, work, gevent.spawn)
         try:
-            accession = _scheduled.get_nowait()
-        except queue.Empty:
-            return
-        if self.worklist is None:
-            raise Failed("the RIS has no worklist")
-        ae, host, port = self.worklist[:3]
-        with (
-            self.environment.events.request.measure("DIMSE", "C-FIND worklist") as measured,
-            Association.open(
-                host, port, calling="SW_LOAD", called=ae, contexts=[WORKLIST], timeout=_TIMEOUT
-            ) as link,
-        ):
-            keys: dict[str, Any] = {
-                "AccessionNumber": accession,
-                "PatientID": "",
-                "ScheduledProcedureStepSequence": [{}],
-            }
-            found = list(link.find(WORKLIST, keys))
-            measured["response_length"] = len(found)
-            if len(found) != 1:
-                raise Failed(f"{len(found)} worklist entries for accession {accession}")
+            dispatcher.run(agenda(plan, worker, plan.workers))
+        finally:
+            mark(
+                "done",
+                worker=worker,
+                running=dispatcher.running,
+                backlog=len(dispatcher.backlog),
+                notes=sorted(site.notes),
+                troubles=dispatcher.troubles,
+            )
+            site.close()
+
+    def _tell(self, name: str, took: float, nbytes: int, error: str) -> None:
+        """Let Locust count, too."""
+        self.environment.events.request.fire(
+            request_type=_KINDS.get(name[:2], "HL7"),
+            name=name,
+            response_time=took * 1000,
+            response_length=nbytes,
+            exception=error or None,
+            context={},
+        )
+
+
+def _exam(shelf: Shelf, site: Site, arrival: Arrival) -> None:
+    Exam(site, shelf, arrival).play()

@@ -7,7 +7,12 @@ carry a prefix and an assigning authority that no hospital uses.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 UID_ROOT = "2.25.184093201773465019386403297655810417063"
 UID_TAIL = 19
@@ -29,6 +34,15 @@ def digits(count: int, *parts: object) -> str:
 def uid(*parts: object) -> str:
     """Return a UID (PS3.5 section 9, 64 characters at most) that depends on all ``parts``."""
     return f"{UID_ROOT}.{digits(UID_TAIL, *parts)}"
+
+
+def uids(*parts: object) -> Iterator[str]:
+    """Return UIDs without end, counted on from one that depends on all ``parts``: a tenth of the cost of :func:`uid`.
+
+    Two such rows meet when their first UIDs lie closer together than they are long: for two rows of a million, once in 10**12.
+    """
+    first = int("1" + digits(UID_TAIL - 1, *parts))
+    return (f"{UID_ROOT}.{number}" for number in itertools.count(first))
 
 
 def is_synthetic_uid(value: str) -> bool:

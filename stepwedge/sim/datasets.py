@@ -24,11 +24,13 @@ class Reading:
         header: its elements without pixel data; shared by all who look, not to be changed.
         sha256: of the data set as it passed.
         pixels: SHA-256 of the pixel data (the fragments when encapsulated); empty when they are, None when there are none.
+        size: bytes of the pixel data; of fragments it says nothing about the image.
     """
 
     header: Elements
     sha256: str
     pixels: str | None
+    size: int = 0
 
 
 class _Newest:
@@ -45,7 +47,7 @@ class _Newest:
         header = decode(opened, explicit=syntax != IMPLICIT_LE)
         pixels = header.pop(PIXELS, None)
         found = hashlib.sha256(pixels).hexdigest() if pixels else None if pixels is None else ""
-        reading = Reading(header, name_of(data), found)
+        reading = Reading(header, name_of(data), found, len(pixels or b""))
         self.kept = (data, transfer_syntax, reading)
         return reading
 

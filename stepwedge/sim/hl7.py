@@ -22,6 +22,7 @@ from stepwedge.sim.store import Change, Send, StoredReply, digest
 from stepwedge.wire import mllp_asyncio
 from stepwedge.wire.hl7 import HL7Error, Message, acknowledgement, parse
 from stepwedge.wire.hl7_values import check
+from stepwedge.wire.mllp import MESSAGE_LIMIT
 
 if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange, Keys
@@ -94,6 +95,18 @@ class MemoryHabits:
         """Tell whether a message that was accepted before is answered from memory, and does nothing again."""
         return bool(control)
 
+    def refuses_unknown(self, trigger: str) -> bool:
+        """Refuse a message of a type or event that nobody here understands (ITI TF-2 C.2.3, errors 200 and 201)."""
+        return bool(trigger)
+
+    def whole(self, payload: bytes) -> bytes:
+        """Take everything between start and end block as one message, blank lines and all (MLLP release 1)."""
+        return payload
+
+    def longest(self, limit: int) -> int:
+        """Hang up on a message that is longer than any that could be meant (bytes)."""
+        return limit
+
     def follows_up(self, control: str) -> bool:
         """Tell the application's decision after CA, as MSH-16 asks (HL7 2.5.1 section 2.9.3)."""
         return bool(control)
@@ -136,7 +149,14 @@ class Hl7Door:
         gate = self._bench.security.gate("hl7")
         self._server, port = await self._bench.listen(
             f"hl7_{self._listener}" if self._listener else "hl7",
-            lambda host, port: mllp_asyncio.serve(host, port, handler, trouble=self._trouble, gate=gate),
+            lambda host, port: mllp_asyncio.serve(
+                host,
+                port,
+                handler,
+                limit=self._habits.longest(MESSAGE_LIMIT),
+                trouble=self._trouble,
+                gate=gate,
+            ),
         )
         endpoint = Endpoint(self._bench.ports.host, port, gate is not None)
         return (
@@ -221,7 +241,7 @@ class Hl7Door:
         facts: dict[str, Any] = {}
         self._state.mark()
         try:
-            message = parse(raw)
+            message = parse(self._habits.whole(raw))
         except HL7Error as error:
             facts["error"] = str(error)
             reply = self._acknowledge(error.about, Reply(error.answer, error=error), content, now)
@@ -318,6 +338,8 @@ class Hl7Door:
             (self._handlers[kind] for kind in (message.type, code, "*") if kind in self._handlers), None
         )
         if handler is None:
+            if not self._habits.refuses_unknown(message.type):
+                return Reply()
             number = UNSUPPORTED_EVENT if code in self._codes else UNSUPPORTED_MESSAGE
             place = "MSH-9.2" if code in self._codes else "MSH-9.1"
             raise HL7Error(

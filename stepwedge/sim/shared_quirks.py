@@ -34,6 +34,42 @@ def missing_query(original: Callable[[str, int], bool], event: str, outcome: int
 
 
 @quirk(
+    "ack.aa_unknown_trigger",
+    defect="DEF-243",
+    severity="S2",
+    overrides=MemoryHabits.refuses_unknown,
+    notices="a new system sends events nobody understands, and believes they arrived (AA to ZZZ^Z01)",
+)
+def aa_unknown_trigger(_: Callable[[str], bool], _trigger: str) -> bool:
+    """Say yes to what is not understood."""
+    return False
+
+
+@quirk(
+    "input.unbounded",
+    defect="DEF-242",
+    severity="S2",
+    overrides=MemoryHabits.longest,
+    notices="one endless message takes all the memory there is (no limit between start and end block)",
+)
+def input_unbounded(_: Callable[[int], int], _limit: int) -> int:
+    """Take whatever comes."""
+    return 1 << 31
+
+
+@quirk(
+    "mllp.blank_line_split",
+    defect="DEF-071",
+    severity="S2",
+    overrides=MemoryHabits.whole,
+    notices="the second half of a message is lost behind an empty line (two CR in a row taken for the end)",
+)
+def blank_line_split(_: Callable[[bytes], bytes], payload: bytes) -> bytes:
+    """Read up to the first empty line."""
+    return payload.partition(b"\r\r")[0]
+
+
+@quirk(
     "audit.media_untold",
     defect="not listed",
     severity="S2",

@@ -11,7 +11,7 @@ that comes; with identifiers of constant length (:func:`stepwedge.model.identifi
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from stepwedge.errors import LocalProtocolError, Refused
 from stepwedge.wire import command as commands
@@ -19,7 +19,7 @@ from stepwedge.wire import pdu
 from stepwedge.wire.command import MEDIUM, Command, Field
 from stepwedge.wire.elements import Elements, encode, recode
 from stepwedge.wire.encodings import WRAPPED
-from stepwedge.wire.places import replaced, slots, text_of, value_of
+from stepwedge.wire.places import Place, moved, replaced, slots, text_of, value_of
 from stepwedge.wire.services import storage_context
 
 if TYPE_CHECKING:
@@ -80,39 +80,76 @@ class CompiledMessage:
         context: the accepted presentation context.
         max_pdu: the peer's maximum length received; 0 when it sets none.
         command: its command set but for Message ID and Command Data Set Type.
-        data: its data set in the context's transfer syntax.
-        names: what varies, as :mod:`stepwedge.wire.places` names it. ``SOPInstanceUID`` is replaced in the command set too.
-
-    Raises:
-        LocalProtocolError: a name has no place in the data set.
+        data: the beginning of its data set with all places, and the rest.
+        found: by name, where what varies stands.
+        charset: Specific Character Set of its text.
     """
 
     def __init__(
-        self, context: Agreed, max_pdu: int, command: Command, data: bytes, names: Sequence[str]
+        self,
+        context: Agreed,
+        max_pdu: int,
+        command: Command,
+        data: tuple[bytes, memoryview],
+        found: Mapping[str, list[Place]],
+        charset: str,
     ) -> None:
         self.context = context
+        self.max_pdu = max_pdu
         self.command = {**command, "CommandDataSetType": 1}
-        self.names = tuple(names)
+        self.names = tuple(found)
         self._size = (max_pdu or pdu.UNLIMITED) - pdu.OVERHEAD
-        found = slots(data, names, explicit=context.explicit)
-        self._vrs = [found[name][0].vr for name in self.names]
-        self._charset = text_of(data, "SpecificCharacterSet", context.transfer) or ""
+        self._front, self._shared = data
+        self._charset = charset
+        self._vrs = [(name, where[0].vr) for name, where in found.items()]
         self._places = sorted(
-            ((place, number) for number, name in enumerate(self.names) for place in found[name]),
+            ((place, number) for number, where in enumerate(found.values()) for place in where),
             key=lambda each: each[0].at,
         )
-        last = self._places[-1][0] if self._places else None
-        self._front = data[: last.at + last.length] if last else b""
-        self._shared = memoryview(data)[len(self._front) :]
         self._layouts: dict[tuple[int, ...], _Layout] = {}
+
+    @classmethod
+    def compile(
+        cls, context: Agreed, max_pdu: int, command: Command, data: bytes, names: Iterable[str]
+    ) -> Self:
+        """Find the places of what varies, as :mod:`stepwedge.wire.places` names it, in a data set.
+
+        ``SOPInstanceUID`` varies in the command set too.
+
+        Raises:
+            LocalProtocolError: a name has no place in the data set.
+        """
+        found = slots(data, tuple(names), explicit=context.explicit)
+        last = max((place.at + place.length for where in found.values() for place in where), default=0)
+        charset = text_of(data, "SpecificCharacterSet", context.transfer) or ""
+        return cls(context, max_pdu, command, (data[:last], memoryview(data)[last:]), found, charset)
+
+    def bound(self, values: Mapping[str, str]) -> CompiledMessage:
+        """Return this message with these values in it for good; only the other names vary then."""
+        given = {name: self._raw(name, vr, values[name]) for name, vr in self._vrs if name in values}
+        changes = [(place, given[name]) for place, name in self._named() if name in given]
+        front, _ = replaced(self._front, changes)
+        found: dict[str, list[Place]] = {name: [] for name in self.names if name not in given}
+        for place, name in self._named():
+            if name not in given:
+                found[name] += moved([place], changes)
+        command = self.command
+        if INSTANCE in given and "AffectedSOPInstanceUID" in command:
+            command = {**command, "AffectedSOPInstanceUID": values[INSTANCE]}
+        return CompiledMessage(
+            self.context, self.max_pdu, command, (front, self._shared), found, self._charset
+        )
+
+    def _raw(self, name: str, vr: str, value: str) -> bytes:
+        return value_of(name, vr, value, self._charset)
+
+    def _named(self) -> list[tuple[Place, str]]:
+        return [(place, self.names[number]) for place, number in self._places]
 
     def render(self, message_id: int, values: Mapping[str, str]) -> tuple[list[Buffer], int, int]:
         """Return a message's buffers, its bytes and its number of PDUs; ``values`` has every name, and may have more."""
         try:
-            raws = [
-                value_of(name, vr, values[name], self._charset)
-                for name, vr in zip(self.names, self._vrs, strict=True)
-            ]
+            raws = [self._raw(name, vr, values[name]) for name, vr in self._vrs]
         except KeyError as error:
             raise LocalProtocolError(
                 f"{error.args[0]} varies from message to message and is missing"
@@ -204,10 +241,16 @@ class CompiledStudy:
     Args:
         instances: what one study is made of.
         names: what varies. An instance that lacks one of them is refused.
+        base: the study that this one is made of, with ``values`` that it has for good (:meth:`of`).
     """
 
     def __init__(
-        self, instances: Iterable[Instance], names: Sequence[str] = (*OF_AN_IMAGE, *OF_AN_EXAM)
+        self,
+        instances: Iterable[Instance],
+        names: Iterable[str] = (*OF_AN_IMAGE, *OF_AN_EXAM),
+        *,
+        base: CompiledStudy | None = None,
+        values: Mapping[str, str] | None = None,
     ) -> None:
         self.instances = tuple(instances)
         self.names = tuple(names)
@@ -216,6 +259,12 @@ class CompiledStudy:
         if INSTANCE not in self.names:
             raise LocalProtocolError(f"{INSTANCE} must vary: no instance is sent twice")
         self._compiled: dict[tuple[int, Agreed, int], CompiledMessage] = {}
+        self._base = base
+        self._values = dict(values or {})
+
+    def of(self, values: Mapping[str, str]) -> CompiledStudy:
+        """Return this study with these values in it for good, such as those of one exam; it shares the pixels."""
+        return CompiledStudy(self.instances, self.names, base=self, values=values)
 
     def message(self, number: int, contexts: Iterable[Agreed], max_pdu: int) -> CompiledMessage:
         """Return the C-STORE request of instance ``number``, counted round and round, for what was negotiated.
@@ -231,7 +280,11 @@ class CompiledStudy:
         if (message := self._compiled.get(key)) is None:
             if len(self._compiled) >= _NEGOTIATIONS * len(self.instances):
                 self._compiled.clear()
-            message = self._compiled[key] = self._compile(instance, context, max_pdu)
+            message = self._compiled[key] = (
+                self._compile(instance, context, max_pdu)
+                if self._base is None
+                else self._base.message(number, [context], max_pdu).bound(self._values)
+            )
         return message
 
     def _compile(self, instance: Instance, context: Agreed, max_pdu: int) -> CompiledMessage:
@@ -246,7 +299,7 @@ class CompiledStudy:
             "Priority": MEDIUM,
             "AffectedSOPInstanceUID": instance.sop_instance,
         }
-        return CompiledMessage(context, max_pdu, command, data, self.names)
+        return CompiledMessage.compile(context, max_pdu, command, data, self.names)
 
 
 class CompiledQuery:
@@ -277,5 +330,7 @@ class CompiledQuery:
                 "Priority": MEDIUM,
             }
             data = encode(self.identifier, explicit=context.explicit)
-            message = self._compiled[key] = CompiledMessage(context, max_pdu, command, data, self.names)
+            message = self._compiled[key] = CompiledMessage.compile(
+                context, max_pdu, command, data, self.names
+            )
         return message

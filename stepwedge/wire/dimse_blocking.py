@@ -372,7 +372,7 @@ class Association:
                     else self._socket.sendmsg(buffers[:512])
                 )
                 ledger.wrote(count)
-                buffers = _behind(buffers, count)
+                buffers = behind(buffers, count)
         except TimeoutError as error:
             raise NoAnswer(f"{self._name()} took no more data in time {self._account()}") from error
         except OSError as error:
@@ -413,7 +413,7 @@ class Association:
         )
 
 
-def _behind(buffers: list[Any], count: int) -> list[Any]:
+def behind(buffers: list[Any], count: int) -> list[Any]:
     """Return what is left of buffers after ``count`` bytes went out."""
     for at, buffer in enumerate(buffers):
         if count < len(buffer):

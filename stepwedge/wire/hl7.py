@@ -88,6 +88,13 @@ class Segment:
         found = [self.read(number, each, component, subcomponent) for each in wanted]
         return [text for text in found if text is not None]
 
+    def lines(self, place: str) -> list[str]:
+        """Return every repetition at ``place``, "" where one is not valued: the lines of a text, empty ones too."""
+        number = path(place)[2]
+        separator = self._separators.repetition
+        count = self.written(number).count(separator) + 1 if separator else 1
+        return [self.read(number, nth, 0, 0) or "" for nth in range(1, count + 1)]
+
     def _separates(self, number: int) -> bool:
         """Tell whether the field is MSH-1 or MSH-2, the separators themselves."""
         return number <= 2 and self.name in _HEADERS  # noqa: PLR2004 - they are two

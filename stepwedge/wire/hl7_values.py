@@ -41,7 +41,7 @@ _VALUE_TYPES: Final = frozenset(
     # HL7 v2.5.1 table 0125, and HD, which IHE RAD-28 uses for UIDs (RAD TF-2 4.28)
     "AD CE CF CK CN CP CWE CX DR DT DTM ED FT HD ID IS MO NM PN RP SN ST TM TN TS TX XAD XCN XON XPN XTN".split()  # noqa: SIM905 - a table reads best as a line
 )
-_ONE_PATIENT: Final = ("ADT", "ORM", "OMI", "ORR", "ORI")
+_ONE_PATIENT: Final = ("ADT", "ORM", "OMG", "OMI", "ORR", "ORG", "ORI")
 _MERGES: Final = frozenset({"ADT^A39", "ADT^A40", "ADT^A41", "ADT^A42"})
 _PAIRS: Final = frozenset({"ADT^A24", "ADT^A37"})
 """Events that link two patients, or take them apart."""

@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Final
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.wire import pdu
 from stepwedge.wire import status as codes
+from stepwedge.wire.command import Field
 from stepwedge.wire.compiled import INSTANCE
-from stepwedge.wire.dimse import Message
-from stepwedge.wire.dimse_blocking import acknowledge
+from stepwedge.wire.dimse_blocking import acknowledge, behind
 from stepwedge.wire.elements import IMPLICIT_LE, decode
 from stepwedge.wire.places import text_of
-from stepwedge.wire.replies import Replies, Unusual
+from stepwedge.wire.replies import Replies, Unusual, Usual
 from stepwedge.wire.results import Result
 from stepwedge.wire.services import MAX_ANSWERS
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stepwedge.wire.compiled import Buffer, CompiledMessage, CompiledQuery, CompiledStudy
+    from stepwedge.wire.dimse import Message
     from stepwedge.wire.dimse_blocking import Association
     from stepwedge.wire.elements import Elements
 
@@ -87,6 +88,10 @@ class Lane:
         self._channel = association.channel
         self._contexts = tuple(self._channel.contexts.values())
         self._max_pdu = self._channel.upper.send_limit
+        self._receive_limit = self._channel.upper.receive_limit
+        self._usual = Usual()
+        self._study: CompiledStudy | None = None
+        self._messages: dict[int, CompiledMessage] = {}
         self._kernel_waits = _waits_in_kernel(association.link, association.timeout)
 
     def store(self, study: CompiledStudy, values: Mapping[str, str], number: int = 0) -> Result:
@@ -96,21 +101,33 @@ class Lane:
             LinkLost, NoAnswer, Refused, RemoteProtocolError: there was no answer; the association is over.
             LocalProtocolError: a value is missing or cannot be written.
         """
-        message = study.message(number, self._contexts, self._max_pdu)
-        replies, request = self._ask(message, values)
-        response = self._hear(replies, request)
-        self._end(replies)
-        return Result(
-            "C-STORE", response.command["Status"], response.command.get("ErrorComment", ""), response.command
+        message = self._message(study, number % len(study.instances))
+        message_id = self._ask(message, values)
+        instance = (
+            values[INSTANCE] if INSTANCE in message.names else message.command["AffectedSOPInstanceUID"]
         )
+        heard, expected = b"", self._usual.expected(message_id, instance)
+        if self._channel.idle and expected:
+            heard = self._read_as_far_as(expected)
+            if heard == expected:
+                self._channel.upper.received.whole(1, len(heard))
+                return Result("C-STORE", codes.SUCCESS, "", self._usual.command(message_id, instance))
+        replies = Replies(message.context.id, Field.C_STORE, message_id, instance, self._receive_limit)
+        replies.receive_data(heard)
+        response = self._hear(replies, message)
+        self._end(replies)
+        command = response.command
+        self._usual.learn(replies.last, command)
+        return Result("C-STORE", command["Status"], command.get("ErrorComment", ""), command)
 
     def find(self, query: CompiledQuery, values: Mapping[str, str]) -> Found:
         """C-FIND with these keys; raises as :meth:`store` does."""
         message = query.message(self._contexts, self._max_pdu)
-        replies, request = self._ask(message, values)
+        message_id = self._ask(message, values)
+        replies = Replies(message.context.id, Field.C_FIND, message_id, "", self._receive_limit)
         raw: list[bytes] = []
         while True:
-            response = self._hear(replies, request)
+            response = self._hear(replies, message)
             status = response.command["Status"]
             if codes.category("C-FIND", status) != "pending":
                 self._end(replies)
@@ -126,39 +143,40 @@ class Lane:
 
     # --- one request -------------------------------------------------------------------------------------------------
 
-    def _ask(self, message: CompiledMessage, values: Mapping[str, str]) -> tuple[Replies, Message]:
+    def _message(self, study: CompiledStudy, number: int) -> CompiledMessage:
+        """Remember the instances of one study as compiled for this association."""
+        if study is not self._study:
+            self._study, self._messages = study, {}
+        if (message := self._messages.get(number)) is None:
+            message = self._messages[number] = study.message(number, self._contexts, self._max_pdu)
+        return message
+
+    def _ask(self, message: CompiledMessage, values: Mapping[str, str]) -> int:
+        """Send a request; return its Message ID."""
         message_id = self.association.next_id()
         buffers, size, pdus = message.render(message_id, values)
-        self._write(buffers)
-        upper = self._channel.upper
-        upper.sent.whole(pdus, size)
-        command = {**message.command, "MessageID": message_id}
-        if INSTANCE in message.names and "AffectedSOPInstanceUID" in command:
-            command["AffectedSOPInstanceUID"] = values[INSTANCE]
-        request = Message(message.context.id, command)
-        return Replies(request, upper.receive_limit), request
+        self._write(buffers, size)
+        self._channel.upper.sent.whole(pdus, size)
+        return message_id
 
-    def _hear(self, replies: Replies, request: Message) -> Message:
+    def _hear(self, replies: Replies, message: CompiledMessage) -> Message:
         """Return the next response; let the association understand whatever is more than that."""
-        if not self._channel.idle:
-            return self._leave(replies, request)
+        response = None
         deadline = time.monotonic() + self.association.timeout
         try:
-            while (response := replies.next()) is None:
-                data = self._read(deadline)
+            while self._channel.idle and (response := replies.next()) is None:
+                if replies.pending and not self.association.ordinary:
+                    acknowledge(self.association.link)
+                if not (data := self._read(deadline)):
+                    replies.closed = True
+                    break
                 replies.receive_data(data)
-                if not data:
-                    self._channel.upper.receive_data(replies.take())
-                    self._channel.upper.receive_data(b"")
-                    return self._leave(replies, request)
+            if response is not None:
+                return response
         except Unusual:
-            return self._leave(replies, request)
-        return response
-
-    def _leave(self, replies: Replies, request: Message) -> Message:
-        """Have the association read the next response."""
+            pass
         self._end(replies)
-        return self.association.hear(request)
+        return self.association.hear(replies.request(message.command))
 
     def _end(self, replies: Replies) -> None:
         """Account for what was read, and leave what is more to the association."""
@@ -166,16 +184,22 @@ class Lane:
         upper.received.whole(*replies.took())
         if left := replies.take():
             upper.receive_data(left)
+        if replies.closed:
+            upper.receive_data(b"")
 
     # --- bytes -------------------------------------------------------------------------------------------------------
 
-    def _write(self, buffers: list[Buffer]) -> None:
+    def _write(self, buffers: list[Buffer], size: int) -> None:
         link, timeout = self.association.link, self.association.timeout
         if link.gettimeout() != (wanted := None if self._kernel_waits else timeout):
             link.settimeout(wanted)
         gone = 0
         try:
-            for count in self._sending(link, buffers, time.monotonic() + timeout):
+            if self._kernel_waits and not self.association.ordinary and len(buffers) <= _GATHERED:
+                gone = link.sendmsg(buffers)  # all of it, but for a peer that is slow to take it
+                if gone == size:
+                    return
+            for count in self._sending(link, behind(buffers, gone), time.monotonic() + timeout):
                 gone += count
         except OSError as error:
             sent = self._channel.upper.sent
@@ -197,17 +221,26 @@ class Lane:
         else:
             yield from _gathering(link, buffers, deadline)
 
+    def _read_as_far_as(self, expected: bytes) -> bytes:
+        """Read what may become the expected bytes; stop at once where it cannot."""
+        deadline = time.monotonic() + self.association.timeout
+        heard = self._read(deadline)
+        while heard and len(heard) < len(expected) and expected.startswith(heard):
+            if not self.association.ordinary:
+                acknowledge(self.association.link)
+            if not (more := self._read(deadline)):
+                break
+            heard += more
+        return heard
+
     def _read(self, deadline: float) -> bytes:
         link = self.association.link
         try:
             if time.monotonic() > deadline:
                 raise TimeoutError
-            data = link.recv(_READ)
+            return link.recv(_READ)
         except OSError as error:
             raise self.association.failed(error) from error
-        if not self.association.ordinary:
-            acknowledge(link)
-        return data
 
 
 def _gathering(link: socket.socket, buffers: list[Buffer], deadline: float) -> Iterator[int]:

@@ -29,7 +29,7 @@ from stepwedge.wire.elements import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
 _TAG: Final = struct.Struct("<HHI")
 _SHORT: Final = struct.Struct("<H")
@@ -69,7 +69,7 @@ def places(data: bytes, *, explicit: bool) -> Iterator[Place]:
 
 def _walk(
     data: bytes, at: int, end: int, explicit: bool, within: str, around: tuple[int, ...], depth: int
-) -> Iterator[Place]:
+) -> Generator[Place, None, int]:
     """Yield the elements of one data set or item; return the offset behind it."""
     if depth > MAX_DEPTH:
         raise RemoteProtocolError(f"sequences are nested deeper than {MAX_DEPTH}")
@@ -116,7 +116,7 @@ def _items(
     name: str,
     around: tuple[int, ...],
     depth: int,
-) -> Iterator[Place]:
+) -> Generator[Place, None, int]:
     stop = end if length == UNDEFINED else at + length
     while at < stop:
         group, element, size = _TAG.unpack_from(data, at)
@@ -131,6 +131,23 @@ def _items(
             yield from _walk(data, at, at + size, explicit, name, (*around, length_at), depth + 1)
             at += size
     return at
+
+
+def moved(some: Sequence[Place], changes: Sequence[tuple[Place, bytes]]) -> list[Place]:
+    """Return where other places of a data set are after these changes to it (:func:`replaced`)."""
+    grown = [(place.at, len(value) - place.length) for place, value in changes]
+
+    def shifted(offset: int) -> int:
+        return offset + sum(count for at, count in grown if at < offset)
+
+    return [
+        place._replace(
+            at=shifted(place.at),
+            length_at=shifted(place.length_at),
+            around=tuple(map(shifted, place.around)),
+        )
+        for place in some
+    ]
 
 
 def text_of(data: bytes, name: str, transfer_syntax: str) -> str | None:
@@ -154,7 +171,9 @@ def replaced(data: bytes, changes: Sequence[tuple[Place, bytes]]) -> tuple[bytes
     Returns:
         the data set, and the offsets of the new values in it.
     """
-    changed, parts, offsets, copied, moved = bytearray(data), [], [], 0, 0
+    changed, copied, moved = bytearray(data), 0, 0
+    parts: list[bytes | bytearray] = []
+    offsets: list[int] = []
     for place, value in changes:
         grown = len(value) - place.length
         if place.length_size == _SHORT.size:
@@ -173,18 +192,26 @@ def replaced(data: bytes, changes: Sequence[tuple[Place, bytes]]) -> tuple[bytes
     return b"".join((*parts, changed[copied:])), offsets
 
 
+def uid_of(value: str) -> bytes:
+    """Encode a UID, padded to even length; LocalProtocolError when it is none."""
+    if not _UID.fullmatch(value) or len(value) > _UID_LIMIT:
+        raise LocalProtocolError(f"{value!r} is no UID (PS3.5 section 9.1)")
+    raw = value.encode("ascii")
+    return raw + b"\0" if len(raw) % 2 else raw
+
+
 @lru_cache(maxsize=4096)
-def value_of(name: str, vr: str, value: str, charset: str) -> bytes:
-    """Encode a value, padded to even length; what is used again and again is remembered."""
-    if vr == "UI":
-        if not _UID.fullmatch(value) or len(value) > _UID_LIMIT:
-            raise LocalProtocolError(f"{name} {value!r} is no UID (PS3.5 section 9.1)")
-        raw = value.encode("ascii")
-        return raw + b"\0" if len(raw) % 2 else raw
+def text_raw(name: str, vr: str, value: str, charset: str) -> bytes:
+    """Encode a text value, padded to even length; what is used again and again is remembered."""
     if vr not in PLAIN and vr not in CHARACTERS:
         raise LocalProtocolError(f"{name} is {vr}, which holds no text")
     raw = text_codec.write(value, charset if vr in CHARACTERS else "", name)
     return raw + b" " if len(raw) % 2 else raw
+
+
+def value_of(name: str, vr: str, value: str, charset: str) -> bytes:
+    """Encode a UID or a text value, padded to even length."""
+    return uid_of(value) if vr == "UI" else text_raw(name, vr, value, charset)
 
 
 def slots(data: bytes, names: Sequence[str], *, explicit: bool) -> dict[str, list[Place]]:

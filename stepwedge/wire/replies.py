@@ -13,11 +13,14 @@ from typing import Final
 from stepwedge.errors import RemoteProtocolError
 from stepwedge.wire import command as commands
 from stepwedge.wire import pdu
-from stepwedge.wire.command import RESPONSE, Command
+from stepwedge.wire.command import RESPONSE, Command, Field
 from stepwedge.wire.dimse import Message
+from stepwedge.wire.status import SUCCESS
 
 _P_DATA: Final = struct.Struct(">BxI")
 _VALUE: Final = struct.Struct(">IBB")
+_ANSWERED: Final = b"\0\0\x20\1\2\0\0\0"
+"""Message ID Being Responded To (0000,0120) in a command set, before its two bytes."""
 _LENGTH: Final = 4
 """Bytes of an item length, which do not count in it."""
 
@@ -30,26 +33,46 @@ class Replies:
     """What the peer says to one request.
 
     Args:
-        request: the request, with its Message ID, and its SOP instance if it has one.
+        context_id: the presentation context of the request.
+        kind: its Command Field.
+        message_id: its Message ID.
+        instance: the SOP instance that a response may name; "" for none.
         max_pdu: our maximum length received.
+
+    Attributes:
+        last: the bytes of the last response.
+        closed: set by the shell when nothing more will come.
     """
 
-    def __init__(self, request: Message, max_pdu: int) -> None:
-        command = request.command
-        self._context_id = request.context_id
-        self._field = command["CommandField"] | RESPONSE
-        self._message_id = command["MessageID"]
-        self._instance = command.get("AffectedSOPInstanceUID", "")
+    def __init__(self, context_id: int, kind: Field, message_id: int, instance: str, max_pdu: int) -> None:
+        self._context_id = context_id
+        self._kind = kind
+        self._message_id = message_id
+        self._instance = instance
         self._limit = max_pdu
         self._buffer = b""
         self._at = 0
         self._pdus = 0
         self._read = 0
+        self.closed = False
+        self.last = b""
 
     def receive_data(self, data: bytes) -> None:
         """Take what arrived."""
         self._buffer = self._buffer[self._at :] + data
         self._at = 0
+
+    @property
+    def pending(self) -> int:
+        """Bytes that are no whole response yet."""
+        return len(self._buffer) - self._at
+
+    def request(self, command: Command) -> Message:
+        """Return the request that is answered here, of which ``command`` is what does not vary."""
+        varying: Command = {"MessageID": self._message_id}
+        if self._instance:
+            varying["AffectedSOPInstanceUID"] = self._instance
+        return Message(self._context_id, {**command, **varying})
 
     def take(self) -> bytes:
         """Return, once, what was not understood or not needed."""
@@ -68,12 +91,13 @@ class Replies:
             return None
         command, data, end, count = found
         if (
-            command["CommandField"] != self._field
+            command["CommandField"] != self._kind | RESPONSE
             or command.get("MessageIDBeingRespondedTo") != self._message_id
             or "Status" not in command
             or (self._instance and command.get("AffectedSOPInstanceUID", self._instance) != self._instance)
         ):
             raise Unusual
+        self.last = self._buffer[self._at : end]
         self._pdus += count
         self._read += end - self._at
         self._at = end
@@ -123,6 +147,48 @@ class Replies:
         if not start <= stop <= end or context_id != self._context_id:
             raise Unusual
         return bool(control & pdu.COMMAND), bool(control & pdu.LAST), self._buffer[start:stop], stop
+
+
+class Usual:
+    """The response of success that a peer gives to each C-STORE: the same bytes but for Message ID and instance.
+
+    What equals it to the byte was read and judged before; everything else goes the longer way.
+    """
+
+    def __init__(self) -> None:
+        self._between: tuple[bytes, bytes, bytes] | None = None
+        self._named = 0
+        self._command: Command = {}
+
+    def learn(self, raw: bytes, command: Command) -> None:
+        """Take note of a response that was judged: its bytes and its command set."""
+        if command["Status"] != SUCCESS or not command.get("AffectedSOPInstanceUID") or not raw:
+            return
+        instance = _uid(command["AffectedSOPInstanceUID"])
+        identified = raw.find(_ANSWERED) + len(_ANSWERED)
+        named = raw.find(instance)
+        if named > identified + 2 and identified >= len(_ANSWERED):
+            self._between = raw[:identified], raw[identified + 2 : named], raw[named + len(instance) :]
+            self._command = command
+            self._named = len(instance)
+
+    def expected(self, message_id: int, instance: str) -> bytes:
+        """Return the usual response to a message, empty when there is none."""
+        name = _uid(instance)
+        if self._between is None or len(name) != self._named:
+            return b""
+        before, between, behind = self._between
+        return b"".join((before, message_id.to_bytes(2, "little"), between, name, behind))
+
+    def command(self, message_id: int, instance: str) -> Command:
+        """Return the command set of the usual response."""
+        varying = {"MessageIDBeingRespondedTo": message_id, "AffectedSOPInstanceUID": instance}
+        return {**self._command, **varying}
+
+
+def _uid(value: str) -> bytes:
+    raw = value.encode("ascii")
+    return raw + b"\0" if len(raw) % 2 else raw
 
 
 def _command(raw: bytes) -> tuple[Command, bool]:

@@ -234,7 +234,6 @@ class Dialogue:
         with self._recorded(request) as exchange:
             yield request
             response = yield from self.hear(request)
-            same_instance(command, response.command)
             _finish(exchange, response)
         attributes = decode(response.data, explicit=context.explicit) if response.data else {}
         return Result(
@@ -314,6 +313,7 @@ class Dialogue:
                 raise RemoteProtocolError(f"{name(command)} answers a {name(asked)}")
             if "Status" not in command:
                 raise RemoteProtocolError(f"{name(command)} holds no Status (0000,0900) (PS3.7 annex E)")
+            _same_instance(asked, command)
             return message
 
     # --- what the peer may ask of a service class user -----------------------------------------------------------
@@ -420,7 +420,7 @@ def _requested(sop_class: str, sop_instance: str) -> dict[str, Any]:
     return {"RequestedSOPClassUID": sop_class, "RequestedSOPInstanceUID": sop_instance}
 
 
-def same_instance(request: Command, response: Command) -> None:
+def _same_instance(request: Command, response: Command) -> None:
     """Refuse a response that speaks of another instance than its request."""
     asked = request.get("AffectedSOPInstanceUID") or request.get("RequestedSOPInstanceUID")
     answered = response.get("AffectedSOPInstanceUID")

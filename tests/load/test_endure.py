@@ -75,10 +75,12 @@ def test_an_archive_that_keeps_its_word_endures(lab: Callable[..., Path], tmp_pa
     assert all(one["acted"] for one in said["rounds"])
     assert "SIGKILL" in said["rounds"][0]["acted"]
     assert sum(one["unknown"] for one in said["rounds"]) > 0
-    lines = [json.loads(line) for line in (tmp_path / "run" / "intents.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "run" / "ledger-intents.jsonl").read_text().splitlines()
+    ]
     first: dict[str, str] = {}
     for line in lines:
-        first.setdefault(line["sop"], line["state"])
+        first.setdefault(line["id"], line["state"])
     assert set(first.values()) == {"attempted"}
 
 

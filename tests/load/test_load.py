@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from stepwedge.load.ledger import Account, Ledger
+from stepwedge.load.ledger import Account
 from stepwedge.load.run import Outcome, read, reconcile
 from stepwedge.sim.address import Address, Entity
 
@@ -30,8 +30,8 @@ def test_a_short_load_is_met(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "met: " in done.stdout
     account = Account.read(tmp_path / "load" / "ledger")
-    assert len(account.accessions) >= 5
-    assert not account.refused
+    assert len(account.of("order", "acknowledged")) >= 5
+    assert not account.of("order", "refused")
 
 
 def counted(folder: Path, rows: list[tuple[str, int, int]]) -> Outcome:
@@ -54,16 +54,3 @@ def test_no_order_and_no_worklist_cannot_be_told(tmp_path: Path) -> None:
     reconcile(outcome, Account.read(tmp_path), Address(worklist=Entity("NOBODY", "127.0.0.1", 1)))
     assert outcome.exit_code == 3
     assert len(outcome.unsure) == 2
-
-
-def test_the_ledger_adds_up(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
-    for placer in ("1", "2", "3", "4"):
-        ledger.write("attempted", placer)
-    ledger.write("acknowledged", "1", "SW1")
-    ledger.write("acknowledged", "2", "SW1")
-    ledger.write("refused", "3")
-    account = Account.read(tmp_path)
-    assert account.unknown == {"4"}
-    assert account.refused == {"3"}
-    assert account.shared() == ["SW1"]

@@ -24,7 +24,9 @@ from stepwedge_simulators.engine.state import (  # noqa: E402
     WAITING,
     Engine,
 )
-from stepwedge_simulators.engine.translation import Draft, Normal, Table, apply, normalise  # noqa: E402
+from stepwedge_simulators.engine.translation import Normal, Table, apply, normalise  # noqa: E402
+
+from stepwedge.wire.hl7_edit import Draft  # noqa: E402
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 AT = "20261124093000"

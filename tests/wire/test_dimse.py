@@ -8,15 +8,19 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent))
+
+from scripted import Scripted
 
 from stepwedge.errors import LinkLost, LocalProtocolError, NoAnswer, Refused, RemoteProtocolError
 from stepwedge.wire import command as commands
 from stepwedge.wire import dimse_asyncio, negotiation, pdu
 from stepwedge.wire.dimse_blocking import Association
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE, decode, encode
-from stepwedge.wire.negotiation import Acceptance, Answer
 from stepwedge.wire.services import (
     COMMITMENT,
     COMMITMENT_INSTANCE,
@@ -378,40 +382,6 @@ def test_an_association_that_is_over_says_so(connect, station):
 
 
 # --- bad peers: a scripted server --------------------------------------------------------------------------------
-
-
-class Scripted:
-    """A server that answers the association request and then says what it is told."""
-
-    def __init__(self, *says, associate=True):
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.received = b""
-        self._says, self._associate = says, associate
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        peer, _ = self._listener.accept()
-        with peer, contextlib.suppress(OSError):
-            if self._associate:
-                self.received += peer.recv(65536)
-                proposal = negotiation.read_proposal(self.received[6:])
-                answers = tuple(Answer(each.id, 0, each.transfers[0]) for each in proposal.contexts)
-                peer.sendall(negotiation.write_acceptance(Acceptance("A", "B", answers)))
-            for say in self._says:
-                if say == "read":
-                    self.received += peer.recv(1 << 20)
-                elif say == "close":
-                    return
-                else:
-                    peer.sendall(say)
-            while data := peer.recv(65536):
-                self.received += data
-
-    def close(self):
-        self._listener.close()
-        self._thread.join(5)
 
 
 def response(**changes):

@@ -34,7 +34,7 @@ class Account:
         headers: the data set, without pixels, of the first accepted copy.
         withdrawn: images that a rejection note or a deletion took away, each with the code of the reason.
         attached: accepted objects of the study that are no acquired images, and whether they may be shown.
-        committed: images the archive said it answers for; ``uncommitted`` those it said it does not.
+        committed: images the archive said it answers for; ``uncommitted`` those that it had taken and said it does not.
     """
 
     study: str
@@ -103,8 +103,11 @@ class _Books:
             if sop in self.owners:
                 self.owners[sop].committed.add(sop)
         for item in result.get("failed") or []:
-            if item["sop"] in self.owners:
-                self.owners[item["sop"]].uncommitted[item["sop"]] = str(item.get("reason") or "")
+            owner = self.owners.get(item["sop"])
+            if (
+                owner is not None and item["sop"] in owner.taken
+            ):  # who never had it says so rightly, and is asked again
+                owner.uncommitted[item["sop"]] = str(item.get("reason") or "")
 
     def keep(self, header: Elements) -> None:
         """Keep the header of the first accepted copy of an image; an object that is none is attached to its study."""

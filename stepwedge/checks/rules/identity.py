@@ -40,7 +40,12 @@ def _follows(facts: CaseFacts, source: str) -> bool:
 
 def _compared(facts: CaseFacts) -> Iterator[tuple[Sighting, list[Version]]]:
     """Yield every sighting of an order's patient with the versions of the record it may show."""
+    told: dict[str, Sighting] = {}
     for sighting, order in linked(facts.ledger, [*facts.seen, *facts.afterwards]):
+        if sighting.kind == "mpps":
+            first = told.setdefault(sighting.uid, sighting)
+            if first.source != sighting.source and _alike(first, sighting):
+                continue  # passed on as it came (RAD TF-2 4.6): what it says is the scanner's word
         if order.patient not in facts.people.records or sighting["patient"] in facts.forged:
             continue  # registered before the case began, so that nothing here says who it is; or made up by a fault
         follows = _follows(facts, sighting.source)
@@ -49,6 +54,10 @@ def _compared(facts: CaseFacts) -> Iterator[tuple[Sighting, list[Version]]]:
         )
         if versions and ("patient" in sighting.values or _must(sighting, "patient")):
             yield sighting, versions
+
+
+def _alike(one: Sighting, other: Sighting) -> bool:
+    return all(one[name] == other[name] for name in ("patient", "issuer", *DEMOGRAPHICS))
 
 
 def _must(sighting: Sighting, name: str) -> bool:

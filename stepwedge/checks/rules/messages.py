@@ -167,11 +167,10 @@ def _reason(exchange: Exchange) -> str:
     )
 
 
-def _reports(facts: CaseFacts) -> Iterator[Difference]:
-    """Compare the reports the report manager took with those it passed on to the ward, one for one."""
-    manager, ward = facts.readback.player("ris"), facts.readback.player("ehr")
-    if manager is None or ward is None:
-        return
+def _taken_and_passed(
+    facts: CaseFacts, manager: str, ward: str
+) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
+    """Count the reports the report manager took, and those it passed on, by what they say."""
     taken: Counter[tuple[str, str, str]] = Counter()
     passed: Counter[tuple[str, str, str]] = Counter()
     controls: set[tuple[str, ...]] = set()
@@ -182,10 +181,21 @@ def _reports(facts: CaseFacts) -> Iterator[Difference]:
         if key in controls:
             continue  # the same message again, after a lost answer
         controls.add(key)
-        if key[1] == manager.name and key[0] != ward.name:  # what comes from the ward acknowledges a result
+        if key[-1] in facts.by_hand and parse(exchange.request.read())["OBR-25"] == "P":
+            continue  # a draft that a tester lets come late need not be passed on
+        if key[1] == manager and key[0] != ward:  # what comes from the ward acknowledges a result
             taken[_gist(parse(exchange.request.read()))] += 1
-        elif key[:2] == (manager.name, ward.name):
+        elif key[:2] == (manager, ward):
             passed[_gist(parse(exchange.request.read()))] += 1
+    return taken, passed
+
+
+def _reports(facts: CaseFacts) -> Iterator[Difference]:
+    """Compare the reports the report manager took with those it passed on to the ward, one for one."""
+    manager, ward = facts.readback.player("ris"), facts.readback.player("ehr")
+    if manager is None or ward is None:
+        return
+    taken, passed = _taken_and_passed(facts, manager.name, ward.name)
     for gist in sorted({*taken, *passed}):
         accession, status, text = gist
         if taken[gist] and passed[gist] != taken[gist]:
@@ -230,14 +240,18 @@ def _schedules(facts: CaseFacts) -> Iterator[Difference]:
         return
     told: dict[str, Counter[str]] = {}
     controls: set[tuple[str, str]] = set()
+    heard: dict[str, set[tuple[str, str]]] = {}
     for sighting, order in linked(facts.ledger, facts.seen):
+        heard.setdefault(order.placer, set()).add((sighting.kind, sighting["control"]))
         if sighting.kind == "schedule" and (sighting.uid, sighting["step"]) not in controls:
             controls.add((sighting.uid, sighting["step"]))
             told.setdefault(order.placer, Counter())[sighting["step"]] += sighting["control"] == "NW"
     for order in facts.ledger.orders:
         if not order.numbers.get("accession"):
             continue
-        if order.placer not in told:
+        known = heard.get(order.placer, set())
+        given_up = ("reply", "CR") in known and ("status", "SC") not in known
+        if order.placer not in told and not given_up:  # cancelled before anybody scheduled it
             yield Difference(f"{order}: told to {pacs.name}", "once it is scheduled", "never")
         for step, times in told.get(order.placer, {}).items():
             if times > 1:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from stepwedge.checks.message_view import MessageView
-from stepwedge.checks.rules.sightings import between, relayed
+from stepwedge.checks.message_view import MessageView, authority
+from stepwedge.checks.rules.sightings import between, day, relayed
 from stepwedge.wire.hl7 import HL7Error
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class People:
         if view.message.type == "ADT^A47" and exchange.outcome not in _ACCEPTED:
             return  # an identifier that could not be changed is what it was
         prior = str(view.get("prior") or "") if view.message.type in _RENAMES else ""
-        history = self.records.setdefault(prior or str(view.get("patient") or ""), [])
+        history = self.records.setdefault(prior or self._record(view), [])
         version = self._version(view, exchange, merged=bool(prior), before=None if prior else history[-1:])
         known = next((one for one in reversed(history) if one.same(version)), None)
         if known is None or (known is not history[-1] and not known.merged):
@@ -84,6 +84,13 @@ class People:
             history.append(version)
         if exchange.outcome in _ACCEPTED:
             known.taken.setdefault(between(exchange)[1], exchange.at + exchange.took)
+
+    def _record(self, view: MessageView) -> str:
+        """Return the record a message is about; the same number of another house is another person's."""
+        patient, issuer = str(view.get("patient") or ""), authority(view.message, "PID-3")
+        known = self.records.get(patient)
+        stranger = known and issuer and known[0].issuer and issuer != known[0].issuer
+        return f"{patient}^^^{issuer}" if stranger else patient
 
     def _version(
         self, view: MessageView, exchange: Exchange, *, merged: bool, before: list[Version] | None
@@ -96,7 +103,9 @@ class People:
         for name in DEMOGRAPHICS:
             if (said := view.get(name)) is not None:
                 values[name] = "" if said == '""' or (name, said) == ("sex", "U") else str(said)
-        issuer = view.message["PID-3.4.1"]
+                if name == "birth_date":
+                    values[name] = day(values[name])
+        issuer = authority(view.message, "PID-3")
         # who changes a message on its way says something of its own
         origin = exchange.actor if "PID" in str(relayed(exchange).get("changed")) else between(exchange)[0]
         return Version(patient, values, issuer, origin, exchange.at, merged)

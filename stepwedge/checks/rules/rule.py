@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange
 
 
+ACCEPTED: Final = frozenset({"AA", "CA"})
+"""HL7 table 0008."""
+
+
 @dataclass(frozen=True)
 class CaseFacts:
     """Everything a rule may look at.
@@ -49,8 +53,18 @@ class CaseFacts:
 
     @cached_property
     def seen(self) -> list[Sighting]:
-        """What was said while the case ran, in time order."""
-        return of_exchanges(self.exchanges)
+        """What was said while the case ran, in time order; what a tester made wrong and was refused says nothing."""
+        return of_exchanges(
+            one
+            for one in self.exchanges
+            if one.outcome in ACCEPTED or self.by_hand.isdisjoint(one.keys.get("control", ()))
+        )
+
+    @cached_property
+    def by_hand(self) -> set[str]:
+        """The control IDs of messages that a tester changed by hand."""
+        told = (act.facts.get("result") or {} for act in self.acts if act.kind == "send_by_hand")
+        return {control for result in told for control in result.get("ids", ())}
 
     @cached_property
     def people(self) -> People:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.checks.message_view import NAMES, TWINS, MessageView
+from stepwedge.checks.message_view import NAMES, TWINS, MessageView, authority
 from stepwedge.model.patient import PersonName
 from stepwedge.wire.hl7 import HL7Error, parse
 
@@ -25,6 +25,7 @@ WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 AVAILABILITY: Final = "1.2.840.10008.5.1.4.33"
 STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 
+_DAY: Final = len("YYYYMMDD")
 _PATIENT: Final = {
     "PatientID": "patient",
     "IssuerOfPatientID": "issuer",
@@ -204,13 +205,20 @@ def _message_kind(kind: str, view: View) -> str:
     return "order" if control in {"NW", "CA", "XO", "HD", "RL"} else "status"
 
 
+def day(written: str) -> str:
+    """Return the day of an HL7 time as DICOM can say it; what is known in part is no day (PS3.5, DA)."""
+    return written[:_DAY] if len(written) >= _DAY else ""
+
+
 def _values(view: View) -> dict[str, str]:
     values = {name: str(view[name]) for name in NAMES if view.get(name) not in {None, '""'}}
     if "priority" in values or view.message.type.startswith(("ORM", "OMG", "OMI")):
         values["priority"] = PRIORITY_IN_DICOM.get(values.get("priority", ""), values.get("priority", ""))
     if values.get("sex") == "U":
         values["sex"] = ""
-    issuer = view.message["PID-3.4.1"]
+    if "birth_date" in values:
+        values["birth_date"] = day(values["birth_date"])
+    issuer = authority(view.message, "PID-3")
     return {**values, "issuer": issuer} if issuer else values
 
 

@@ -35,6 +35,7 @@ from stepwedge.sim.messages.orders import (
 )
 from stepwedge.sim.messages.patients import (
     PATIENT_EVENTS,
+    own,
     patient_message,
     read_encounter,
     read_merge,
@@ -66,6 +67,7 @@ __all__ = [
     "day_and_time",
     "document_message",
     "order_message",
+    "own",
     "patient_message",
     "procedure_message",
     "read_acknowledged",

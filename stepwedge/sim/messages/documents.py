@@ -110,7 +110,7 @@ def read_document(message: Message) -> Document:
     number = message["TXA-12.1"]
     if not number:
         raise HL7Error(101, "TXA-12", "a document needs a unique document number")
-    texts = ["\n".join(each.all("5")) for each in message.each("OBX") if each["2"] in {"TX", "FT", "ST"}]
+    texts = ["\n".join(each.lines("5")) for each in message.each("OBX") if each["2"] in {"TX", "FT", "ST"}]
     return Document(
         number=number,
         filler=message["TXA-15.1"] or message["ORC-3.1"],

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from stepwedge.wire.hl7 import Group, Message
     from stepwedge.wire.hl7_build import Value, Written
 
+_LONGEST: Final = 64
+"""Characters of a patient ID (LO)."""
+_DAY: Final = len("YYYYMMDD")
 SEX_FROM_HL7: Final = {"F": "F", "M": "M", "O": "O", "A": "O", "N": "O", "U": ""}
 """HL7 table 0001 to DICOM (0010,0040), which knows only F, M and O; unknown is empty."""
 
@@ -105,19 +108,55 @@ def patient_message(
     return envelope.seal(f"ADT^{event}", segments)
 
 
+def identifiers(message: Group, place: str) -> list[tuple[str, str]]:
+    """Return every valued identifier at ``PID-3`` or ``MRG-1`` with its assigning authority, in the order in which they stand."""
+    segment, _, number = place.partition("-")
+    found = message.each(segment)
+    count = len(found[0].all(number)) if found else 0
+    places = [f"{place}[{repetition}]" for repetition in range(1, count + 1)]
+    return [(value, message[f"{one}.4.1"]) for one in places if (value := said(message, f"{one}.1"))]
+
+
+def own(given: list[tuple[str, str]], issuer: str = ISSUER) -> str:
+    """Return the identifier that ``issuer`` assigned, else the first without an assigning authority (CX-4)."""
+    assigned = [value for value, authority in given if authority == issuer]
+    return next(iter([*assigned, *(value for value, authority in given if not authority)]), "")
+
+
+def whole_day(written: str) -> str:
+    """Return the day of a TS (PID-7) as DICOM has it, nothing where HL7 says less than a day: none is made up (PS3.5, DA)."""
+    day = written[:_DAY]
+    return day if len(day) == _DAY and day.isdigit() else ""
+
+
 def read_patient(
     message: Group,
     name: Callable[[list[str]], PersonName] = PersonName.from_hl7,
     number: Callable[[str], str] = str,
+    choose: Callable[[list[tuple[str, str]]], str] = own,
+    born: Callable[[str], str] = whole_day,
+    *,
+    foreign: bool = False,
 ) -> Patient:
     """Read PID; of several identifiers the one assigned by our issuer counts, wherever it stands (CX-4).
 
-    ``name`` makes a name of the first five components of XPN, ``number`` a patient ID of what is written.
+    ``name`` makes a name of the first five components of XPN, ``number`` a patient ID of what is written, ``choose`` takes
+    one of several identifiers, ``born`` a date of birth of PID-7. With ``foreign`` a patient whom only another house numbers is
+    taken under its authority. A number that no device could show whole is refused, and never cut (PS3.5 table 6.2-1, LO).
     """
+    given = identifiers(message, "PID-3")
+    chosen, issuer = choose(given), ISSUER
+    if not chosen and foreign and given:
+        chosen, issuer = given[0]
+    if not chosen:
+        raise HL7Error(101, "PID-3", f"no identifier assigned by {ISSUER}")
+    if len(chosen) > _LONGEST:
+        raise HL7Error(102, "PID-3", f"patient ID {chosen[:40]}… is longer than {_LONGEST} characters (LO)")
     return Patient(
-        id=number(_identifier(message, "PID-3", ISSUER)),
+        issuer=issuer,
+        id=number(chosen),
         name=read_name(message, name),
-        birth_date=(said(message, "PID-7.1") or "")[:8],
+        birth_date=born(said(message, "PID-7.1") or ""),
         sex=SEX_FROM_HL7.get(said(message, "PID-8.1") or "", ""),
     )
 
@@ -157,18 +196,6 @@ def read_merge(message: Message) -> tuple[Patient, str]:
 
 
 def _identifier(message: Group, place: str, issuer: str) -> str:
-    """Return the identifier of ``issuer``, else the first without an assigning authority."""
-    segment, _, number = place.partition("-")
-    found = message.each(segment)
-    count = len(found[0].all(number)) if found else 0
-    unnamed = ""
-    for repetition in range(1, count + 1):
-        value = said(message, f"{place}[{repetition}].1") or ""
-        authority = message[f"{place}[{repetition}].4.1"]
-        if value and authority == issuer:
-            return value
-        if value and not authority:
-            unnamed = unnamed or value
-    if unnamed:
-        return unnamed
-    raise HL7Error(101, place, f"no identifier assigned by {issuer}")
+    if not (value := own(identifiers(message, place), issuer)):
+        raise HL7Error(101, place, f"no identifier assigned by {issuer}")
+    return value

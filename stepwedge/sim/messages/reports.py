@@ -65,6 +65,7 @@ class ReportEvent:
     sr: str = ""
     pdf: str = ""
     link: str = ""
+    provider: str = ""
 
 
 def report_message(
@@ -73,12 +74,14 @@ def report_message(
     """Write ORU^R01; an addendum repeats the text, and adds its own observation; the result stays final."""
     status = "F" if event.letter == "A" else event.letter
     author: Value = [["", *PersonName.from_dicom(event.author).hl7()]] if event.author else ""
+    provider: Value = ["", *PersonName.from_dicom(event.provider).hl7()] if event.provider else ""
     obr: Fields = {
         1: "1",
         2: event.placer,
         3: event.filler,
         4: [event.procedure, event.procedure_text, CODING_SCHEME],
         7: event.at,
+        16: provider,
         18: event.accession,
         22: event.at,
         25: status,
@@ -208,4 +211,4 @@ def read_acknowledged(message: Message) -> Acknowledged | None:
 
 
 def _lines(observation: Segment) -> str:
-    return "\n".join(observation.all("5"))
+    return "\n".join(observation.lines("5"))

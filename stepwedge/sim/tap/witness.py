@@ -28,8 +28,6 @@ _Word = Literal["over", "missed"]
 LOG: Final = logging.getLogger(__name__)
 MOST: Final = 64 << 20
 """Bytes that may wait to be read."""
-_PAUSE: Final = 0.001
-"""Seconds between a byte and its reading: what comes together is read together."""
 _HELPING: Final = 0.002
 """Seconds of reading at a stretch."""
 
@@ -80,7 +78,7 @@ class Behind:
         self._size += len(data)
         self._waiting.append((witness, word, data, moment()))
         if self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(_PAUSE, self._helping)
+            self._alarm = asyncio.get_running_loop().call_later(0, self._helping)
 
     def _helping(self) -> None:
         """Read for a moment, then let connections be served."""
