@@ -65,7 +65,7 @@ def worse(changes: list[Change]) -> list[Change]:
     return sorted(
         (one for one in changes if one.word in {"worse", "gone"}),
         key=lambda one: -(one.ratio if one.ratio == one.ratio else math.inf),
-    )  # noqa: PLR0124 - NaN
+    )
 
 
 def _transactions(now: Series, before: Series, seconds: float) -> Iterator[Change]:
@@ -74,7 +74,7 @@ def _transactions(now: Series, before: Series, seconds: float) -> Iterator[Chang
         for what, share in _QUANTILES.items():
             yield _change(name, what, there.percentile(share), here.percentile(share), "s", small=LEAST)
         bad = [row.bad / row.count if row.count else math.nan for row in (there, here)]
-        yield _change(name, "errors", *bad, "share")
+        yield _change(name, "errors", bad[0], bad[1], "share")
         yield _change(name, "rate", there.count / seconds, here.count / seconds, "/s", more_is_better=True)
 
 
