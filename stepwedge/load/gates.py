@@ -51,6 +51,7 @@ class Gate:
         said: one sentence for a reader.
         why: where the limit comes from.
         generator: whether it says something about the load generator, not about the systems under test.
+        follows: whether it is untold for no other reason than an unfit generator.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Gate:
     count: int = 0
     why: str = ""
     generator: bool = False
+    follows: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; what was not measured is null."""
@@ -348,7 +350,10 @@ def _budget(name: str, what: str, row: Any, limit: Limit, phase: str, unfit: str
     certain = row.refused if what == "refused" else row.failed
     if unfit and certain / row.count <= limit.value:
         word = "untold"
-    return Gate(name, what, word, said, limit.value, share, "share", phase, row.count, limit.why)
+    follows = word == "untold"
+    return Gate(
+        name, what, word, said, limit.value, share, "share", phase, row.count, limit.why, follows=follows
+    )
 
 
 def seconds(value: float) -> str:
