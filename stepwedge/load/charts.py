@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from stepwedge.load.plan import Plan
 
-WIDTH, LEFT, RIGHT = 380, 44, 8
+WIDTH, LEFT, RIGHT = 300, 44, 8
 TOP, HEIGHT, GAP, BARS = 8, 92, 10, 30
 """The plot of times, and the one of counts below it: two plots over one axis, not one with two."""
-BINS, FEWEST, EACH = 72, 16, 4
+BINS, FEWEST, EACH = 60, 16, 4
 """Parts of the axis at most and at least; where requests are few, each part is wide enough for some of them."""
 _DAY: Final = 24 * 60
 

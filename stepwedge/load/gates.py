@@ -183,7 +183,11 @@ def _processes(facts: Facts) -> Gate:
 def _saturation(facts: Facts) -> Iterator[Gate]:
     limits = facts.limits.generator
     units = {"cpu": "share", "lag": "s", "backlog": "count"}
-    words = {"cpu": "of a core", "lag": "s of hanging", "backlog": "arrivals due and not begun"}
+    words = {
+        "cpu": "of a core",
+        "lag": "s without a turn of its loop",
+        "backlog": "arrivals due and not begun",
+    }
     for what, unit in units.items():
         limit: Limit = getattr(limits, what)
         worst, at = math.nan, ""
@@ -193,7 +197,7 @@ def _saturation(facts: Facts) -> Iterator[Gate]:
                 worst, at = value, name
         fit = worst <= limit.value
         told = f"{worst:.3g} {words[what]}" if worst == worst else "nothing was said of it"  # noqa: PLR0124 - NaN
-        said = f"load generator {at}: {told}, {'within' if fit else 'beyond'} {limit.value:g}"
+        said = f"load generator {at}: {told}; {limit.value:g} are allowed"
         yield _generator(
             "saturation", what, fit=fit, said=said, limit=limit.value, found=worst, unit=unit, why=limit.why
         )
@@ -333,6 +337,7 @@ def _time(name: str, what: str, found: float, count: int, limit: Limit, phase: s
             phase,
             count,
             limit.why,
+            follows=True,
         )
     return Gate(
         name, what, "met" if met else "missed", said, limit.value, found, "s", phase, count, limit.why

@@ -312,8 +312,9 @@ def overall(files: Files, axis: charts.Axis) -> list[Chart]:
         charts.counts(
             axis, "Megabytes stored a second", stored, "MB a second", lambda row: row.bytes / _MEGA, bad=False
         ),
-        charts.counts(axis, "Errors a second", merged, "a second", lambda row: row.bad),
     ]
+    if any(row.bad for row in merged.values()):
+        found.append(charts.counts(axis, "Errors a second", merged, "a second", lambda row: row.bad))
     if "exam" in series.groups(ARRIVAL):
         exams = series.seconds(ARRIVAL, "exam")
         found.insert(
@@ -340,7 +341,8 @@ def _watched(watched: Iterable[Mapping[str, Any]], axis: charts.Axis) -> Iterabl
             queues.setdefault(name, []).append((line["second"], told["waiting"]))
             if "oldest" in told:
                 oldest.setdefault(name, []).append((line["second"], told["oldest"]))
-    busiest = dict(sorted(queues.items(), key=lambda one: -max(value for _, value in one[1]))[:5])
+    ordered = sorted(queues.items(), key=lambda one: -max(value for _, value in one[1]))[:5]
+    busiest = dict([one for one in ordered if any(value for _, value in one[1])] or ordered[:1])
     if busiest:
         yield charts.lines(axis, "Messages that wait to be sent", busiest, lambda value: f"{value:g}")
     if oldest := {name: oldest[name] for name in busiest if name in oldest}:

@@ -167,7 +167,8 @@ def _causes(draft: Verdict, wrong: Sequence[str]) -> Iterator[str]:
     if told:
         more = f", and {len(told) - 1} more" if len(told) > 1 else ""
         yield f"{told[0].said}{more}"
-    yield from wrong[:1]
+    if draft.reconciliation.word != draft.word != draft.truths.word and not told:
+        yield from wrong[:1]
 
 
 def write(folder: Path, plan: Plan, said: Verdict) -> None:
