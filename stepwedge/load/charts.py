@@ -102,16 +102,14 @@ class Axis:
         return f"{minutes % _DAY // 60:02d}:{minutes % 60:02d}"
 
     def labels(self) -> list[tuple[float, str]]:
-        """Return a label at the beginning, at the end of what was driven, and at quarters between."""
-        return [
-            (self.x(at), self.clock(at)) for at in (self.plan.seconds * quarter / 4 for quarter in range(5))
-        ]
+        """Return a label at the beginning, in the middle and at the end of what was driven."""
+        return [(self.x(at), self.clock(at)) for at in (0, self.plan.seconds / 2, self.plan.seconds)]
 
     def bands(self) -> list[tuple[float, float, str]]:
         """Return every other phase, the time in which what began came to its end, and an outage."""
         found = [(one.begin, one.end, one.name) for one in self.plan.phases[1::2]]
         if self.length > self.plan.seconds:
-            found.append((self.plan.seconds, self.length, "bringing to an end"))
+            found.append((self.plan.seconds, self.length, "ending"))
         if self.plan.outage:
             begin, end = (self.plan.seconds * float(self.plan.outage[key]) for key in ("from", "to"))
             found.append((begin, end, f"{self.plan.outage['on']} off"))
