@@ -51,7 +51,9 @@ def test_a_worker_that_is_killed_is_named_and_nobody_can_tell(tmp_path: Path) ->
     command = [*COMMAND, "--evidence", str(folder), "--workers", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
         deadline = time.monotonic() + 120
-        while not (folder / "plan.json").exists() or not json.loads((folder / "plan.json").read_text())["began"]:
+        while (
+            not (folder / "plan.json").exists() or not json.loads((folder / "plan.json").read_text())["began"]
+        ):
             assert time.monotonic() < deadline, "it never began"
             time.sleep(0.1)
         os.kill(json.loads((folder / fleet.PIDS).read_text())["worker-1"], signal.SIGKILL)
