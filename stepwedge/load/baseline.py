@@ -54,13 +54,18 @@ def compare(folder: Path, other: Path) -> list[Change]:
     for what in ("case", "times", "seconds", "images", "sample"):
         if (here := getattr(now, what)) != (there := getattr(before, what)):
             raise BadInput(str(other), f"a run with {what} {here}", str(there), "compare like with like")
-    changes = list(_transactions(Series.read(folder / "measures"), Series.read(other / "measures"), now.seconds))
+    changes = list(
+        _transactions(Series.read(folder / "measures"), Series.read(other / "measures"), now.seconds)
+    )
     return [*changes, *_systems(watching.read(folder), watching.read(other), now.seconds)]
 
 
 def worse(changes: list[Change]) -> list[Change]:
     """Return what became worse, the most first."""
-    return sorted((one for one in changes if one.word in {"worse", "gone"}), key=lambda one: -(one.ratio if one.ratio == one.ratio else math.inf))  # noqa: PLR0124 - NaN
+    return sorted(
+        (one for one in changes if one.word in {"worse", "gone"}),
+        key=lambda one: -(one.ratio if one.ratio == one.ratio else math.inf),
+    )
 
 
 def _transactions(now: Series, before: Series, seconds: float) -> Iterator[Change]:
@@ -69,7 +74,7 @@ def _transactions(now: Series, before: Series, seconds: float) -> Iterator[Chang
         for what, share in _QUANTILES.items():
             yield _change(name, what, there.percentile(share), here.percentile(share), "s", small=LEAST)
         bad = [row.bad / row.count if row.count else math.nan for row in (there, here)]
-        yield _change(name, "errors", *bad, "share")
+        yield _change(name, "errors", bad[0], bad[1], "share")
         yield _change(name, "rate", there.count / seconds, here.count / seconds, "/s", more_is_better=True)
 
 
@@ -88,10 +93,21 @@ def _used(lines: list[dict[str, Any]], seconds: float) -> dict[tuple[str, str], 
             for name, used in line.get("processes", {}).items():
                 for what in ("cpu", "rss"):
                     seen.setdefault((name, what), []).append(float(used[what]))
-    return {key: max(values) if key[1] == "rss" else sum(values) / len(values) for key, values in seen.items()}
+    return {
+        key: max(values) if key[1] == "rss" else sum(values) / len(values) for key, values in seen.items()
+    }
 
 
-def _change(name: str, what: str, before: float, now: float, unit: str, *, more_is_better: bool = False, small: float = 0.0) -> Change:
+def _change(
+    name: str,
+    what: str,
+    before: float,
+    now: float,
+    unit: str,
+    *,
+    more_is_better: bool = False,
+    small: float = 0.0,
+) -> Change:
     if math.isnan(before) or math.isnan(now):
         word: Literal["worse", "better", "same", "new", "gone"] = "same"
         if math.isnan(before) != math.isnan(now):
@@ -114,5 +130,14 @@ def write(folder: Path, other: Path) -> list[Change]:
 
 
 def _json(one: Change) -> dict[str, Any]:
-    told = {"name": one.name, "what": one.what, "before": one.before, "now": one.now, "unit": one.unit, "word": one.word}
-    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in told.items()}
+    told = {
+        "name": one.name,
+        "what": one.what,
+        "before": one.before,
+        "now": one.now,
+        "unit": one.unit,
+        "word": one.word,
+    }
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in told.items()
+    }

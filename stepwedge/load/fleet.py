@@ -25,7 +25,8 @@ PIDS: Final = "fleet.json"
 LOG: Final = "locust.log"
 _START: Final = 60.0
 """Seconds until every process says that it is ready."""
-_LEAVE: Final = 15.0
+LEAVE: Final = 15.0
+"""Seconds that workers have to go when their master has told them to."""
 
 
 class Fleet:
@@ -95,7 +96,7 @@ class Fleet:
         """End all processes; what was not told to end by its leader is ended here."""
         if self._leader is not None:
             self._leader.stop()
-        deadline = time.monotonic() + _LEAVE
+        deadline = time.monotonic() + LEAVE
         while time.monotonic() < deadline and any(one.process.poll() is None for one in self._crew.values()):
             time.sleep(0.05)
         for one in self._crew.values():

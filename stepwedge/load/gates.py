@@ -77,7 +77,7 @@ class Facts:
     Attributes:
         trouble: what whoever started the processes saw go wrong.
         watched: what the systems under test used, second by second (``watch.jsonl``).
-        drained: seconds after the last arrival until fewer messages waited than the limit; None when nobody could see, infinite
+        drained: seconds after the generator was done until fewer messages waited than the limit; None when nobody could see, infinite
             when they never did.
         marks: processes of the generator that said that they ended in order; None when nobody asked them to.
         done: processes that did all they had to do.
@@ -363,7 +363,7 @@ def seconds(value: float) -> str:
 
 def _queue(facts: Facts) -> Iterator[Gate]:
     limit, most = facts.limits.queue.within, facts.limits.queue.waiting
-    within = limit.value / max(facts.plan.compress, 1)
+    within = limit.value
     if facts.drained is None:
         return  # no system that can be asked what it still has to send
     met = facts.drained <= within
@@ -375,7 +375,7 @@ def _queue(facts: Facts) -> Iterator[Gate]:
         if math.isinf(facts.drained)
         else f"only after {took}"
     )
-    said = f"fewer than {most.value:g} messages wait {end}; {seconds(within)} are allowed after the load"
+    said = f"fewer than {most.value:g} messages wait {end}; {seconds(within)} are allowed when the generator is done"
     yield Gate(
         "queues",
         "drained",

@@ -66,7 +66,7 @@ class Transaction(Part):
 
 
 class Queue(Part):
-    """How many messages may still wait, and how many clinical seconds after the load they have to get there."""
+    """How many messages may still wait, and within how many seconds after the generator is done there may be no more."""
 
     waiting: Given
     within: Given

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.clock import moment
 from stepwedge.errors import StepwedgeError
 from stepwedge.load import capacity, gates, limits, reading, reconcile, truth, watching
 from stepwedge.load.ledger import Account
@@ -87,7 +86,7 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
     plan = Plan.read(folder)
     asked = limits.load(plan.gates, lab.file)
     account, series = Account.read(folder / LEDGER), Series.read(folder / MEASURES)
-    drained, waiting = drain(cast, plan, asked)
+    drained, waiting = drain(cast, asked)
     truths = truth.Truth(folder, cast).finish()
     facts = gates.Facts(
         plan,
@@ -107,23 +106,21 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
     return said
 
 
-def drain(cast: Cast, plan: Plan, asked: limits.Limits) -> tuple[float | None, int]:
-    """Wait until the queues of simulated systems are short; return seconds since the end of the arrivals, and what still waits.
+def drain(cast: Cast, asked: limits.Limits) -> tuple[float | None, int]:
+    """Wait until the queues of simulated systems are short; return the seconds that took, and what still waits.
 
     None when no system can be asked; infinite when it took longer than allowed.
     """
     players = [player for player in cast if player.admin is not None]
     if not players:
         return None, 0
-    end = plan.began + plan.seconds if plan.began else moment()
-    allowed = asked.queue.within.value / max(plan.compress, 1)
-    last = max(end + allowed, moment() + 2 * _LOOK)
+    began = time.monotonic()
     while True:
         waiting = sum(_waiting(player) for player in players)
-        now = moment()
+        took = time.monotonic() - began
         if waiting < asked.queue.waiting.value:
-            return max(now - end, 0.0), waiting
-        if now >= last:
+            return took, waiting
+        if took >= asked.queue.within.value:
             return math.inf, waiting
         time.sleep(_LOOK)
 

@@ -19,7 +19,7 @@ from stepwedge.wire import pdu
 from stepwedge.wire.command import MEDIUM, Command, Field
 from stepwedge.wire.elements import Elements, encode, recode
 from stepwedge.wire.encodings import WRAPPED
-from stepwedge.wire.places import Place, moved, replaced, slots, text_of, text_raw, uid_of
+from stepwedge.wire.places import Place, moved, replaced, slots, text_of, value_of
 from stepwedge.wire.services import storage_context
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class CompiledMessage:
         )
 
     def _raw(self, name: str, vr: str, value: str) -> bytes:
-        return uid_of(value) if vr == "UI" else text_raw(name, vr, value, self._charset)
+        return value_of(name, vr, value, self._charset)
 
     def _named(self) -> list[tuple[Place, str]]:
         return [(place, self.names[number]) for place, number in self._places]

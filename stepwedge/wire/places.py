@@ -209,6 +209,11 @@ def text_raw(name: str, vr: str, value: str, charset: str) -> bytes:
     return raw + b" " if len(raw) % 2 else raw
 
 
+def value_of(name: str, vr: str, value: str, charset: str) -> bytes:
+    """Encode a UID or a text value, padded to even length."""
+    return uid_of(value) if vr == "UI" else text_raw(name, vr, value, charset)
+
+
 def slots(data: bytes, names: Sequence[str], *, explicit: bool) -> dict[str, list[Place]]:
     """Find the places that change together: of a plain keyword also those in sequences that repeat its value.
 
