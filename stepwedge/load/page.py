@@ -371,9 +371,7 @@ def truth_rows(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for one in last:
         row = found.setdefault(one["rule"], {})
         row[one["verdict"]] = row.get(one["verdict"], 0) + 1
-    ordered = sorted(
-        found.items(), key=lambda one: int(one[0].rpartition("-")[2]) if one[0][-1].isdigit() else math.inf
-    )
+    ordered = sorted(found.items(), key=lambda one: tuple(map(int, one[0].rpartition("-")[2].split("."))))
     return {
         "exams": len({one["exam"] for one in last}),
         "during": len({one["exam"] for one in records if one["when"] == "during"}),
