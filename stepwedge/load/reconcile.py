@@ -230,7 +230,7 @@ class _Judge:
         return shown == self.survivor(sent) or (shown == sent and sent in self._open)
 
     def _count(self, kind: Kind, arrived: Iterable[bool]) -> None:
-        entries = self.account.of(kind)
+        entries = [one for one in self.account.of(kind) if kind != "mpps" or one.id == step_of(one)]
         if entries:
             states = Counter(one.state for one in entries)
             self.said.counts[kind] = {
