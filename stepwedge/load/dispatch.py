@@ -10,7 +10,7 @@ import resource
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import Failed, WireError
 
@@ -33,12 +33,10 @@ class Dispatcher:
 
     Attributes:
         work: what to do, by kind of arrival.
-        spawn: begins something beside us (a greenlet, a thread).
     """
 
     site: Site
     work: Mapping[str, Callable[[Site, Arrival], None]]
-    spawn: Callable[[Callable[[], None]], Any]
     places: int = PLACES
     backlog: deque[Arrival] = field(default_factory=deque)
     running: int = 0
@@ -47,7 +45,7 @@ class Dispatcher:
 
     def run(self, agenda: Iterable[Arrival]) -> None:
         """Begin everything when it is due; return when all is done, or the run's time is over."""
-        self.spawn(self._pulse)
+        self.site.spawn(self._pulse)
         try:
             for arrival in agenda:
                 if not self._until(arrival.at):
@@ -60,17 +58,17 @@ class Dispatcher:
             self._over = True
 
     def _until(self, at: float) -> bool:
+        """Wait for a moment; False when the run is over before."""
         while (left := at - self.site.now()) > 0:
-            if self.site.now() >= self.site.ends:
+            if not self.site.wait(left):
                 return False
-            self.site.pause(left)
         return True
 
     def _begin(self) -> None:
         while self.backlog and self.running < self.places:
             arrival = self.backlog.popleft()
             self.running += 1
-            self.spawn(lambda one=arrival: self._do(one))  # type: ignore[misc]
+            self.site.spawn(lambda one=arrival: self._do(one))  # type: ignore[misc]
 
     def _do(self, arrival: Arrival) -> None:
         """Do one thing; its trouble is measured where it happens and ends nothing else."""

@@ -66,9 +66,12 @@ class Numbers:
 
 
 @functools.cache
-def _template(kind: str, version: str, sender: str, receiver: str, procedure: str, text: str, priority: str) -> HL7Template:  # fmt: skip
-    """Compile one kind of message: an ADT event, or an order control code."""
-    patient = Patient("SAMPLEPATIENT", PersonName("SAMPLEFAMILY", "SAMPLEGIVEN"), "19010203", "O")
+def _template(
+    kind: str, version: str, sender: str, receiver: str, sex: str, what: tuple[str, str, str]
+) -> HL7Template:
+    """Compile one kind of message: an ADT event, or an order control code for a procedure, its text and priority."""
+    procedure, text, priority = what
+    patient = Patient("SAMPLEPATIENT", PersonName("SAMPLEFAMILY", "SAMPLEGIVEN"), "19010203", sex)
     envelope = Envelope(sender, receiver, "SAMPLECONTROL", _SAMPLED, version)
     samples = {"control": envelope.control, "at": timestamp(_SAMPLED), "patient": patient.id}
     samples |= {"family": "SAMPLEFAMILY", "given": "SAMPLEGIVEN", "born": "19010203"}
@@ -111,8 +114,13 @@ class Ward:
             self.site.ledger.write(kind, identity, "acknowledged", code=answer.code)
             due = None
 
-    def order(self, control: str, order: Order, *, group: str = "", start: str = "") -> Order:
-        """Place (NW), change (XO) or cancel (CA) an order; return it as the filler answered."""
+    def order(
+        self, control: str, order: Order, *, group: str = "", start: str = "", twice: bool = False
+    ) -> Order:
+        """Place (NW), change (XO) or cancel (CA) an order; return it as the filler answered, who need not tell its numbers.
+
+        ``twice`` delivers the same message again, as an engine does that lost the answer: it must stay one order.
+        """
         site, ris = self.site, self.site.role("ris")
         raw = self._render(control, ris, order=order, start=start)
         if control == "NW":
@@ -128,8 +136,10 @@ class Ward:
         items = read_answer(reply).items
         accession = next((one.accession for one in items if one.accession), "")
         filler = next((one.filler for one in items if one.filler), "")
-        if not accession:
-            raise Failed(f"order {order.placer} was acknowledged without an accession number")
+        if twice:
+            again = read_answer(self.ask(_KINDS[self.version], ris, raw, group=group)).items
+            if {one.accession for one in again if one.accession} - {accession}:
+                raise Failed(f"order {order.placer}, delivered twice, got another accession number")
         site.ledger.write(
             "order",
             order.placer,
@@ -177,7 +187,7 @@ class Ward:
         sender = self.site.door("ehr", "application") or "SW_EHR"
         receiver = self.site.directory[actor].application or actor.upper()
         what = (order.procedure, order.text, order.priority) if order else ("", "", "")
-        template = _template(kind, self.version, sender, receiver, *what)
+        template = _template(kind, self.version, sender, receiver, self.patient.sex, what)
         values = {
             "control": self.numbers.control(),
             "at": timestamp(datetime.now().astimezone()),

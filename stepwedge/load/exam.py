@@ -114,16 +114,17 @@ class Exam:
             self.site.leave_out("telling the EHR of orders", "it is a real one and knows only its own")
         self.ward.tell("ADT^A04", "A04", due=self.arrival.at, group=self.group)
         self._reached("registered")
-        self.order = self.ward.order("NW", self.order, group=self.group)
+        twice = self.exception == "duplicate"
+        self.order = self.ward.order("NW", self.order, group=self.group, twice=twice)
         ordered = self._reached("ordered")
-        if (
-            self.exception == "duplicate"
-        ):  # the same bytes again would be the same message: this is the same order, told again
-            self.order = self.ward.order("NW", self.order, group=self.group)
-        self.reading.order = self.order
-        if not self.scan.find(self.order.accession, ordered):
+        if not self.scan.find(self.order, ordered):
             self.cut = "the worklist never showed it"
             return False
+        if not self.order.accession:
+            self.order = replace(self.order, accession=self.scan.accession)
+            keys = {"accession": self.scan.accession, "exam": self.arrival.number}
+            self.site.ledger.write("order", self.order.placer, "acknowledged", **keys)
+        self.reading.order = self.order
         self._reached("on the worklist")
         return self._as_planned()
 
@@ -151,7 +152,7 @@ class Exam:
 
     def _look_again(self) -> None:
         """Fetch the worklist once more before the scan, as a console does."""
-        self.scan.find(self.order.accession, self.site.now())
+        self.scan.find(self.order, self.site.now())
 
     # --- scanned -------------------------------------------------------------------------------------------------
 
@@ -162,7 +163,7 @@ class Exam:
         machine = self.site.plan.day.modalities[scan.modality]
         scan.acquire(int(facts.get("images", 1)), machine.megabytes.value)
         door = str(facts.get("door", "C-STORE")).upper()
-        if door == "STOW-RS" and not self.site.can("stow", "storing over the web"):
+        if door == "STOW-RS" and not self.site.can("stow-rs", "storing over the web"):
             door = "C-STORE"
         scan.send(float(facts.get("waits", {}).get("scan", 0.0)), door)
         ended = self._reached("stored")

@@ -13,7 +13,7 @@ from stepwedge.model.procedure import catalogue
 from stepwedge.sim import phantoms
 from stepwedge.wire.compiled import OF_AN_EXAM, OF_AN_IMAGE, CompiledStudy
 from stepwedge.wire.elements import EXPLICIT_LE, encode
-from stepwedge.wire.places import replaced, slots, text_of, value_of
+from stepwedge.wire.places import replaced, slots, text_of, text_raw, uid_of
 from stepwedge.wire.results import Instance
 from stepwedge.wire.services import MPPS
 
@@ -189,7 +189,7 @@ def filled(data: bytes, names: Iterable[str], values: Mapping[str, str]) -> byte
     charset = text_of(data, "SpecificCharacterSet", EXPLICIT_LE) or ""
     found = slots(data, list(names), explicit=True)
     changes = [
-        (place, value_of(name, place.vr, values[name], charset))
+        (place, uid_of(values[name]) if place.vr == "UI" else text_raw(name, place.vr, values[name], charset))
         for name, all_ in found.items()
         for place in all_
     ]

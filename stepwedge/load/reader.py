@@ -30,7 +30,10 @@ _STUDY: Final = CompiledQuery(
     {
         "QueryRetrieveLevel": "STUDY",
         "StudyInstanceUID": "",
+        "PatientName": "",
         "PatientID": "",
+        "PatientBirthDate": "",
+        "PatientSex": "",
         "AccessionNumber": "",
         "StudyDate": "",
         "ModalitiesInStudy": "",
@@ -93,6 +96,10 @@ class Reading:
         root = site.door("pacs", "web")
         if root is None:
             site.leave_out("reading over DICOMweb", "the archive has no DICOMweb door")
+            return
+        if not (
+            site.can("qido-rs", "reading over DICOMweb") and site.can("wado-rs", "reading over DICOMweb")
+        ):
             return
         with DicomWeb(root) as web:
             with site.request("QIDO-RS"):
@@ -180,6 +187,8 @@ class Reading:
         base = site.door("ehr", "fhir")
         if base is None:
             site.leave_out("FHIR", "the EHR has no FHIR server")
+            return
+        if not site.can("fhir", "FHIR"):
             return
         with Fhir(base) as client, site.request("FHIR search") as asked:
             found = client.search("Patient", {"identifier": self.order.patient})

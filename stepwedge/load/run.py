@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge import clock
 from stepwedge.errors import BadInput, Inconclusive
 from stepwedge.lab import hospital, security
-from stepwedge.load import verdict, watching
+from stepwedge.load import traces, verdict, watching
 from stepwedge.load.arrivals import agenda
 from stepwedge.load.fleet import Fleet
 from stepwedge.load.truth import Truth
@@ -57,6 +57,7 @@ def run(lab: Lab, plan: Plan, folder: Path, options: Options = Options()) -> Ver
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BadInput(str(folder), "an empty folder", "the files of an earlier run", "name another one")
+    traces.Collector.of()  # an address that is none is said before anything is started
     with hospital.start(lab, folder / "hospital", plan.seed, options.quirks) as running:
         cast = running.cast()
         plan = prepare(running, plan, folder, options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import Failed, LinkLost, NoAnswer, Refused, StepwedgeError, WireError
@@ -17,6 +18,7 @@ from stepwedge.wire import part10
 from stepwedge.wire.compiled import CompiledQuery
 from stepwedge.wire.dicomweb import DicomWeb
 from stepwedge.wire.elements import EXPLICIT_LE
+from stepwedge.wire.http_blocking import HttpRefused
 from stepwedge.wire.lane import Lane
 from stepwedge.wire.results import Instance
 from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, MPPS, WORKLIST
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from stepwedge.load.pictures import Pictures
     from stepwedge.load.site import Site
+    from stepwedge.model.order import Order
 
 _KEYS: Final = (
     *("AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID", "IssuerOfPatientID"),
@@ -44,6 +47,7 @@ _IDENTIFIER: Final[dict[str, Any]] = {
     STEP: [{**dict.fromkeys(_STEP_KEYS, ""), "ScheduledProtocolCodeSequence": []}],
 }
 BY_ACCESSION: Final = CompiledQuery(WORKLIST, _IDENTIFIER, ("AccessionNumber",))
+BY_PATIENT: Final = CompiledQuery(WORKLIST, _IDENTIFIER, ("PatientID",))
 BY_STATION: Final = CompiledQuery(
     WORKLIST, _IDENTIFIER, (f"{STEP}.Modality", f"{STEP}.ScheduledProcedureStepStartDate")
 )
@@ -53,8 +57,8 @@ _AGAIN, _LONGEST = 0.25, 5.0
 """Seconds before a sender tries again, at first and at most."""
 _EVENT: Final = 10.0
 """Seconds to wait for the result of storage commitment."""
-_IN_A_REQUEST: Final = 8
-"""Images of one STOW-RS request."""
+_IN_A_REQUEST, _BYTES = 8, 16_000_000
+"""Images, and their bytes, of one STOW-RS request."""
 
 
 @dataclass
@@ -91,12 +95,12 @@ class Scan:
         """Its accession number."""
         return str(self.entry.get("AccessionNumber", ""))
 
-    def find(self, accession: str, since: float) -> bool:
-        """Poll the worklist until the entry is there (RAD-5); False when it never came."""
+    def find(self, order: Order, since: float) -> bool:
+        """Poll the worklist until the order is there (RAD-5), by accession number or patient; False when it never came."""
         site, pause = self.site, _SOON
         name = "STAT order to worklist" if self.group == "STAT" else "order to worklist"
         while True:
-            if (entry := self._look(accession)) is not None:
+            if (entry := self._look(order)) is not None:
                 self.entry = entry
                 site.span(name, since)
                 return True
@@ -105,18 +109,20 @@ class Scan:
                 return False
             pause = min(_LATER, pause * 1.5)
 
-    def _look(self, accession: str) -> dict[str, Any] | None:
+    def _look(self, order: Order) -> dict[str, Any] | None:
         site = self.site
+        query = BY_ACCESSION if order.accession else BY_PATIENT
+        keys = {"AccessionNumber": order.accession, "PatientID": order.patient}
         with (
             site.request("C-FIND worklist", group=self.modality) as asked,
             site.associate(self._worklist(), [WORKLIST], site.modality(self.modality)) as association,
         ):
-            found = Lane(association).find(BY_ACCESSION, {"AccessionNumber": accession})
+            found = Lane(association).find(query, keys)
             if found.category != "success":
                 asked.outcome = "refused"
             elif len(found) > 1:
                 asked.outcome = "failed"
-                raise Failed(f"{len(found)} worklist entries for accession {accession}")
+                raise Failed(f"{len(found)} worklist entries for order {order.placer}")
             return found[0] if len(found) == 1 else None
 
     def _worklist(self) -> Any:
@@ -234,21 +240,31 @@ class Scan:
 
     def send(self, within: float, door: str = "C-STORE") -> None:
         """Send all images in about ``within`` seconds, and those that got no answer again, until the run is over."""
-        left, pause, began = list(range(len(self.sops))), _AGAIN, self.site.now()
-        step = within / max(1, len(left))
+        began, count = self.site.now(), len(self.sops)
+        lanes = min(self.site.plan.associations, count) if door == "C-STORE" else 1
+        shares = [list(range(lane, count, lanes)) for lane in range(lanes)]
+        sends = [partial(self._sent, share, began, within / max(1, count), door) for share in shares]
+        if lanes == 1:
+            sends[0]()
+        else:
+            self.site.beside(sends)
+        if self._refused:
+            raise Failed(f"{len(self._refused)} images of study {self.study} were refused")
+        self.site.ledger.write("study", self.study, "acknowledged", sent=self.stored)
+
+    def _sent(self, left: list[int], began: float, step: float, door: str) -> None:
+        """Send some of the images on one association after the other."""
+        pause = _AGAIN
         while left:
             try:
                 left = self._stored(left, began, step) if door == "C-STORE" else self._stowed(left)
             except (LinkLost, NoAnswer, Refused) as trouble:
                 left = [number for number in left if number not in self._done]
-                if isinstance(trouble, Refused) and "transient" not in str(trouble) and not self._done:
+                if isinstance(trouble, Refused) and not _for_now(trouble):
                     raise
                 if not self.site.wait(pause):
                     raise
                 pause, step = min(_LONGEST, pause * 2), 0.0
-        if self._refused:
-            raise Failed(f"{len(self._refused)} images of study {self.study} were refused")
-        self.site.ledger.write("study", self.study, "acknowledged", sent=self.stored)
 
     _done: set[int] = field(default_factory=set, init=False)
     _refused: set[int] = field(default_factory=set, init=False)
@@ -275,7 +291,9 @@ class Scan:
                     raise NoAnswer("the run was over before all images were sent")
                 sop = self.sops[number]
                 self._intend(sop, "C-STORE")
-                with site.request("C-STORE", due=due if step else None, group=self.modality) as asked:
+                # an image waits for the answer to the one before, as on a scanner: only the first one's wait is its own
+                first = due if step and number == numbers[0] else None
+                with site.request("C-STORE", due=first, group=self.modality) as asked:
                     asked.bytes = pictures.size
                     mine = {"SOPInstanceUID": sop, "InstanceNumber": str(number + 1)}
                     result = lane.store(pictures.study, values | mine, number)
@@ -305,11 +323,13 @@ class Scan:
     def _stowed(self, numbers: Sequence[int]) -> list[int]:
         """Send images over the web, several in a request (RAD-108)."""
         site, root = self.site, self.site.door("pacs", "web")
+        assert self.pictures is not None  # noqa: S101 - acquired before
         if root is None:
             raise StepwedgeError("the archive has no DICOMweb door")
         with DicomWeb(root) as web:
-            for at in range(0, len(numbers), _IN_A_REQUEST):
-                some = numbers[at : at + _IN_A_REQUEST]
+            several = max(1, min(_IN_A_REQUEST, _BYTES // self.pictures.size))
+            for at in range(0, len(numbers), several):
+                some = numbers[at : at + several]
                 for number in some:
                     self._intend(self.sops[number], "STOW-RS")
                 files = [self._file(number) for number in some]
@@ -384,6 +404,13 @@ class Scan:
             "commitment", transaction, "refused" if failed else "acknowledged", failed=len(failed)
         )
         return not failed
+
+
+def _for_now(refused: Refused) -> bool:
+    """Tell whether the archive may take it later: a transient rejection, an abort, a server that is busy."""
+    if isinstance(refused, HttpRefused):
+        return refused.status in {429, 503}
+    return "transient" in str(refused) or "abort" in str(refused).lower()
 
 
 _PATIENT: Final = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")

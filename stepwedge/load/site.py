@@ -7,7 +7,9 @@ was slow has waited (no coordinated omission).
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 30.0
 """Seconds for one answer, as an impatient modality waits."""
+_AGAIN, _LONGEST = 0.25, 5.0
+"""Seconds before a rejected association is asked for again, at first and at most."""
+_LOOK: Final = 0.01
 CALLING: Final = "SW_LD"
 """AE title of whoever needs none that is known."""
 
@@ -63,6 +68,7 @@ class Site:
 
     Attributes:
         pause: sleeps; under gevent that lets others run.
+        spawn: begins something beside us: a thread, under gevent a greenlet.
         tell: told of each request (name, seconds, bytes, error): Locust counts too.
         calling: AE title of whoever needs none that is known.
     """
@@ -76,6 +82,9 @@ class Site:
     admins: dict[str, str] = field(default_factory=dict)
     credentials: tls.Credentials | None = None
     pause: Callable[[float], None] = time.sleep
+    spawn: Callable[[Callable[[], None]], Any] = lambda work: threading.Thread(
+        target=work, daemon=True
+    ).start()
     tell: Callable[[str, float, int, str], None] = lambda *_: None
     calling: str = CALLING
     notes: set[str] = field(default_factory=set)
@@ -217,17 +226,48 @@ class Site:
         return answer
 
     def associate(self, entity: Entity, contexts: Sequence[Any], calling: str = "") -> Association:
-        """Open an association as this plan's modalities do."""
-        return Association.open(
-            entity.host,
-            entity.port,
-            calling=calling or self.calling,
-            called=entity.ae,
-            contexts=contexts,
-            timeout=TIMEOUT,
-            context=self._context(tls=entity.tls),
-            ordinary=self.plan.ordinary,
-        )
+        """Open an association as this plan's modalities do; one that is rejected *for now* is asked for again (PS3.8 9.3.4)."""
+        pause = _AGAIN
+        while True:
+            begun = self.now()
+            try:
+                return Association.open(
+                    entity.host,
+                    entity.port,
+                    calling=calling or self.calling,
+                    called=entity.ae,
+                    contexts=contexts,
+                    timeout=TIMEOUT,
+                    context=self._context(tls=entity.tls),
+                    ordinary=self.plan.ordinary,
+                )
+            except Refused as refused:
+                if "transient" not in str(refused):
+                    raise
+                now = self.now()
+                self.measures.note("A-ASSOCIATE", now - begun, at=now, outcome="refused", group=entity.ae)
+                if not self.wait(pause):
+                    raise
+                pause = min(_LONGEST, pause * 2)
+
+    def beside(self, works: Sequence[Callable[[], None]]) -> None:
+        """Do several things at once, and wait for all; the first error is raised then."""
+        left, errors = [len(works)], list[BaseException]()
+
+        def one(work: Callable[[], None]) -> None:
+            try:
+                work()
+            except BaseException as trouble:  # noqa: BLE001 - raised again by whoever waits
+                errors.append(trouble)
+            finally:
+                left[0] -= 1
+
+        for work in works:
+            self.spawn(functools.partial(one, work))
+        while left[0]:
+            self.pause(_LOOK)
+        if errors:
+            raise errors[0]
 
     def _context(self, *, tls: bool) -> Any:
         if not tls:
@@ -236,10 +276,12 @@ class Site:
             raise StepwedgeError("a system speaks TLS, and the load was given no credentials")
         return self.credentials.client()
 
-    def close(self) -> None:
-        """Hang up, and write down what is left and what was left out."""
+    def close(self, *, whole: bool = True) -> None:
+        """Write down what was measured, and hang up; not ``whole`` while something is under way that may still be answered."""
+        self.measures.close()
+        if not whole:
+            return
         for links in self._links.values():
             while links:
                 links.pop().close()
-        self.measures.close()
         self.ledger.close()

@@ -96,12 +96,15 @@ class Day(User):  # type: ignore[misc]  # Locust is untyped
         mark("ready", worker=worker)
         plan = began()
         calling = os.environ.get("STEPWEDGE_CALLING") or CALLING
-        site = Site.open(folder(), plan, pause=gevent.sleep, tell=self._tell, calling=calling)
+        site = Site.open(
+            folder(), plan, pause=gevent.sleep, spawn=gevent.spawn, tell=self._tell, calling=calling
+        )
         work: dict[str, Any] = {"exam": partial(_exam, shelf), "adt": background.adt, "poll": background.poll}
-        dispatcher = Dispatcher(site, work, gevent.spawn)
+        dispatcher = Dispatcher(site, work)
         try:
             dispatcher.run(agenda(plan, worker, plan.workers))
         finally:
+            site.close(whole=not dispatcher.running)
             mark(
                 "done",
                 worker=worker,
@@ -110,7 +113,6 @@ class Day(User):  # type: ignore[misc]  # Locust is untyped
                 notes=sorted(site.notes),
                 troubles=dispatcher.troubles,
             )
-            site.close()
 
     def _tell(self, name: str, took: float, nbytes: int, error: str) -> None:
         """Let Locust count, too."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import StepwedgeError
-from stepwedge.load import capacity, gates, limits, reading, reconcile, truth, watching
+from stepwedge.load import capacity, gates, limits, reading, reconcile, traces, truth, watching
 from stepwedge.load.ledger import Account
 from stepwedge.load.measures import Series
 from stepwedge.load.plan import Plan
@@ -186,6 +186,7 @@ def write(folder: Path, plan: Plan, said: Verdict) -> None:
         "untold": said.wrong("untold"),
         "seed": plan.seed,
         "times": plan.times,
+        "traces": traces.export(folder),
     }
     parts: dict[str, Any] = {
         "gates.json": [one.to_json() for one in said.gates],

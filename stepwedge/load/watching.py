@@ -53,9 +53,10 @@ def used(pid: int, proc: Path = PROC) -> Used | None:
     for path in proc.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             stat = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            number = int(path.parent.name)
-            stats[number] = stat
-            children.setdefault(int(stat[_PARENT]), []).append(number)
+            number, parent = int(path.parent.name), int(stat[_PARENT])
+            if len(stat) > _RSS:  # else it ended while we read
+                stats[number] = stat
+                children.setdefault(parent, []).append(number)
     if pid not in stats:
         return None
     family, waiting = [], [pid]

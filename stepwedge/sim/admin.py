@@ -42,10 +42,11 @@ from stepwedge.errors import (
     StepwedgeError,
 )
 from stepwedge.evidence.exchange import Payload
+from stepwedge.sim import metrics
 from stepwedge.sim.simulator import Case
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
@@ -274,20 +275,23 @@ class Admin:
 
     async def _metrics(self, _: Request) -> Response:
         """Write the Prometheus text format 0.0.4."""
-        lines = [
-            "# TYPE stepwedge_exchanges_total counter",
-            f"stepwedge_exchanges_total {self._journal.last}",
-        ]
+        told = metrics.text(self._counted())
+        return PlainTextResponse(told, media_type="text/plain; version=0.0.4")
+
+    def _counted(self) -> Iterator[str]:
+        yield "# TYPE stepwedge_exchanges_total counter"
+        yield f"stepwedge_exchanges_total {self._journal.last}"
         for metric in ("waiting", "parked"):
-            lines.append(f"# TYPE stepwedge_outbox_{metric} gauge")
+            yield f"# TYPE stepwedge_outbox_{metric} gauge"
             for name, simulator in self._simulators.items():
                 count = len(getattr(simulator.bench.outbox, metric)())
-                lines.append(f'stepwedge_outbox_{metric}{{actor="{name}"}} {count}')
-        lines.append("# TYPE stepwedge_quirk_acted_total counter")
+                yield f'stepwedge_outbox_{metric}{{actor="{name}"}} {count}'
+        yield "# TYPE stepwedge_quirk_acted_total counter"
         for name, simulator in self._simulators.items():
             for quirk, count in simulator.bench.quirks.acted.items():
-                lines.append(f'stepwedge_quirk_acted_total{{actor="{name}",quirk="{quirk}"}} {count}')
-        return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+                yield f'stepwedge_quirk_acted_total{{actor="{name}",quirk="{quirk}"}} {count}'
+        yield from metrics.exchanges({name: one.bench.counts for name, one in self._simulators.items()})
+        yield from metrics.process()
 
 
 def _refusal(scope: Scope, known_as: str) -> str:

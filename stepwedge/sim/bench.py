@@ -15,6 +15,7 @@ from stepwedge.sim.charsets import Charsets
 from stepwedge.sim.dimse import DimseSender
 from stepwedge.sim.hl7 import Hl7Sender
 from stepwedge.sim.log import LogHabits
+from stepwedge.sim.metrics import Counts
 from stepwedge.sim.outbox import Outbox
 from stepwedge.sim.quirks import Quirks
 from stepwedge.sim.security import Security
@@ -99,6 +100,7 @@ class Bench:
     ports: Ports
     quirks: Quirks = field(default_factory=Quirks)
     clock: Clock = field(default_factory=SystemClock)
+    counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
         """Open the store and what waits in it."""
@@ -200,6 +202,7 @@ class Bench:
         self.journal.extend(exchanges)
         number = self.journal.last
         for exchange in exchanges:
+            self.counts.add(exchange)
             if self.trail is not None:
                 self.trail.witness(exchange)
             if line := self.log.line(exchange):

@@ -1,4 +1,4 @@
-"""A load run made by hand: a folder as the generator leaves it, in which one thing or another may be a lie."""
+"""A load run made by hand, in which one thing or another may be a lie; and the site of one that is on, in this process."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stepwedge import clock
 from stepwedge.load import case, day, gates, limits
 from stepwedge.load.ledger import Account, Ledger
 from stepwedge.load.measures import Measures, Series
 from stepwedge.load.plan import Plan, resolve
+from stepwedge.load.site import Site
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from stepwedge.sim.address import Address
 
 NAMES = (
     "ADT^A04",
@@ -110,3 +115,32 @@ def made(tmp_path) -> Made:
         tmp_path,
         replace(plan, planned=planned, expects=("ADT^A04", "C-STORE"), gates={}, sample=0.0, began=1.0),
     )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Make the site of a run that is on: ``site({"ris": Address(...)}, seconds=2)``."""
+    made: list[Site] = []
+
+    def make(directory: dict[str, Address], seconds: float = 20.0, **more: Any) -> Site:
+        plan = planned(seconds)
+        folder = tmp_path / f"run{len(made)}"
+        folder.mkdir()
+        told = {
+            "directory": {name: one.format() for name, one in directory.items()},
+            "roles": {name: "modality" if name == "ct" else name for name in directory},
+            **more,
+        }
+        (folder / plan.hospital).write_text(json.dumps(told), encoding="utf-8")
+        made.append(Site.open(folder, plan))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def planned(seconds: float) -> Plan:
+    """Return a plan that began just now and lets nothing go on afterwards."""
+    plan = resolve(case.load("minute"), day.load("s"), seed=77, seconds=seconds)
+    return replace(plan, hospital="addresses.json", began=clock.moment(), drain=0.0)

@@ -138,6 +138,19 @@ def test_health_and_metrics(talk):
     assert 'stepwedge_outbox_waiting{actor="a"} 0' in metrics
 
 
+def test_metrics_count_what_each_system_saw(talk):
+    async def script(host, client):
+        await client.post(
+            "/a/act", json={"word": "register_patient", "args": {"to": "b"}, "case": {"id": "c"}}
+        )
+        return (await client.get("/metrics")).text
+
+    told = talk(script)
+    seen = 'actor="b",protocol="hl7",direction="in",kind="ADT^A04",result="ok"'
+    assert f"stepwedge_exchange_seconds_count{{{seen}}} 1" in told
+    assert "process_resident_memory_bytes" in told
+
+
 def test_a_foreign_page_can_neither_read_nor_command(talk):
     async def script(host, client):
         rebound = await client.get("/journal", headers={"host": "evil.example:80"})
