@@ -178,7 +178,7 @@ def test_a_lie_breaks_its_promise(account, lie, promise, kind):
     said = reconcile.reconcile(account, shown)
     assert (promise, kind) in {(one.promise, one.kind) for one in said.broken}
     assert said.word == "missed"
-    assert reconcile.PROMISES[promise] in said.sentence
+    assert f"1 {reconcile.NOUNS[kind]} {reconcile.BROKEN[promise]}" in said.sentence
 
 
 def test_an_accession_number_given_twice_is_doubled(made):
