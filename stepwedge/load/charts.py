@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from stepwedge.load.plan import Plan
 
-WIDTH, LEFT, RIGHT = 380, 44, 8
+WIDTH, LEFT, RIGHT = 300, 44, 8
 TOP, HEIGHT, GAP, BARS = 8, 92, 10, 30
 """The plot of times, and the one of counts below it: two plots over one axis, not one with two."""
-BINS: Final = 72
+BINS, FEWEST, EACH = 60, 16, 4
+"""Parts of the axis at most and at least; where requests are few, each part is wide enough for some of them."""
 _DAY: Final = 24 * 60
 
 
@@ -101,24 +102,22 @@ class Axis:
         return f"{minutes % _DAY // 60:02d}:{minutes % 60:02d}"
 
     def labels(self) -> list[tuple[float, str]]:
-        """Return a label at the beginning, at the end of what was driven, and at quarters between."""
-        return [
-            (self.x(at), self.clock(at)) for at in (self.plan.seconds * quarter / 4 for quarter in range(5))
-        ]
+        """Return a label at the beginning, in the middle and at the end of what was driven."""
+        return [(self.x(at), self.clock(at)) for at in (0, self.plan.seconds / 2, self.plan.seconds)]
 
     def bands(self) -> list[tuple[float, float, str]]:
         """Return every other phase, the time in which what began came to its end, and an outage."""
         found = [(one.begin, one.end, one.name) for one in self.plan.phases[1::2]]
         if self.length > self.plan.seconds:
-            found.append((self.plan.seconds, self.length, "bringing to an end"))
+            found.append((self.plan.seconds, self.length, "ending"))
         if self.plan.outage:
             begin, end = (self.plan.seconds * float(self.plan.outage[key]) for key in ("from", "to"))
             found.append((begin, end, f"{self.plan.outage['on']} off"))
         return [(self.x(begin), round(self.x(end) - self.x(begin), 1), name) for begin, end, name in found]
 
-    def bins(self, rows: Mapping[int, Row]) -> list[Bin]:
-        """Gather seconds into at most :data:`BINS` parts of whole seconds, empty ones too."""
-        wide = max(1, math.ceil(self.length / BINS))
+    def bins(self, rows: Mapping[int, Row], most: int = BINS) -> list[Bin]:
+        """Gather seconds into at most so many parts of whole seconds, empty ones too."""
+        wide = max(1, math.ceil(self.length / most))
         found = [Bin(begin, begin + wide, Row()) for begin in range(0, max(1, math.ceil(self.length)), wide)]
         for second, row in rows.items():
             if 0 <= second // wide < len(found):
@@ -159,7 +158,8 @@ def times(
     axis: Axis, title: str, rows: Mapping[int, Row], limit: float | None, write: Callable[[float], str]
 ) -> Chart:
     """Draw a transaction: how long it took (p50, p95, p99) above, how many there were and how many went wrong below."""
-    bins = axis.bins(rows)
+    few = sum(row.count for row in rows.values()) // EACH
+    bins = axis.bins(rows, min(max(few, FEWEST), BINS))
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
     found = {name: [one.row.percentile(share) for one in bins] for name, share in shares.items()}
     highest = max((value for value in found["p99"] if value == value), default=1.0)  # noqa: PLR0124 - NaN
@@ -172,7 +172,7 @@ def times(
     for name, values in found.items():
         drawn, dots = path(
             [
-                (x_, y(value, top) if value == value else value)
+                (x_, y(value, top) if not math.isnan(value) else value)
                 for x_, value in zip(middles, values, strict=True)
             ]
         )

@@ -58,10 +58,10 @@ class Dispatcher:
             self._over = True
 
     def _until(self, at: float) -> bool:
+        """Wait for a moment; False when the run is over before."""
         while (left := at - self.site.now()) > 0:
-            if self.site.now() >= self.site.ends:
+            if not self.site.wait(left):
                 return False
-            self.site.pause(left)
         return True
 
     def _begin(self) -> None:

@@ -117,10 +117,14 @@ class Exam:
         twice = self.exception == "duplicate"
         self.order = self.ward.order("NW", self.order, group=self.group, twice=twice)
         ordered = self._reached("ordered")
-        self.reading.order = self.order
-        if not self.scan.find(self.order.accession, ordered):
+        if not self.scan.find(self.order, ordered):
             self.cut = "the worklist never showed it"
             return False
+        if not self.order.accession:
+            self.order = replace(self.order, accession=self.scan.accession)
+            keys = {"accession": self.scan.accession, "exam": self.arrival.number}
+            self.site.ledger.write("order", self.order.placer, "acknowledged", **keys)
+        self.reading.order = self.order
         self._reached("on the worklist")
         return self._as_planned()
 
@@ -148,7 +152,7 @@ class Exam:
 
     def _look_again(self) -> None:
         """Fetch the worklist once more before the scan, as a console does."""
-        self.scan.find(self.order.accession, self.site.now())
+        self.scan.find(self.order, self.site.now())
 
     # --- scanned -------------------------------------------------------------------------------------------------
 

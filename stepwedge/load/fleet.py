@@ -7,7 +7,10 @@ process without its marks drove less than it was to drive.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -85,7 +88,7 @@ class Fleet:
 
     def _dead(self) -> list[str]:
         ends = {name: child.process.poll() for name, child in self._processes().items()}
-        return [f"{name} {_end(code)}" for name, code in ends.items() if code is not None]
+        return [f"{name} {_ended(code)}" for name, code in ends.items() if code is not None]
 
     def done(self) -> bool:
         """Tell whether every process has ended what it had to do; notes those that died before."""
@@ -95,15 +98,22 @@ class Fleet:
     def stop(self) -> None:
         """End all processes; what was not told to end by its leader is ended here."""
         if self._leader is not None:
-            self._leader.stop()
+            self._end(self._leader)
         deadline = time.monotonic() + LEAVE
         while time.monotonic() < deadline and any(one.process.poll() is None for one in self._crew.values()):
             time.sleep(0.05)
         for one in self._crew.values():
             one.stop()
 
+    def _end(self, leader: Child) -> None:
+        """Interrupt Locust, at which it writes its own report, and end it when it does not heed that."""
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            leader.process.send_signal(signal.SIGINT)
+            leader.process.wait(LEAVE)
+        leader.stop()
 
-def _end(code: int) -> str:
+
+def _ended(code: int) -> str:
     return f"was killed in mid-run by signal {-code}" if code < 0 else f"ended in mid-run with code {code}"
 
 

@@ -51,6 +51,7 @@ class Gate:
         said: one sentence for a reader.
         why: where the limit comes from.
         generator: whether it says something about the load generator, not about the systems under test.
+        follows: whether it is untold for no other reason than an unfit generator.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Gate:
     count: int = 0
     why: str = ""
     generator: bool = False
+    follows: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; what was not measured is null."""
@@ -181,7 +183,11 @@ def _processes(facts: Facts) -> Gate:
 def _saturation(facts: Facts) -> Iterator[Gate]:
     limits = facts.limits.generator
     units = {"cpu": "share", "lag": "s", "backlog": "count"}
-    words = {"cpu": "of a core", "lag": "s of hanging", "backlog": "arrivals due and not begun"}
+    words = {
+        "cpu": "of a core",
+        "lag": "s without a turn of its loop",
+        "backlog": "arrivals due and not begun",
+    }
     for what, unit in units.items():
         limit: Limit = getattr(limits, what)
         worst, at = math.nan, ""
@@ -191,7 +197,7 @@ def _saturation(facts: Facts) -> Iterator[Gate]:
                 worst, at = value, name
         fit = worst <= limit.value
         told = f"{worst:.3g} {words[what]}" if worst == worst else "nothing was said of it"  # noqa: PLR0124 - NaN
-        said = f"load generator {at}: {told}, {'within' if fit else 'beyond'} {limit.value:g}"
+        said = f"load generator {at}: {told}; {limit.value:g} are allowed"
         yield _generator(
             "saturation", what, fit=fit, said=said, limit=limit.value, found=worst, unit=unit, why=limit.why
         )
@@ -331,6 +337,7 @@ def _time(name: str, what: str, found: float, count: int, limit: Limit, phase: s
             phase,
             count,
             limit.why,
+            follows=True,
         )
     return Gate(
         name, what, "met" if met else "missed", said, limit.value, found, "s", phase, count, limit.why
@@ -348,7 +355,10 @@ def _budget(name: str, what: str, row: Any, limit: Limit, phase: str, unfit: str
     certain = row.refused if what == "refused" else row.failed
     if unfit and certain / row.count <= limit.value:
         word = "untold"
-    return Gate(name, what, word, said, limit.value, share, "share", phase, row.count, limit.why)
+    follows = word == "untold"
+    return Gate(
+        name, what, word, said, limit.value, share, "share", phase, row.count, limit.why, follows=follows
+    )
 
 
 def seconds(value: float) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from stepwedge.load.pictures import Pictures
     from stepwedge.load.site import Site
+    from stepwedge.model.order import Order
 
 _KEYS: Final = (
     *("AccessionNumber", "ReferringPhysicianName", "PatientName", "PatientID", "IssuerOfPatientID"),
@@ -46,6 +47,7 @@ _IDENTIFIER: Final[dict[str, Any]] = {
     STEP: [{**dict.fromkeys(_STEP_KEYS, ""), "ScheduledProtocolCodeSequence": []}],
 }
 BY_ACCESSION: Final = CompiledQuery(WORKLIST, _IDENTIFIER, ("AccessionNumber",))
+BY_PATIENT: Final = CompiledQuery(WORKLIST, _IDENTIFIER, ("PatientID",))
 BY_STATION: Final = CompiledQuery(
     WORKLIST, _IDENTIFIER, (f"{STEP}.Modality", f"{STEP}.ScheduledProcedureStepStartDate")
 )
@@ -93,12 +95,12 @@ class Scan:
         """Its accession number."""
         return str(self.entry.get("AccessionNumber", ""))
 
-    def find(self, accession: str, since: float) -> bool:
-        """Poll the worklist until the entry is there (RAD-5); False when it never came."""
+    def find(self, order: Order, since: float) -> bool:
+        """Poll the worklist until the order is there (RAD-5), by accession number or patient; False when it never came."""
         site, pause = self.site, _SOON
         name = "STAT order to worklist" if self.group == "STAT" else "order to worklist"
         while True:
-            if (entry := self._look(accession)) is not None:
+            if (entry := self._look(order)) is not None:
                 self.entry = entry
                 site.span(name, since)
                 return True
@@ -107,18 +109,20 @@ class Scan:
                 return False
             pause = min(_LATER, pause * 1.5)
 
-    def _look(self, accession: str) -> dict[str, Any] | None:
+    def _look(self, order: Order) -> dict[str, Any] | None:
         site = self.site
+        query = BY_ACCESSION if order.accession else BY_PATIENT
+        keys = {"AccessionNumber": order.accession, "PatientID": order.patient}
         with (
             site.request("C-FIND worklist", group=self.modality) as asked,
             site.associate(self._worklist(), [WORKLIST], site.modality(self.modality)) as association,
         ):
-            found = Lane(association).find(BY_ACCESSION, {"AccessionNumber": accession})
+            found = Lane(association).find(query, keys)
             if found.category != "success":
                 asked.outcome = "refused"
             elif len(found) > 1:
                 asked.outcome = "failed"
-                raise Failed(f"{len(found)} worklist entries for accession {accession}")
+                raise Failed(f"{len(found)} worklist entries for order {order.placer}")
             return found[0] if len(found) == 1 else None
 
     def _worklist(self) -> Any:

@@ -69,6 +69,14 @@ class Truths:
             return "missed"
         return "untold" if self.untold else "met"
 
+    @property
+    def sentence(self) -> str:
+        """The result as one clause."""
+        if not self.broken:
+            return self.untold[0] if self.untold else f"{self.exams} sampled exams keep every standing rule"
+        names = ", ".join(rule for rule, counts in self.rules.items() if counts["failed"])
+        return f"sampled exams break standing rules ({names}) {len(self.broken)} times"
+
 
 @dataclass
 class _Exam:

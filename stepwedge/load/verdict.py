@@ -20,7 +20,7 @@ from stepwedge.load.plan import Plan
 from stepwedge.report.atomic import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from stepwedge.actors.cast import Cast
@@ -70,7 +70,7 @@ class Verdict:
 
     def wrong(self, word: Word) -> list[str]:
         """Return the sentences of what came to ``word``."""
-        told = [one.said for one in self.gates if one.verdict == word]
+        told = [one.said for one in self.gates if one.verdict == word and not one.follows]
         findings = [one for one in self.reconciliation.findings if one.untold == (word == "untold")]
         told += [f"{one.promise}: {one.said}" for one in findings]
         if word == "untold" and not findings and self.reconciliation.word == "untold":
@@ -152,9 +152,23 @@ def _headline(plan: Plan, draft: Verdict, wrong: Sequence[str]) -> str:
     what = f"{times}{plan.title}"
     if draft.word == "met":
         held = sum(1 for one in draft.gates if not one.generator)
-        return f"Met: {what}: all {held} gates, and {draft.reconciliation.sentence}"
-    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    return f"{HEADS[draft.word]}: {what}: {wrong[0]}{more}"
+        return f"Met: {what}: all {held} gates; {draft.reconciliation.sentence}"
+    causes = list(_causes(draft, wrong))
+    return f"{HEADS[draft.word]}: {what}: {'; '.join(causes[:2])}"
+
+
+def _causes(draft: Verdict, wrong: Sequence[str]) -> Iterator[str]:
+    """Yield what decided, each kind in one clause: promises first, then the sampled exams, then gates."""
+    if draft.reconciliation.word == draft.word:
+        yield draft.reconciliation.sentence
+    if draft.truths.word == draft.word:
+        yield draft.truths.sentence
+    told = [one for one in draft.gates if one.verdict == draft.word and not one.follows]
+    if told:
+        more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+        yield f"{told[0].said}{more}"
+    if draft.reconciliation.word != draft.word != draft.truths.word and not told:
+        yield from wrong[:1]
 
 
 def write(folder: Path, plan: Plan, said: Verdict) -> None:

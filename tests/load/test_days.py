@@ -86,7 +86,9 @@ def test_every_shipped_case_can_be_driven(path: Path) -> None:
     case = cases.load(str(path))
     assert path.stem == case.load.lower()
     assert days.load(case.day).exams > 0
-    assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=../case.schema.json\n")
+    assert path.read_text(encoding="utf-8").startswith(
+        "# yaml-language-server: $schema=../case.schema.json\n"
+    )
 
 
 def test_the_twelve_of_the_catalogue_are_there() -> None:

@@ -10,15 +10,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from stepwedge.load import fleet
 from stepwedge.load.ledger import Account
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "stepwedge", "load", "minute", "--seed", "3"]
+COMMAND = [sys.executable, "-m", "stepwedge", "load", "minute", "--seconds", "10", "--seed", "3"]
 
 
 def load(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -42,13 +40,10 @@ def test_a_hospital_that_conforms_is_met(tmp_path: Path) -> None:
     assert (tmp_path / "load" / "load.html").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize(
-    ("quirk", "says"), [("store.success_on_failure", "instance"), ("report.wrong_accession", "report")]
-)
-def test_what_a_wrong_system_does_is_found(tmp_path: Path, quirk: str, says: str) -> None:
-    done = load(tmp_path / "load", "--quirk", quirk)
+def test_what_a_wrong_system_loses_is_found(tmp_path: Path) -> None:
+    done = load(tmp_path / "load", "--quirk", "store.success_on_failure")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert says in done.stdout
+    assert "image" in done.stdout
 
 
 def test_a_worker_that_is_killed_is_named_and_nobody_can_tell(tmp_path: Path) -> None:
@@ -56,7 +51,9 @@ def test_a_worker_that_is_killed_is_named_and_nobody_can_tell(tmp_path: Path) ->
     command = [*COMMAND, "--evidence", str(folder), "--workers", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
         deadline = time.monotonic() + 120
-        while not (folder / "plan.json").exists() or not json.loads((folder / "plan.json").read_text())["began"]:
+        while (
+            not (folder / "plan.json").exists() or not json.loads((folder / "plan.json").read_text())["began"]
+        ):
             assert time.monotonic() < deadline, "it never began"
             time.sleep(0.1)
         os.kill(json.loads((folder / fleet.PIDS).read_text())["worker-1"], signal.SIGKILL)
