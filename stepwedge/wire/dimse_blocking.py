@@ -36,6 +36,7 @@ from stepwedge.wire.dul import Event as UpperEvent
 from stepwedge.wire.negotiation import Acceptance, Proposal, Rejection, Role
 from stepwedge.wire.negotiation import contexts as numbered
 from stepwedge.wire.services import Dialogue, Observer, T, Talk
+from stepwedge.wire.sockets import acknowledge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from stepwedge.wire.negotiation import Extended
     from stepwedge.wire.results import Answers, Event, Result, Retrieved
 
-_QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 _READ: Final = 1 << 18
 _JOINED: Final = 1 << 16
 """Up to this size buffers are joined and sent with one call; larger messages go out without being copied."""
@@ -54,16 +54,6 @@ _numbers = itertools.count(1)
 def _gathers(link: socket.socket) -> bool:
     """Tell whether a socket sends several buffers with one call; TLS does not."""
     return hasattr(link, "sendmsg") and not isinstance(link, ssl.SSLSocket)
-
-
-def acknowledge(link: socket.socket) -> None:
-    """Acknowledge what was read now: a peer under Nagle's algorithm holds the rest of its answer back until then.
-
-    The kernel forgets the option (TCP_QUICKACK, Linux), so it is set again after each read.
-    """
-    if _QUICKACK is not None:
-        with contextlib.suppress(OSError):
-            link.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
 
 class Association:

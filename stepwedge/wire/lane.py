@@ -14,11 +14,7 @@ Anything but a plain response is left to the association to understand. Works un
 
 from __future__ import annotations
 
-import _socket
-import socket
 import ssl
-import struct
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -28,14 +24,16 @@ from stepwedge.wire import pdu
 from stepwedge.wire import status as codes
 from stepwedge.wire.command import Field
 from stepwedge.wire.compiled import INSTANCE
-from stepwedge.wire.dimse_blocking import acknowledge, behind
+from stepwedge.wire.dimse_blocking import behind
 from stepwedge.wire.elements import IMPLICIT_LE, decode
 from stepwedge.wire.places import text_of
 from stepwedge.wire.replies import Replies, Unusual, Usual
 from stepwedge.wire.results import Result
 from stepwedge.wire.services import MAX_ANSWERS
+from stepwedge.wire.sockets import acknowledge, kept_by_kernel
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Mapping
 
     from stepwedge.wire.compiled import Buffer, CompiledMessage, CompiledQuery, CompiledStudy
@@ -48,7 +46,6 @@ _GATHERED: Final = 1024
 """Buffers of one call (IOV_MAX of Linux and macOS)."""
 _JOINED: Final = 1 << 20
 """Bytes joined for one call where several buffers cannot be sent at once (TLS)."""
-_TIMEVAL: Final = struct.Struct("@ll")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class Lane:
         self._usual = Usual()
         self._study: CompiledStudy | None = None
         self._messages: dict[int, CompiledMessage] = {}
-        self._kernel_waits = _waits_in_kernel(association.link, association.timeout)
+        self._kept = kept_by_kernel(association.link, association.timeout)
 
     def store(self, study: CompiledStudy, values: Mapping[str, str], number: int = 0) -> Result:
         """C-STORE instance ``number`` of a study, counted round and round, with these values in it.
@@ -191,11 +188,11 @@ class Lane:
 
     def _write(self, buffers: list[Buffer], size: int) -> None:
         link, timeout = self.association.link, self.association.timeout
-        if link.gettimeout() != (wanted := None if self._kernel_waits else timeout):
+        if link.gettimeout() != (wanted := None if timeout == self._kept else timeout):
             link.settimeout(wanted)
         gone = 0
         try:
-            if self._kernel_waits and not self.association.ordinary and len(buffers) <= _GATHERED:
+            if wanted is None and not self.association.ordinary and len(buffers) <= _GATHERED:
                 gone = link.sendmsg(buffers)  # all of it, but for a peer that is slow to take it
                 if gone == size:
                     return
@@ -266,20 +263,3 @@ def _joined(buffers: list[Buffer]) -> Iterator[bytes]:
         if size >= _JOINED or number == len(buffers):
             yield b"".join(buffers[first:number])
             first, size = number, 0
-
-
-def _waits_in_kernel(link: socket.socket, timeout: float) -> bool:
-    """Let the kernel keep the timeouts of a socket, which saves a call for each read and write.
-
-    Python does it by waiting before each call; so does gevent, whose sockets must not block, and TLS.
-    """
-    if (
-        not sys.platform.startswith("linux")
-        or not isinstance(link, _socket.socket)
-        or isinstance(link, ssl.SSLSocket)
-    ):
-        return False
-    limit = _TIMEVAL.pack(int(timeout), int(timeout % 1 * 1e6))
-    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-    return True

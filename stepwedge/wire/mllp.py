@@ -53,6 +53,15 @@ def frame(payload: bytes) -> bytes:
     return b"\x0b" + payload + TAIL
 
 
+def sole(data: bytes, limit: int) -> bytes | None:
+    """Return the message of data that are one frame, whole and nothing else, as most answers come; None for all other data."""
+    if data[:1] != b"\x0b" or data[-2:] != TAIL or len(data) - 3 > limit:
+        return None
+    if data.find(END, 1) != len(data) - 2 or data.find(START, 1) >= 0:
+        return None
+    return data[1:-2]
+
+
 class Framer:
     """Cuts a byte stream into frames, in the manner of h11: ``receive_data``, then ``next_event`` until told to stop.
 
@@ -61,11 +70,16 @@ class Framer:
 
     def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
         """Bound every message to ``limit`` bytes; at most one read more than that is ever held."""
-        self._limit = limit
+        self.limit = limit
         self._buffer = bytearray()
         self._seen = 0  # how far the open frame was searched for its end
         self._ended = False
         self._error: RemoteProtocolError | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether the stream stands between two frames and goes on."""
+        return not (self._buffer or self._ended or self._error is not None)
 
     def receive_data(self, data: bytes | memoryview) -> None:
         """Take what the peer sent, by copying it; ``b""`` says that the peer closed."""
@@ -93,7 +107,7 @@ class Framer:
         end = buffer.find(END, max(self._seen, start + 1))
         if end < 0:
             return self._no_end(start)
-        if end - start - 1 > self._limit:
+        if end - start - 1 > self.limit:
             raise self._too_long()
         again = buffer.find(START, start + 1, end)
         if again >= 0:
@@ -122,7 +136,7 @@ class Framer:
 
     def _no_end(self, start: int) -> Signal:
         held = len(self._buffer) - start - 1
-        if held > self._limit:
+        if held > self.limit:
             raise self._too_long()
         self._seen = len(self._buffer)
         return self._wait(f"a frame without its end (0x1C 0x0D), after {held} bytes of message")
@@ -133,4 +147,4 @@ class Framer:
         return NEED_DATA
 
     def _too_long(self) -> RemoteProtocolError:
-        return RemoteProtocolError(f"MLLP: the message is longer than the limit of {self._limit} bytes")
+        return RemoteProtocolError(f"MLLP: the message is longer than the limit of {self.limit} bytes")

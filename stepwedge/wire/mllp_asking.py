@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
 from stepwedge.wire.hl7 import control_of, parse
-from stepwedge.wire.mllp import CLOSED, MESSAGE_LIMIT, NEED_DATA, Frame, Framer, frame
+from stepwedge.wire.mllp import CLOSED, MESSAGE_LIMIT, NEED_DATA, Frame, Framer, frame, sole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,8 @@ class Asking:
 
     def receive_data(self, data: bytes) -> bytes | None:
         """Take what came (``b""``: the peer closed) and return the answer, as soon as it is whole."""
+        if self._framer.idle and (payload := sole(data, self._framer.limit)) is not None:
+            return self._match(payload)
         self._framer.receive_data(data)
         return self._next()
 

@@ -11,6 +11,7 @@ from stepwedge.errors import LinkLost, NoAnswer
 from stepwedge.wire import tls
 from stepwedge.wire.mllp import MESSAGE_LIMIT
 from stepwedge.wire.mllp_asking import Asking
+from stepwedge.wire.sockets import acknowledge, kept_by_kernel
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,6 +31,7 @@ class Link:
         """Take over a connected socket; :meth:`open` makes one."""
         self._socket, self.name, self.timeout = connection, name, timeout
         self._asking = Asking(limit)
+        self._kept = kept_by_kernel(connection, timeout)
 
     @classmethod
     def open(
@@ -58,10 +60,12 @@ class Link:
         deadline = time.monotonic() + allowed
         data = self._asking.ask(raw)
         try:
-            self._socket.settimeout(allowed)
+            wanted = None if allowed == self._kept else allowed
+            if self._socket.gettimeout() != wanted:
+                self._socket.settimeout(wanted)
             self._socket.sendall(data)
-            return self._answer(deadline, allowed)
-        except TimeoutError:
+            return self._answer(deadline, wanted)
+        except (TimeoutError, BlockingIOError):
             self._asking.give_up()
             raise NoAnswer(
                 f"{self.name}: no answer within {allowed:g} s to the message of {len(raw)} bytes"
@@ -75,7 +79,7 @@ class Link:
             self.close()
             raise
 
-    def _answer(self, deadline: float, allowed: float) -> bytes:
+    def _answer(self, deadline: float, wanted: float | None) -> bytes:
         while True:
             data = self._socket.recv(_READ)
             if (answer := self._asking.receive_data(data)) is not None:
@@ -86,7 +90,9 @@ class Link:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise TimeoutError
-            self._socket.settimeout(min(remaining, allowed))
+            acknowledge(self._socket)  # the rest of the answer may wait for it
+            if wanted is not None:
+                self._socket.settimeout(min(remaining, wanted))
 
     @property
     def late(self) -> list[bytes]:

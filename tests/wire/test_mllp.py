@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwedge.errors import LocalProtocolError, RemoteProtocolError
-from stepwedge.wire.mllp import CLOSED, JUNK_LIMIT, NEED_DATA, Frame, Framer, frame
+from stepwedge.wire.mllp import CLOSED, JUNK_LIMIT, NEED_DATA, Frame, Framer, frame, sole
 
 payloads = st.binary(max_size=60).map(lambda raw: raw.translate(None, b"\x0b\x1c"))
 
@@ -120,3 +120,17 @@ def test_the_peer_closes_inside_a_frame(cut):
 def test_we_send_no_broken_frame(raw):
     with pytest.raises(LocalProtocolError):
         frame(raw)
+
+
+@given(st.lists(st.sampled_from(b"\x0b\x1c\r\rMSA|"), max_size=12).map(bytes))
+def test_the_short_way_of_reading_one_frame_is_the_long_way(data):
+    framer = Framer(8)
+    framer.receive_data(data)
+    try:
+        events = [framer.next_event(), framer.next_event()]
+    except RemoteProtocolError:
+        events = []
+    alone = sole(data, 8)
+    whole = len(events) == 2 and isinstance(events[0], Frame) and not events[0].junk_before
+    assert (alone is not None) == (whole and framer.idle and events[1] is NEED_DATA)
+    assert alone is None or alone == events[0].payload
