@@ -97,9 +97,13 @@ class Row:
     @classmethod
     def of(cls, told: dict[str, Any]) -> Row:
         """Read what a line says."""
-        counts = (int(told[key]) for key in ("count", "failed", "refused", "unknown", "bytes"))
-        took, late = (Counter({int(at): int(n) for at, n in told[key].items()}) for key in ("took", "late"))
-        return cls(*counts, float(told["late_max"]), took, late)
+        count, failed, refused, unknown, size = (
+            int(told[key]) for key in ("count", "failed", "refused", "unknown", "bytes")
+        )
+        row = cls(count, failed, refused, unknown, size, float(told["late_max"]))
+        for histogram, key in ((row.took, "took"), (row.late, "late")):
+            histogram.update({int(at): int(n) for at, n in told[key].items()})
+        return row
 
 
 def quantile(histogram: Counter[int], share: float) -> float:
