@@ -419,6 +419,12 @@ class TapText(Part):
     tls: Literal["pass", "terminate"] = "pass"
 
 
+class LoadText(Part):
+    """What load runs are held to here; :mod:`stepwedge.load.limits` reads it, and knows what may stand in it."""
+
+    gates: dict[str, Any] = Field(default_factory=dict)
+
+
 class LabText(Part):
     """A whole lab file."""
 
@@ -434,3 +440,4 @@ class LabText(Part):
     tls: Tls | None = None
     tokens: Tokens | None = None
     taps: tuple[TapText, ...] = Field(default=(), strict=False)
+    load: LoadText = LoadText()

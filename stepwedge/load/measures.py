@@ -100,10 +100,8 @@ class Row:
         count, failed, refused, unknown, size = (
             int(told[key]) for key in ("count", "failed", "refused", "unknown", "bytes")
         )
-        row = cls(count, failed, refused, unknown, size, float(told["late_max"]))
-        for histogram, key in ((row.took, "took"), (row.late, "late")):
-            histogram.update({int(at): int(n) for at, n in told[key].items()})
-        return row
+        took, late = (Counter({int(at): int(n) for at, n in told[key].items()}) for key in ("took", "late"))
+        return cls(count, failed, refused, unknown, size, float(told["late_max"]), took, late)
 
 
 def quantile(histogram: Counter[int], share: float) -> float:

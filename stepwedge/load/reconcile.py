@@ -31,6 +31,16 @@ NOUNS: Final = {
     "report": "report",
     "mpps": "performed step",
 }
+BROKEN: Final = {
+    "I1": "acknowledged and not there",
+    "I2": "there and never sent",
+    "I3": "refused and there",
+    "I4": "unanswered and there in part",
+    "I5": "there more than once",
+    "I6": "not what was sent",
+    "I7": "shown for another patient or order",
+}
+"""What became of things that break a promise, behind how many of what."""
 SHOWN: Final = 50
 """Findings of one kind that are written down in full; the count is always whole."""
 
@@ -142,21 +152,15 @@ class Reconciliation:
     def sentence(self) -> str:
         """The result as one sentence."""
         if self.broken:
-            counts = Counter(one.promise for one in self.broken)
-            return "; ".join(
-                f"{count} times broken: {PROMISES[promise]}" for promise, count in sorted(counts.items())
-            )
+            things = {(one.promise, one.kind, one.id) for one in self.broken}
+            counts = sorted(Counter(thing[:2] for thing in things).items())
+            return "; ".join(f"{several(count, kind)} {BROKEN[promise]}" for (promise, kind), count in counts)
         if self.findings:
             return f"of {len(self.findings)} things nobody can tell: {self.findings[0].said}"
         if not self.compared["I1"]:
             return "nothing was acknowledged that could be looked for"
-        told = ", ".join(
-            f"{said['acknowledged']} {NOUNS[kind]}{'s' if said['acknowledged'] != 1 else ''}".replace(
-                "studys", "studies"
-            )
-            for kind, said in self.counts.items()
-            if said["acknowledged"]
-        )
+        counts = {kind: said["acknowledged"] for kind, said in self.counts.items()}
+        told = ", ".join(several(count, kind) for kind, count in counts.items() if count)
         return f"nothing lost, doubled, altered or mixed up: {told}"
 
     def to_json(self) -> dict[str, Any]:
@@ -171,6 +175,13 @@ class Reconciliation:
             | asdict(self)
             | {"compared": dict(self.compared), "findings": [asdict(one) for one in shown]}
         )
+
+
+def several(count: int, kind: str) -> str:
+    """Return how many of what, in words."""
+    noun = NOUNS.get(kind, kind)
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
 
 
 def reconcile(account: Account, shown: Shown) -> Reconciliation:
@@ -230,7 +241,7 @@ class _Judge:
         return shown == self.survivor(sent) or (shown == sent and sent in self._open)
 
     def _count(self, kind: Kind, arrived: Iterable[bool]) -> None:
-        entries = self.account.of(kind)
+        entries = [one for one in self.account.of(kind) if kind != "mpps" or one.id == step_of(one)]
         if entries:
             states = Counter(one.state for one in entries)
             self.said.counts[kind] = {

@@ -69,13 +69,13 @@ class Verdict:
         return [self.headline, *wrong[:_SHOWN], *more]
 
     def wrong(self, word: Word) -> list[str]:
-        """Return the sentences of what came to ``word``."""
-        told = [one.said for one in self.gates if one.verdict == word and not one.follows]
+        """Return the sentences of what came to ``word``: promises first, then sampled exams, then gates."""
         findings = [one for one in self.reconciliation.findings if one.untold == (word == "untold")]
-        told += [f"{one.promise}: {one.said}" for one in findings]
+        told = [f"{one.promise}: {one.said}" for one in findings]
         if word == "untold" and not findings and self.reconciliation.word == "untold":
             told.append(self.reconciliation.sentence)
-        return [*told, *(self.truths.broken if word == "missed" else self.truths.untold)]
+        told += self.truths.broken if word == "missed" else self.truths.untold
+        return told + [one.said for one in self.gates if one.verdict == word and not one.follows]
 
 
 def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) -> Verdict:
