@@ -91,7 +91,7 @@ class Reading:
         return int(told)
 
     def open(self, priors: int, clinicians: int) -> None:
-        """Open the study with its priors, and scroll; whoever treats the patient looks at it too (RAD-129, RAD-107)."""
+        """Open the study with its priors, and scroll; whoever treats the patient looks at it too (RAD-129)."""
         site = self.site
         root = site.door("pacs", "web")
         if root is None:

@@ -47,7 +47,6 @@ OF_THE_DAY = {
     "actors/launching.py": 2,  # a token says until when it is good
     "lab/keep.py": 1,  # a file says when it was written
     "wire/oidc.py": 1,
-    "load/users.py": 1,
     "scenario/run.py": 1,  # when a case started, for people
     "clock.py": 2,
 }
