@@ -191,7 +191,7 @@ def _of_burst(plan: Plan, what: str, number: int, at: float, begin: float) -> Ar
         return Arrival(at, "adt", number, {"burst": what})
     fixed: dict[str, Any] = {"burst": what, "exception": "none"}
     if what == "casualties":
-        have = [one for one in CASUALTIES if one in day.modalities] or list(day.modalities)
+        have: list[str] = [one for one in CASUALTIES if one in day.modalities] or list(day.modalities)
         fixed |= {"modality": have[number % len(have)], "emergency": True, "stat": True}
         fixed |= {"exception": "unidentified", "sampled": True}
     elif what == "merges":

@@ -91,9 +91,9 @@ class Fleet:
         return [f"{name} {_ended(code)}" for name, code in ends.items() if code is not None]
 
     def done(self) -> bool:
-        """Tell whether every process has ended what it had to do; notes those that died before."""
+        """Tell whether every process has ended what it had to do, or died before: those are noted."""
         self.trouble += [one for one in self._dead() if one not in self.trouble]
-        return self._marks(DONE) >= self.workers or len(self.trouble) >= len(self._processes())
+        return self._marks(DONE) + len(self.trouble) >= self.workers
 
     def stop(self) -> None:
         """End all processes; what was not told to end by its leader is ended here."""

@@ -7,7 +7,7 @@ more; ``ended-``, when it was told to end. One that is killed leaves none.
 
 from __future__ import annotations
 
-from locust import User, events  # isort: skip  # it patches the standard library for gevent
+from locust import User, events, runners  # isort: skip  # it patches the standard library for gevent
 
 import importlib
 import json
@@ -33,6 +33,10 @@ from stepwedge.load.site import CALLING, Site
 _NAME: Final = f"{socket.gethostname()}-{os.getpid()}"
 _PATIENCE: Final = 60.0
 """Seconds to wait until somebody says when second 0 is."""
+_SILENCE: Final = 60
+"""Seconds of silence after which Locust's master takes a worker for lost, and gives its users to others or ends the run. One that
+makes its images on a busy machine is silent for longer than Locust's own 3 s; whether one has died we see by other signs."""
+runners.HEARTBEAT_LIVENESS = _SILENCE
 _KINDS: Final = {"C-": "DIMSE", "N-": "DIMSE", "QI": "web", "WA": "web", "ST": "web", "FH": "web"}
 
 
@@ -103,6 +107,9 @@ class Day(User):  # type: ignore[misc]  # Locust is untyped
         dispatcher = Dispatcher(site, work)
         try:
             dispatcher.run(agenda(plan, worker, plan.workers))
+        except gevent.GreenletExit:
+            dispatcher.troubles.append("Locust ended it before its agenda was over")
+            raise
         finally:
             site.close(whole=not dispatcher.running)
             mark(

@@ -88,6 +88,9 @@ def test_a_worker_that_is_killed_is_named(folder: Path) -> None:
         while not crew.trouble:
             crew.done()
         assert crew.trouble == ["worker-2 was killed in mid-run by signal 9"]
+        assert not crew.done(), "the other one still drives"
+        (folder / "done-host-1.json").write_text("{}")
+        assert crew.done(), "nobody is waited for who will not come"
     finally:
         crew.stop()
 
