@@ -6,6 +6,7 @@ kept. What the systems under test answered wrong stays missed, whoever was slow.
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -83,6 +84,7 @@ class Facts:
             when they never did.
         marks: processes of the generator that said that they ended in order; None when nobody asked them to.
         done: processes that did all they had to do.
+        unfinished: arrivals that were still under way when the run was over.
     """
 
     plan: Plan
@@ -95,6 +97,13 @@ class Facts:
     waiting: int = 0
     marks: frozenset[str] | None = None
     done: frozenset[str] = frozenset()
+    unfinished: int = 0
+
+
+def unfinished(folder: Path) -> int:
+    """Return how many arrivals were still under way, or not even begun, when the processes had to stop."""
+    told = (json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("done-*.json"))
+    return sum(int(one.get("running", 0)) + int(one.get("backlog", 0)) for one in told)
 
 
 def marks(folder: Path, kind: str = "ended") -> frozenset[str]:
@@ -108,6 +117,7 @@ def judge(facts: Facts) -> list[Gate]:
     unfit = "; ".join(one.said for one in generator if one.verdict == "untold")
     found = [
         *_transactions(facts, unfit),
+        *_ended(facts),
         *_queue(facts),
         *_steady(facts.limits.steady, facts.watched, facts.plan),
     ]
@@ -266,6 +276,16 @@ def _transactions(facts: Facts, unfit: str) -> Iterator[Gate]:
     for name in facts.limits.transactions:
         if facts.series.total(name).count:
             yield from _of_phases(facts, name, unfit)
+
+
+def _ended(facts: Facts) -> Iterator[Gate]:
+    """Look for what was cut off by the end of the run: times of those that ended say nothing of those that did not."""
+    total = sum(facts.plan.planned.values())
+    if total:
+        share, limit = 1 - facts.unfinished / total, facts.limits.generator.begun
+        said = f"{facts.unfinished} of {total} arrivals were still under way when the run was over"
+        word: Word = "met" if share >= limit.value else "untold"
+        yield Gate("arrivals", "ended", word, said, limit.value, share, "share", "", total, limit.why)
 
 
 def _missing(facts: Facts) -> set[str]:

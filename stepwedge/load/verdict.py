@@ -99,6 +99,7 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
         waiting,
         gates.marks(folder),
         gates.marks(folder, "done"),
+        gates.unfinished(folder),
     )
     found = gates.judge(facts)
     said = conclude(plan, found, reconcile.reconcile(account, reading.read(account, cast, plan)), truths)

@@ -216,3 +216,16 @@ def test_every_number_of_the_kit_says_where_it_comes_from():
     every = [limit for one in told.transactions.values() for _, limit in gates._set(one)]
     assert len(every) > 40
     assert all(bool(limit.source) != bool(limit.assumed) for limit in every)
+
+
+def test_what_the_end_of_the_run_cut_off_is_untold(made):
+    made.write()
+    done = made.folder / "done-here-1.json"
+    done.write_text('{"at": 1, "running": 1, "backlog": 0}', encoding="utf-8")
+    assert gates.unfinished(made.folder) == 1
+    assert of(gates.judge(made.facts(unfinished=1)), "arrivals", "ended").verdict == "met"
+    done.write_text('{"at": 1, "running": 12, "backlog": 3}', encoding="utf-8")
+    gate = of(gates.judge(made.facts(unfinished=gates.unfinished(made.folder))), "arrivals", "ended")
+    assert gate.verdict == "untold"
+    assert gate.said.startswith("15 of 35 arrivals")
+    assert not gate.generator
