@@ -183,11 +183,6 @@ def _processes(facts: Facts) -> Gate:
 def _saturation(facts: Facts) -> Iterator[Gate]:
     limits = facts.limits.generator
     units = {"cpu": "share", "lag": "s", "backlog": "count"}
-    words = {
-        "cpu": "of a core",
-        "lag": "s without a turn of its loop",
-        "backlog": "arrivals due and not begun",
-    }
     for what, unit in units.items():
         limit: Limit = getattr(limits, what)
         worst, at = math.nan, ""
@@ -195,12 +190,24 @@ def _saturation(facts: Facts) -> Iterator[Gate]:
             value = _most(lines, what, limits)
             if not worst >= value:
                 worst, at = value, name
+        said = (
+            f"the load generator {_busy(what, worst)}; {_busy(what, limit.value, at='')} at most is allowed"
+        )
         fit = worst <= limit.value
-        told = f"{worst:.3g} {words[what]}" if worst == worst else "nothing was said of it"  # noqa: PLR0124 - NaN
-        said = f"load generator {at}: {told}; {limit.value:g} are allowed"
+        said = said if math.isnan(worst) or fit or len(facts.series.generators) == 1 else f"{said} ({at})"
         yield _generator(
             "saturation", what, fit=fit, said=said, limit=limit.value, found=worst, unit=unit, why=limit.why
         )
+
+
+def _busy(what: str, value: float, at: str = "was seen with") -> str:
+    """Say how busy a generator is."""
+    told = {
+        "cpu": f"{value:.3g} of a core",
+        "lag": f"{seconds(value)} in which its loop had no turn",
+        "backlog": f"{value:.0f} arrivals due and not begun",
+    }
+    return f"{at} {told[what]}".strip() if not math.isnan(value) else "did not say how busy it was"
 
 
 def _most(lines: Sequence[dict[str, Any]], what: str, limits: Generator) -> float:

@@ -205,24 +205,12 @@ def tallies(files: Files) -> list[Tally]:
     rows = {name: series.total(name) for name in names}
     stored = sum(rows[name].bytes for name in ("C-STORE", "STOW-RS") if name in rows)
     wrong = sum(row.bad for row in rows.values())
-    held = [one for one in files.gates if not one["generator"]]
-    met = sum(1 for one in held if one["verdict"] == "met")
-    kept = (
-        "passed"
-        if met == len(held)
-        else "failed"
-        if any(one["verdict"] == "missed" for one in held)
-        else "inconclusive"
-    )
     exams = {one.keys.get("exam") for one in account.of("order")} - {None}
-    broken = sum((files.reconciliation.get("found") or {}).values())
     return [
         Tally(many(len(exams) or len(account.of("order"))), "exams ordered"),
         Tally(many(len(account.of("instance", "acknowledged"))), f"images stored, {size(stored)}"),
         Tally(many(sum(row.count for row in rows.values())), "requests"),
         Tally(many(wrong), "requests that went wrong", "failed" if wrong else "passed"),
-        Tally(f"{met} of {len(held)}", "gates met", kept),
-        Tally(many(broken), "promises broken or untold", "failed" if broken else "passed"),
     ]
 
 

@@ -95,7 +95,7 @@ def test_a_saturated_generator_is_named_once_and_not_for_every_gate(made):
     said = concluded(made)
     assert said.side == "generator"
     assert len(said.lines) == 2
-    assert "of a core" in said.lines[1]
+    assert "the load generator used 1 of a core; 0.85 is allowed" in said.lines[1]
 
 
 class Door:
