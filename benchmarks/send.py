@@ -4,8 +4,7 @@
 
 *storescu* is DCMTK's, with a file for each image; what it needs to start and associate is taken off (a run of one image).
 *pynetdicom* sends data sets in memory with ``send_c_store``, TCP_NODELAY on. *lane* is a compiled study on a fast lane, *locust*
-the same in a Locust user under gevent with an event for each image, *tls* (not in the figures' goals) the same over TLS to our own
-receiver's certificate. *ordinary* is the lane on an association opened as ``ordinary``.
+the same in a Locust user under gevent with an event for each image. *ordinary* is the lane on an association opened as ``ordinary``.
 
 Two receivers: one with Nagle's algorithm off (environment ``TCP_NODELAY=1``), and one as DCMTK is packaged (*stock*), where a
 sender whose kernel delays acknowledgements waits 40 ms for each image. PDUs of 16384 bytes, the receiver's default. Each image has
@@ -33,7 +32,6 @@ from benchmarks import peers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CT = "1.2.840.10008.5.1.4.1.1.2"
 WARM = 20
 """Images before the first that counts."""
 QUICK = ("storescu", "pynetdicom", "lane", "locust", "ordinary")
@@ -42,54 +40,21 @@ SLOW = 20
 """Images of a sender that waits for acknowledgements."""
 
 
-def exam() -> dict[str, str]:
-    """Return what is the same in all images of one sender."""
-    from stepwedge.model.identifiers import uid
-
-    return {
-        "StudyInstanceUID": uid("benchmark", "study", os.getpid()),
-        "SeriesInstanceUID": uid("benchmark", "series", os.getpid()),
-        "PatientID": "SW00000001",
-        "PatientName": "Müller^Jörg",
-        "PatientBirthDate": "19700131",
-        "PatientSex": "M",
-        "AccessionNumber": "SW00000001",
-        "StudyDate": "20261124",
-        "StudyTime": "093000",
-    }
-
-
-class Images:
-    """What is each image's own."""
-
-    def __init__(self) -> None:
-        from stepwedge.model.identifiers import uids
-
-        self._uids = uids("benchmark", os.getpid(), time.time())
-
-    def __call__(self, number: int) -> dict[str, str]:
-        return {"SOPInstanceUID": next(self._uids), "InstanceNumber": str(number)}
-
-
 # --- senders in Python: each gives a function that sends one image ------------------------------------------------
 
 
 @contextlib.contextmanager
 def lane(port: int, *, ordinary: bool = False):
-    from benchmarks.ingest import image
-    from stepwedge.wire.compiled import CompiledStudy
+    from benchmarks.ingest import CT, STUDY, exam
     from stepwedge.wire.dimse_blocking import Association
-    from stepwedge.wire.elements import EXPLICIT_LE
     from stepwedge.wire.lane import Lane
-    from stepwedge.wire.results import Instance
 
-    study = CompiledStudy([Instance(CT, "2.25.1", EXPLICIT_LE, image())]).of(exam())
-    own = Images()
+    study = STUDY.of(exam(time.time_ns()))
     with Association.open(
         "127.0.0.1", port, calling="SW_CT1", called="PEER", contexts=[CT], ordinary=ordinary
     ) as association:
         sends = Lane(association)
-        yield lambda number: sends.store(study, own(number)).status
+        yield lambda values: sends.store(study, values).status
 
 
 @contextlib.contextmanager
@@ -100,12 +65,12 @@ def pynetdicom(port: int):
     from pydicom.uid import ExplicitVRLittleEndian
     from pynetdicom import AE, evt
 
-    from benchmarks.ingest import image
+    from benchmarks.ingest import CT, exam, image
 
     made = read_dataset(BytesIO(image()), is_implicit_VR=False, is_little_endian=True)
     made.ensure_file_meta()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    for name, value in exam().items():
+    for name, value in exam(time.time_ns()).items():
         setattr(made, name, value)
 
     def no_delay(event):
@@ -118,10 +83,8 @@ def pynetdicom(port: int):
     )
     assert association.is_established
 
-    own = Images()
-
-    def send(number: int) -> int:
-        for name, value in own(number).items():
+    def send(values: dict[str, str]) -> int:
+        for name, value in values.items():
             setattr(made, name, value)
         return association.send_c_store(made).Status
 
@@ -140,11 +103,15 @@ SENDERS = {"lane": lane, "pynetdicom": pynetdicom, "ordinary": ordinary}
 
 def timed(send, images: int) -> tuple[float, float]:
     """Send some images that do not count, then those that do; return seconds and CPU seconds."""
-    for number in range(min(WARM, images)):
-        assert send(number) == 0
+    from benchmarks.ingest import own
+
+    warm = min(WARM, images)
+    values = own((time.time_ns(),), warm + images)
+    for _ in range(warm):
+        assert send(next(values)) == 0
     began, used = time.perf_counter(), time.process_time()
-    for number in range(images):
-        assert send(WARM + number) == 0
+    for each in values:
+        assert send(each) == 0
     return time.perf_counter() - began, time.process_time() - used
 
 
@@ -160,9 +127,9 @@ def in_locust(port: int, images: int) -> tuple[float, float]:
         def scan(self) -> None:
             with lane(port) as send:
 
-                def noted(number: int) -> int:
+                def noted(values: dict[str, str]) -> int:
                     with self.environment.events.request.measure("DIMSE", "C-STORE"):
-                        return send(number)
+                        return send(values)
 
                 took.append(timed(noted, images))
             self.environment.runner.quit()
@@ -196,16 +163,12 @@ def storescu(port: int, files: list[Path]) -> tuple[float, float]:
 
 def written(folder: Path, count: int) -> list[Path]:
     """Write the images as files, for storescu."""
-    from benchmarks.ingest import Study
-    from stepwedge.wire import part10
-    from stepwedge.wire.elements import EXPLICIT_LE
-    from stepwedge.wire.results import Instance
+    from benchmarks.ingest import STUDY, exam, own
 
-    study, paths = Study(1), []
-    for number in range(count):
-        sop, data = study.image(number)
+    study, paths = STUDY.of(exam(0)), []
+    for number, values in enumerate(own((0,), count)):
         paths.append(folder / f"{number}.dcm")
-        paths[-1].write_bytes(part10.write(Instance(CT, sop, EXPLICIT_LE, bytes(data))))
+        paths[-1].write_bytes(study.file(values))
     return paths
 
 

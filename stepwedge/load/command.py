@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import secrets
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -148,18 +150,19 @@ def _driven(console: Console, lab: Lab, plan: Plan, folder: Path, wanted: Wanted
 
 
 def _capacity(console: Console, lab: Lab, plan: Plan, folder: Path, wanted: Wanted) -> int:
-    """Raise the load until a gate breaks; every trial has a folder of its own."""
+    """Raise the load until a gate breaks; every trial has a folder and a seed of its own."""
+    numbers = itertools.count(1)
 
-    def trial(times: float, number: int) -> Verdict:
-        more = plans.at_times(plan, times)
-        where = folder / f"{number:02d}-times-{times:.2f}"
-        found = _driven(console, lab, replace(more, seed=plan.seed + number), where, wanted)
-        word = {0: "met", 1: "missed"}.get(found.exit_code, "could not tell")
-        console.print(f"  {times:6.2f} times: {word}", highlight=False)
+    def trial(times: float) -> Verdict:
+        number = next(numbers)
+        more = replace(plans.at_times(plan, times), seed=plan.seed + number)
+        found = _driven(console, lab, more, folder / f"{number:02d}-times-{times:.2f}", wanted)
+        console.print(f"  {times:6.2f} times: {found.word} {found.first}", highlight=False, markup=False)
         return found
 
-    found = capacity.find(trial)
-    console.print(found.sentence, markup=False, highlight=False)
+    found = capacity.find(trial, what=f"the {plan.case} of hospital {plan.day.day}")
+    console.print(f"{found.sentence[:1].upper()}{found.sentence[1:]}", markup=False, highlight=False)
+    (folder / "capacity.json").write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
     return found.exit_code
 
 

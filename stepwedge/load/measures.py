@@ -97,9 +97,11 @@ class Row:
     @classmethod
     def of(cls, told: dict[str, Any]) -> Row:
         """Read what a line says."""
-        counts = (int(told[key]) for key in ("count", "failed", "refused", "unknown", "bytes"))
+        count, failed, refused, unknown, size = (
+            int(told[key]) for key in ("count", "failed", "refused", "unknown", "bytes")
+        )
         took, late = (Counter({int(at): int(n) for at, n in told[key].items()}) for key in ("took", "late"))
-        return cls(*counts, float(told["late_max"]), took, late)
+        return cls(count, failed, refused, unknown, size, float(told["late_max"]), took, late)
 
 
 def quantile(histogram: Counter[int], share: float) -> float:

@@ -13,12 +13,11 @@ from stepwedge.model.procedure import catalogue
 from stepwedge.sim import phantoms
 from stepwedge.wire.compiled import OF_AN_EXAM, OF_AN_IMAGE, CompiledStudy
 from stepwedge.wire.elements import EXPLICIT_LE, encode
-from stepwedge.wire.places import replaced, slots, text_of, text_raw, uid_of
 from stepwedge.wire.results import Instance
 from stepwedge.wire.services import MPPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from stepwedge.model.procedure import Procedure
 
@@ -182,15 +181,3 @@ def _repeated(entry: dict[str, Any], modality: str, *, framed: bool) -> dict[str
         "SoftwareVersions": "0.1.0",
         "StationName": f"LOAD{modality}",
     }
-
-
-def filled(data: bytes, names: Iterable[str], values: Mapping[str, str]) -> bytes:
-    """Return a data set with other values in it, for whoever sends it by another way than C-STORE."""
-    charset = text_of(data, "SpecificCharacterSet", EXPLICIT_LE) or ""
-    found = slots(data, list(names), explicit=True)
-    changes = [
-        (place, uid_of(values[name]) if place.vr == "UI" else text_raw(name, place.vr, values[name], charset))
-        for name, all_ in found.items()
-        for place in all_
-    ]
-    return replaced(data, sorted(changes, key=lambda one: one[0].at))[0]

@@ -128,17 +128,13 @@ class Plan:
     def read(cls, folder: Path) -> Plan:
         """Read the plan of a run."""
         try:
-            told = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            told: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
             told.pop("compress")
-            phases = tuple(Phase(**one | {"rates": tuple(one["rates"])}) for one in told.pop("phases"))
-            lists = {key: tuple(told.pop(key)) for key in ("only", "bursts", "notes", "expects")}
-            claims = told.pop("claims")
-            return cls(
-                **told | {"day": Day.model_validate(told["day"])},
-                phases=phases,
-                claims=None if claims is None else tuple(claims),
-                **lists,
-            )
+            told["day"] = Day.model_validate(told["day"])
+            told["phases"] = tuple(Phase(**one | {"rates": tuple(one["rates"])}) for one in told["phases"])
+            for key in ("only", "bursts", "notes", "expects", "claims"):
+                told[key] = None if told[key] is None else tuple(told[key])
+            return cls(**told)
         except (OSError, ValueError, KeyError, TypeError) as trouble:
             raise BadInput(str(folder / FILE), "the plan of a load run", repr(trouble)) from None
 

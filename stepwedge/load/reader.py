@@ -101,7 +101,7 @@ class Reading:
             site.can("qido-rs", "reading over DICOMweb") and site.can("wado-rs", "reading over DICOMweb")
         ):
             return
-        with DicomWeb(root) as web:
+        with DicomWeb(root, context=site.trusted) as web:
             with site.request("QIDO-RS"):
                 studies = web.qido("studies", {"PatientID": self.order.patient}, limit=1 + priors)
                 if self.scan.stored and self.scan.study not in {
@@ -190,7 +190,7 @@ class Reading:
             return
         if not site.can("fhir", "FHIR"):
             return
-        with Fhir(base) as client, site.request("FHIR search") as asked:
+        with Fhir(base, context=site.trusted) as client, site.request("FHIR search") as asked:
             found = client.search("Patient", {"identifier": self.order.patient})
             asked.bytes = len(str(found))
             if not found:

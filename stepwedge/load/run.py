@@ -150,7 +150,9 @@ class _Outage:
     def look(self, at: float) -> None:
         """Do what is due."""
         if self._told and "down" not in self._said and at >= self._told["from"] * self._seconds:
-            self._said |= {"on": self._told["on"], "down": at, "evidence": self._machine().kill()}
+            machine = self._machine()
+            self._cast[self._told["on"]].away = "kill"  # its journal is read on when it is back
+            self._said |= {"on": self._told["on"], "down": at, "evidence": machine.kill()}
             self._write()
         if "down" in self._said and at >= self._told["to"] * self._seconds:
             self.over(at)
@@ -159,6 +161,7 @@ class _Outage:
         """Bring the system back if it is down."""
         if "down" in self._said and "up" not in self._said:
             self._said |= {"up": at or self._seconds, "back": self._machine().start()}
+            self._cast[self._told["on"]].away = ""
             self._write()
 
     def _machine(self) -> Any:

@@ -6,21 +6,20 @@ same UIDs, until the run is over.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import Failed, LinkLost, NoAnswer, Refused, StepwedgeError, WireError
-from stepwedge.load.pictures import STEP, Shelf, filled
-from stepwedge.model.identifiers import uid
-from stepwedge.wire import part10
+from stepwedge.load.pictures import STEP, Shelf
+from stepwedge.model.identifiers import uid, uids
 from stepwedge.wire.compiled import CompiledQuery
 from stepwedge.wire.dicomweb import DicomWeb
 from stepwedge.wire.elements import EXPLICIT_LE
 from stepwedge.wire.http_blocking import HttpRefused
 from stepwedge.wire.lane import Lane
-from stepwedge.wire.results import Instance
 from stepwedge.wire.services import COMMITMENT, COMMITMENT_INSTANCE, MPPS, WORKLIST
 
 if TYPE_CHECKING:
@@ -231,7 +230,7 @@ class Scan:
         """Make the images, and write down what is going to be sent before anything of it is."""
         self.pictures = self.shelf.of(self.procedure, self.modality, megabytes, self.entry)
         seed, hashes = self.site.plan.seed, self.pictures.pixels
-        self.sops = [uid(seed, "load", self.exam, "instance", number) for number in range(images)]
+        self.sops = list(itertools.islice(uids(seed, "load", self.exam, "instance"), images))
         keys = {"study": self.study, "exam": self.exam, "accession": self.accession}
         self.site.ledger.write(
             "study", self.study, "attempted", planned=images, patient=self.entry["PatientID"], **keys
@@ -276,7 +275,7 @@ class Scan:
         assert pictures is not None  # noqa: S101 - acquired before
         if entity is None:
             raise StepwedgeError("the archive has no DICOM door")
-        values, left = self._values(), list(numbers)
+        exam, left = pictures.study.of(self._values()), list(numbers)
         contexts = [(pictures.sop_class, (EXPLICIT_LE,))]
         try:
             association = site.associate(entity, contexts, site.modality(self.modality))
@@ -296,7 +295,7 @@ class Scan:
                 with site.request("C-STORE", due=first, group=self.modality) as asked:
                     asked.bytes = pictures.size
                     mine = {"SOPInstanceUID": sop, "InstanceNumber": str(number + 1)}
-                    result = lane.store(pictures.study, values | mine, number)
+                    result = lane.store(exam, mine, number)
                     if result.category not in {"success", "warning"}:
                         asked.outcome = "refused"
                 self._decided(number, asked.outcome == "ok", f"{result.status:04X} {result.comment}".strip())
@@ -326,7 +325,7 @@ class Scan:
         assert self.pictures is not None  # noqa: S101 - acquired before
         if root is None:
             raise StepwedgeError("the archive has no DICOMweb door")
-        with DicomWeb(root) as web:
+        with DicomWeb(root, context=site.trusted) as web:
             several = max(1, min(_IN_A_REQUEST, _BYTES // self.pictures.size))
             for at in range(0, len(numbers), several):
                 some = numbers[at : at + several]
@@ -344,13 +343,10 @@ class Scan:
         return []
 
     def _file(self, number: int) -> bytes:
+        """Return one image as a DICOM file."""
         assert self.pictures is not None  # noqa: S101 - acquired before
-        instances = self.pictures.study.instances
-        one = instances[number % len(instances)]
-        sop = self.sops[number]
-        values = self._values() | {"SOPInstanceUID": sop, "InstanceNumber": str(number + 1)}
-        data = filled(one.data, self.pictures.study.names, values)
-        return part10.write(Instance(one.sop_class, sop, one.transfer_syntax, data))
+        mine = {"SOPInstanceUID": self.sops[number], "InstanceNumber": str(number + 1)}
+        return self.pictures.study.file(self._values() | mine, number)
 
     def _values(self) -> dict[str, str]:
         entry, scheduled, now = self.entry, self.entry[STEP][0], self.begun

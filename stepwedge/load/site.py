@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -268,6 +269,11 @@ class Site:
             self.pause(_LOOK)
         if errors:
             raise errors[0]
+
+    @functools.cached_property
+    def trusted(self) -> ssl.SSLContext:
+        """Whom to trust behind ``https``: made once, since that takes longer than most requests."""
+        return self.credentials.client() if self.credentials else ssl.create_default_context()
 
     def _context(self, *, tls: bool) -> Any:
         if not tls:

@@ -36,6 +36,8 @@ EARLY: Final = 5000
 """Registrations that are kept until their order shows whose they are."""
 BUDGET: Final = 0.5
 """Seconds of one look while the load runs: the judge shares the machine with what it judges."""
+LEAST: Final = 0.5
+"""Share of the sampled exams that must have been judged: what was cut off tells nothing."""
 _KINDS: Final = {"order": "placer", "instance": "sop", "commitment": "transaction"}
 """Kinds of the ledger whose identity is known in the journal under another name."""
 _KEYS: Final = ("patient", "accession", "placer", "study", "mpps")
@@ -106,8 +108,14 @@ class Truth:
         self._during = 0
 
     def look(self, budget: float = BUDGET) -> int:
-        """Judge exams that have ended since, for ``budget`` seconds at most; return how many."""
-        self._gather()
+        """Judge exams that have ended since, for ``budget`` seconds at most; return how many.
+
+        None as long as a journal cannot be read: a load ends systems on purpose, and :meth:`finish` reads it all.
+        """
+        try:
+            self._gather()
+        except StepwedgeError:
+            return 0
         until, judged = time.monotonic() + budget, 0
         for exam in [one for one in self._exams.values() if one.told is not None and not one.judged]:
             if time.monotonic() >= until:
@@ -127,6 +135,7 @@ class Truth:
             self._gather()
         except StepwedgeError as trouble:
             said.untold.append(f"the journals of the simulated systems could not be read: {trouble}")
+            return said  # half of the evidence would make rules look broken
         for exam in self._exams.values():
             if exam.told is None:
                 continue  # it was cut off by the end of the run; what it sent is reconciled
@@ -135,8 +144,13 @@ class Truth:
             said.exams += bool(records)  # an exam that nobody saw anything of keeps no rule
             said.late += exam.suspect and not any(one["verdict"] == "failed" for one in records)
             _count(said, exam.number, records)
-        if said.sampled and not said.exams and not said.untold and self.cast.host is not None:
-            said.untold.append("no sampled exam was judged by the standing rules")
+        if self.cast.host is not None and said.exams < said.sampled * LEAST:
+            few = (
+                f"only {said.exams} of {said.sampled} sampled exams were"
+                if said.exams
+                else "no sampled exam was"
+            )
+            said.untold.append(f"{few} judged by the standing rules")
         return said
 
     # -- gathering ------------------------------------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from stepwedge.errors import LocalProtocolError, Refused
 from stepwedge.wire import command as commands
-from stepwedge.wire import pdu
+from stepwedge.wire import part10, pdu
 from stepwedge.wire.command import MEDIUM, Command, Field
+from stepwedge.wire.dimse import Agreed
 from stepwedge.wire.elements import Elements, encode, recode
 from stepwedge.wire.encodings import WRAPPED
 from stepwedge.wire.places import Place, moved, replaced, slots, text_of, value_of
@@ -25,7 +26,6 @@ from stepwedge.wire.services import storage_context
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from stepwedge.wire.dimse import Agreed
     from stepwedge.wire.results import Instance
 
 Buffer = bytes | bytearray | memoryview
@@ -140,20 +140,29 @@ class CompiledMessage:
             self.context, self.max_pdu, command, (front, self._shared), found, self._charset
         )
 
+    def _raws(self, values: Mapping[str, str]) -> list[bytes]:
+        try:
+            return [self._raw(name, vr, values[name]) for name, vr in self._vrs]
+        except KeyError as error:
+            raise LocalProtocolError(
+                f"{error.args[0]} varies from message to message and is missing"
+            ) from None
+
     def _raw(self, name: str, vr: str, value: str) -> bytes:
         return value_of(name, vr, value, self._charset)
 
     def _named(self) -> list[tuple[Place, str]]:
         return [(place, self.names[number]) for place, number in self._places]
 
+    def data_set(self, values: Mapping[str, str]) -> list[Buffer]:
+        """Return the data set with these values, as it is written to a file; ``values`` has every name, and may have more."""
+        raws = self._raws(values)
+        front, _ = replaced(self._front, [(place, raws[number]) for place, number in self._places])
+        return [front, self._shared]
+
     def render(self, message_id: int, values: Mapping[str, str]) -> tuple[list[Buffer], int, int]:
         """Return a message's buffers, its bytes and its number of PDUs; ``values`` has every name, and may have more."""
-        try:
-            raws = [self._raw(name, vr, values[name]) for name, vr in self._vrs]
-        except KeyError as error:
-            raise LocalProtocolError(
-                f"{error.args[0]} varies from message to message and is missing"
-            ) from None
+        raws = self._raws(values)
         raws.append(_US.pack(message_id))
         lengths = tuple(map(len, raws))
         layout = self._layouts.get(lengths)
@@ -286,6 +295,14 @@ class CompiledStudy:
                 else self._base.message(number, [context], max_pdu).bound(self._values)
             )
         return message
+
+    def file(self, values: Mapping[str, str], number: int = 0) -> bytes:
+        """Return instance ``number`` as a DICOM file (PS3.10) with these values, in its own transfer syntax; for STOW-RS."""
+        instance = self.instances[number % len(self.instances)]
+        own = Agreed(1, instance.sop_class, instance.transfer_syntax)
+        given = {**self._values, **values}
+        head = part10.head(instance.sop_class, given.get(INSTANCE, ""), instance.transfer_syntax)
+        return b"".join((head, *self.message(number, [own], 0).data_set(given)))
 
     def _compile(self, instance: Instance, context: Agreed, max_pdu: int) -> CompiledMessage:
         data = instance.data

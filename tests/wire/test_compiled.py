@@ -5,8 +5,8 @@ from io import BytesIO
 import pytest
 
 from stepwedge.errors import LocalProtocolError, Refused
-from stepwedge.model.identifiers import uid
-from stepwedge.wire import pdu
+from stepwedge.model.identifiers import uid, uids
+from stepwedge.wire import part10, pdu
 from stepwedge.wire.compiled import CompiledQuery, CompiledStudy
 from stepwedge.wire.dimse import Agreed, Channel, Message
 from stepwedge.wire.dul import UpperLayer
@@ -233,3 +233,47 @@ def test_places_are_named_by_their_sequences():
     assert "PixelData" not in names
     assert text_of(raw, "RequestAttributesSequence.AccessionNumber", EXPLICIT_LE) == "SW3"
     assert text_of(raw, "StudyID", EXPLICIT_LE) is None
+
+
+@pytest.mark.parametrize("transfer", [EXPLICIT_LE, IMPLICIT_LE])
+def test_a_file_holds_the_same(transfer):
+    sop_class = MODALITIES["MR"][0]
+    raw = encoded(dataset("MR", identifiers(3), bytes(5000)), transfer)
+    study = CompiledStudy([Instance(sop_class, "2.25.1", transfer, raw)], NAMES)
+    values = identifiers(12)
+    exam = {name: value for name, value in values.items() if name not in {"SOPInstanceUID", "InstanceNumber"}}
+    for given, one in ((values, study), (values, study.of(exam))):
+        file = part10.read(one.file(given, 7))
+        assert (file.sop_class, file.sop_instance) == (sop_class, values["SOPInstanceUID"])
+        assert (file.transfer_syntax, file.data) == (
+            transfer,
+            encoded(dataset("MR", values, bytes(5000)), transfer),
+        )
+    with pytest.raises(LocalProtocolError, match="varies"):
+        study.file(exam)
+
+
+def test_what_an_exam_has_for_good_need_not_be_said_again():
+    sop_class = MODALITIES["CT"][0]
+    raw = encoded(dataset("CT", identifiers(3), bytes(50_000)), EXPLICIT_LE)
+    study, contexts = (
+        CompiledStudy([Instance(sop_class, "2.25.1", EXPLICIT_LE, raw)], NAMES),
+        [Agreed(7, sop_class, EXPLICIT_LE)],
+    )
+    for number in (104, 5):  # values that are longer and shorter than those of the template
+        values = identifiers(number)
+        own = {name: values.pop(name) for name in ("SOPInstanceUID", "InstanceNumber")}
+        exam = study.of(values)
+        for max_pdu in (90, 16384):
+            buffers = exam.message(0, contexts, max_pdu).render(9, own)[0]
+            whole = study.message(0, contexts, max_pdu).render(9, {**values, **own})[0]
+            assert b"".join(buffers) == b"".join(whole)
+        assert exam.message(0, contexts, 4096).names == ("SOPInstanceUID", "InstanceNumber")
+
+
+def test_rows_of_uids_are_of_one_length_and_do_not_meet():
+    rows = [uids("run", 1), uids("run", 2)]
+    found = [next(row) for row in rows for _ in range(100)]
+    assert len(set(found)) == 200
+    assert {len(each) for each in found} == {len(uid("any"))}
+    assert next(uids("run", 1)) == found[0]
