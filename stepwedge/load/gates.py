@@ -190,24 +190,24 @@ def _saturation(facts: Facts) -> Iterator[Gate]:
             value = _most(lines, what, limits)
             if not worst >= value:
                 worst, at = value, name
-        said = (
-            f"the load generator {_busy(what, worst)}; {_busy(what, limit.value, at='')} at most is allowed"
-        )
         fit = worst <= limit.value
-        said = said if math.isnan(worst) or fit or len(facts.series.generators) == 1 else f"{said} ({at})"
+        said = _busy(what, worst, limit.value)
+        if not fit and len(facts.series.generators) > 1:
+            said = f"{said} ({at})"
         yield _generator(
             "saturation", what, fit=fit, said=said, limit=limit.value, found=worst, unit=unit, why=limit.why
         )
 
 
-def _busy(what: str, value: float, at: str = "was seen with") -> str:
-    """Say how busy a generator is."""
-    told = {
-        "cpu": f"{value:.3g} of a core",
-        "lag": f"{seconds(value)} in which its loop had no turn",
-        "backlog": f"{value:.0f} arrivals due and not begun",
-    }
-    return f"{at} {told[what]}".strip() if not math.isnan(value) else "did not say how busy it was"
+def _busy(what: str, found: float, limit: float) -> str:
+    """Say how busy a generator was."""
+    if math.isnan(found):
+        return f"the load generator did not say how busy it was ({what})"
+    return {
+        "cpu": f"the load generator used {found:.2g} of a core; {limit:.2g} is allowed",
+        "lag": f"the load generator was held up for {seconds(found)} at a time; {seconds(limit)} is allowed",
+        "backlog": f"{found:.0f} arrivals were due and not begun; {limit:.0f} are allowed",
+    }[what]
 
 
 def _most(lines: Sequence[dict[str, Any]], what: str, limits: Generator) -> float:

@@ -71,8 +71,11 @@ class Verdict:
         truths = (
             self.truths.sentence if self.truths.exams or self.truths.word != "met" else "no exam was sampled"
         )
+        fast = f"{met} of {len(held)} gates were met"
+        if any(one.follows for one in held):
+            fast = "whose times these are nobody can tell, because the generator was not fit"
         return [
-            ("Was it fast enough?", gates.verdict(held), f"{met} of {len(held)} gates were met"),
+            ("Was it fast enough?", gates.verdict(held), fast),
             ("Was anything lost or mixed up?", self.reconciliation.word, self.reconciliation.sentence),
             ("Was it clinically right?", self.truths.word, truths),
             (
