@@ -32,7 +32,7 @@ NOUNS: Final = {
     "mpps": "performed step",
 }
 BROKEN: Final = {
-    "I1": "acknowledged and not there",
+    "I1": "acknowledged and lost",
     "I2": "there and never sent",
     "I3": "refused and there",
     "I4": "unanswered and there in part",
