@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stepwedge.load.day import Day
     from stepwedge.load.plan import Plan
 
-CASUALTIES: Final = ("CT", "DX", "DX")
+CASUALTIES: Final[tuple[str, ...]] = ("CT", "DX", "DX")
 """What a mass casualty is examined with: one CT for two radiographs, as far as the hospital has them."""
 
 
