@@ -193,11 +193,6 @@ def _processes(facts: Facts) -> Gate:
 def _saturation(facts: Facts) -> Iterator[Gate]:
     limits = facts.limits.generator
     units = {"cpu": "share", "lag": "s", "backlog": "count"}
-    words = {
-        "cpu": "of a core",
-        "lag": "s without a turn of its loop",
-        "backlog": "arrivals due and not begun",
-    }
     for what, unit in units.items():
         limit: Limit = getattr(limits, what)
         worst, at = math.nan, ""
@@ -206,11 +201,23 @@ def _saturation(facts: Facts) -> Iterator[Gate]:
             if not worst >= value:
                 worst, at = value, name
         fit = worst <= limit.value
-        told = f"{worst:.3g} {words[what]}" if worst == worst else "nothing was said of it"  # noqa: PLR0124 - NaN
-        said = f"load generator {at}: {told}; {limit.value:g} are allowed"
+        said = _busy(what, worst, limit.value)
+        if not fit and len(facts.series.generators) > 1:
+            said = f"{said} ({at})"
         yield _generator(
             "saturation", what, fit=fit, said=said, limit=limit.value, found=worst, unit=unit, why=limit.why
         )
+
+
+def _busy(what: str, found: float, limit: float) -> str:
+    """Say how busy a generator was."""
+    if math.isnan(found):
+        return f"the load generator did not say how busy it was ({what})"
+    return {
+        "cpu": f"the load generator used {found:.2g} of a core; {limit:.2g} is allowed",
+        "lag": f"the load generator was held up for {seconds(found)} at a time; {seconds(limit)} is allowed",
+        "backlog": f"{found:.0f} arrivals were due and not begun; {limit:.0f} are allowed",
+    }[what]
 
 
 def _most(lines: Sequence[dict[str, Any]], what: str, limits: Generator) -> float:

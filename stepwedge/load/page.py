@@ -69,6 +69,8 @@ AREAS: Final = {
 WORDS: Final = {"met": "passed", "missed": "failed", "untold": "inconclusive"}
 """Under which verdict of a scenario the colours of a word are found."""
 CELLS: Final = ("p50", "p95", "p99", "errors", "refused")
+_APART: Final = frozenset({ARRIVAL, "A-ASSOCIATE"})
+"""What is measured and is no request that was to be answered: arrivals, and associations that were refused for now and tried again."""
 _MEGA, _GIGA = 1e6, 1e9
 _LAST: Final = 10
 
@@ -201,29 +203,22 @@ class Tally:
 def tallies(files: Files) -> list[Tally]:
     """Return the figures at the top."""
     series, account = files.series, files.account
-    names = [name for name in series.names() if name != ARRIVAL and not name.endswith(BROKEN)]
+    names = _requests(series)
     rows = {name: series.total(name) for name in names}
     stored = sum(rows[name].bytes for name in ("C-STORE", "STOW-RS") if name in rows)
     wrong = sum(row.bad for row in rows.values())
-    held = [one for one in files.gates if not one["generator"]]
-    met = sum(1 for one in held if one["verdict"] == "met")
-    kept = (
-        "passed"
-        if met == len(held)
-        else "failed"
-        if any(one["verdict"] == "missed" for one in held)
-        else "inconclusive"
-    )
     exams = {one.keys.get("exam") for one in account.of("order")} - {None}
-    broken = sum((files.reconciliation.get("found") or {}).values())
     return [
         Tally(many(len(exams) or len(account.of("order"))), "exams ordered"),
         Tally(many(len(account.of("instance", "acknowledged"))), f"images stored, {size(stored)}"),
         Tally(many(sum(row.count for row in rows.values())), "requests"),
         Tally(many(wrong), "requests that went wrong", "failed" if wrong else "passed"),
-        Tally(f"{met} of {len(held)}", "gates met", kept),
-        Tally(many(broken), "promises broken or untold", "failed" if broken else "passed"),
     ]
+
+
+def _requests(series: Series) -> list[str]:
+    """Return the names of all requests that were to be answered."""
+    return [name for name in series.names() if name not in _APART and not name.endswith(BROKEN)]
 
 
 # -- gates --------------------------------------------------------------------------------------------------------------------------
@@ -301,12 +296,11 @@ def overall(files: Files, axis: charts.Axis) -> list[Chart]:
     from stepwedge.load.measures import Row
 
     series, merged, stored = files.series, dict[int, Row](), dict[int, Row]()
-    for name in series.names():
-        if name != ARRIVAL and not name.endswith(BROKEN):
-            for second, row in series.seconds(name).items():
-                merged.setdefault(second, Row()).add(row)
-                if name in {"C-STORE", "STOW-RS"}:
-                    stored.setdefault(second, Row()).add(row)
+    for name in _requests(series):
+        for second, row in series.seconds(name).items():
+            merged.setdefault(second, Row()).add(row)
+            if name in {"C-STORE", "STOW-RS"}:
+                stored.setdefault(second, Row()).add(row)
     found = [
         charts.counts(axis, "All requests a second", merged, "requests a second", lambda row: row.count),
         charts.counts(

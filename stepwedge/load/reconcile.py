@@ -32,7 +32,7 @@ NOUNS: Final = {
     "mpps": "performed step",
 }
 BROKEN: Final = {
-    "I1": "acknowledged and not there",
+    "I1": "acknowledged and lost",
     "I2": "there and never sent",
     "I3": "refused and there",
     "I4": "unanswered and there in part",
@@ -159,8 +159,8 @@ class Reconciliation:
             return f"of {len(self.findings)} things nobody can tell: {self.findings[0].said}"
         if not self.compared["I1"]:
             return "nothing was acknowledged that could be looked for"
-        taken = {kind: said["acknowledged"] for kind, said in self.counts.items()}
-        told = ", ".join(several(count, kind) for kind, count in taken.items() if count)
+        kinds = ((said["acknowledged"], kind) for kind, said in self.counts.items())
+        told = ", ".join(several(count, kind) for count, kind in kinds if count)
         return f"nothing lost, doubled, altered or mixed up: {told}"
 
     def to_json(self) -> dict[str, Any]:

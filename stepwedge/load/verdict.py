@@ -62,6 +62,30 @@ class Verdict:
         return EXITS[self.word]
 
     @property
+    def answers(self) -> list[tuple[str, Word, str]]:
+        """What whoever answers for the systems asks first: the question, the word, and a sentence."""
+        held = [one for one in self.gates if not one.generator]
+        fit = [one for one in self.gates if one.generator]
+        met = sum(1 for one in held if one.verdict == "met")
+        unfit = next((one.said for one in fit if one.verdict != "met"), "")
+        truths = (
+            self.truths.sentence if self.truths.exams or self.truths.word != "met" else "no exam was sampled"
+        )
+        fast = f"{met} of {len(held)} gates were met"
+        if any(one.follows for one in held):
+            fast = "whose times these are nobody can tell, because the generator was not fit"
+        return [
+            ("Was it fast enough?", gates.verdict(held), fast),
+            ("Was anything lost or mixed up?", self.reconciliation.word, self.reconciliation.sentence),
+            ("Was it clinically right?", self.truths.word, truths),
+            (
+                "Can the figures be believed?",
+                gates.verdict(fit),
+                unfit or "the load generator kept up and was never late",
+            ),
+        ]
+
+    @property
     def lines(self) -> list[str]:
         """What to print: the headline, then what was not met, the worst first."""
         wrong = [*self.wrong("missed"), *self.wrong("untold")]
@@ -183,6 +207,9 @@ def write(folder: Path, plan: Plan, said: Verdict) -> None:
         "exit": said.exit_code,
         "headline": said.headline,
         "side": said.side,
+        "answers": [
+            {"question": question, "word": word, "said": text} for question, word, text in said.answers
+        ],
         "missed": said.wrong("missed"),
         "untold": said.wrong("untold"),
         "seed": plan.seed,

@@ -81,8 +81,9 @@ class Stage:
 def stage(made, monkeypatch) -> Stage:
     made.plan = replace(made.plan, sample=0.3)
     made.plan.write(made.folder)
-    numbers = [one.number for one in agenda(made.plan) if one.kind == "exam" and one.facts["sampled"]]
-    assert len(numbers) >= 2
+    sampled = [one for one in agenda(made.plan) if one.kind == "exam" and one.facts["sampled"]][:2]
+    monkeypatch.setattr(truth, "agenda", lambda _plan: sampled)
+    numbers = [one.number for one in sampled]
     stage = Stage(made, Cast(), numbers)
     monkeypatch.setattr(truth, "rules", lambda: [Rule("INV-99", "a rule", "here", stage.find)])
     return stage
@@ -166,9 +167,8 @@ def test_no_sampled_exam_at_all_is_untold(stage):
     assert said.untold == ["no sampled exam was judged by the standing rules"]
 
 
-def test_a_run_that_samples_nothing_asks_nothing(stage):
-    stage.made.plan = replace(stage.made.plan, sample=0.0)
-    stage.made.plan.write(stage.made.folder)
+def test_a_run_that_samples_nothing_asks_nothing(stage, monkeypatch):
+    monkeypatch.setattr(truth, "agenda", lambda _plan: [])
     assert truth.Truth(stage.made.folder, stage.cast).finish().word == "met"
 
 

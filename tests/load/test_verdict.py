@@ -44,7 +44,7 @@ def test_a_good_run_is_met(made):
 def test_throughput_with_a_lost_study_is_a_failed_run(made):
     said = concluded(made, [LOST])
     assert (said.word, said.exit_code, said.side) == ("missed", 1, "system")
-    assert "1 image acknowledged and not there" in said.headline
+    assert "1 image acknowledged and lost" in said.headline
     assert "I1: image 1.2 was acknowledged, and is not there" in said.lines
 
 
@@ -95,7 +95,7 @@ def test_a_saturated_generator_is_named_once_and_not_for_every_gate(made):
     said = concluded(made)
     assert said.side == "generator"
     assert len(said.lines) == 2
-    assert "of a core" in said.lines[1]
+    assert "the load generator used 1 of a core; 0.85 is allowed" in said.lines[1]
 
 
 class Door:
