@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.model.appointment import Appointment
 from stepwedge.model.identifiers import ACCESSION_PREFIX, digits, uid
@@ -201,10 +201,11 @@ class Ris(People):
         order = self._known(item, patient)
         if order.status not in {"ordered", "scheduled"}:
             return order, False, []
-        said = {
-            name: value
+        said: dict[str, Any] = {
+            name: self.habits.unsaid(getattr(order, name))
+            if (value := getattr(item, name)) is None
+            else value
             for name in ("reason", "alerts", "provider", "comments")
-            if (value := getattr(item, name)) is not None
         }
         if item.priority is not None:
             said["priority"] = self._priority(order.version, item.priority)
@@ -225,11 +226,33 @@ class Ris(People):
 
     def cancel(self, item: Item, patient: Patient) -> tuple[Order, bool, list[Notice]]:
         """Cancel an order for its placer unless it has begun; return it, and whether it is cancelled now (CAN-02, CAN-03)."""
+        if self._nobodys(item) and self.habits.remembers_cancellation(item.placer or ""):
+            return self._forestalled(item, patient), True, []
         order = self._known(item, patient)
         if order.status == "cancelled":
             return order, True, []
         notices = self._cancel(order, item.why or "")
         return self.orders[order.placer], notices is not None, notices or []
+
+    def _nobodys(self, item: Item) -> bool:
+        """Tell whether a placer speaks of an order of its own that never came."""
+        return bool(item.placer) and not item.filler and item.placer not in self.orders
+
+    def _forestalled(self, item: Item, patient: Patient) -> Order:
+        """Keep a cancellation that came before its order, so that the order is refused when it comes (CAN-07)."""
+        person = self.survivor(patient.id)
+        if person not in self.patients:
+            self.patients[person] = patient
+        order = Order(
+            placer=item.placer or "",
+            patient=person,
+            procedure=item.procedure or "",
+            text=item.text or "",
+            status="cancelled",
+            why=item.why or "",
+        )
+        self.orders[order.placer] = order
+        return order
 
     def withdraw(self, order: Order, why: str) -> list[Notice]:
         """Cancel an order on the department's side (RAD-3 with OC)."""
@@ -267,7 +290,9 @@ class Ris(People):
         return [
             step
             for requested in self.requested.by("placer", order.placer)
-            for step in self.steps.by("requested", requested.id)
+            for step in sorted(
+                self.steps.by("requested", requested.id), key=lambda one: (len(one.id), one.id)
+            )
         ]
 
     def schedule(
@@ -302,10 +327,16 @@ class Ris(People):
         return [*told, *self._appoint(order, "S12")]
 
     def reschedule(
-        self, order: Order, *, days: int = 0, start: datetime | None = None, station: str = ""
+        self,
+        order: Order,
+        *,
+        days: int = 0,
+        start: datetime | None = None,
+        station: str = "",
+        comments: str = "",
     ) -> list[Notice]:
         """Move what has not begun by days or to a time, or to another station; every number stays."""
-        waiting = [step for step in self.steps_of(order) if step.status == "SCHEDULED"]
+        waiting = [step for step in self.steps_of(order) if step.status in {"SCHEDULED", "ARRIVED"}]
         if not waiting:
             raise IllegalTransition(order.status, "update", sorted(ORDER[order.status]))
         first = datetime.strptime(min(step.start for step in waiting), STAMP)  # noqa: DTZ007 - local time, as DICOM has it
@@ -316,6 +347,8 @@ class Ris(People):
                 step, id=self.habits.rescheduled_id(step), start=moved, station=station or step.station
             )
             self.steps[row.id] = row
+        if comments:
+            self.orders[order.placer] = order = replace(order, comments=comments)
         return [*self._archive("XO", "SC", order), *self._appoint(order, "S13" if shift else "S14")]
 
     # --- appointments, RAD-48

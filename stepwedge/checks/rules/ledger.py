@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.wire.hl7 import null
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -48,7 +50,8 @@ class Order:
         versions = [self.content.get(name, "")]
         for asked, answered, content in self.changes:
             if asked <= at and content.get(name):
-                versions = [content[name], *(versions if at <= answered else ())]
+                said = "" if content[name] == null else content[name]
+                versions = [said, *(versions if at <= answered else ())]
         return tuple(version for version in versions if version)
 
     def __str__(self) -> str:
