@@ -52,7 +52,7 @@ class Order:
             if asked <= at and content.get(name):
                 said = "" if content[name] == null else content[name]
                 versions = [said, *(versions if at <= answered else ())]
-        return tuple(version for version in versions if version)
+        return () if "" in versions[:-1] else tuple(version for version in versions if version)
 
     def __str__(self) -> str:
         return f"order {self.numbers.get('accession') or self.placer}"

@@ -53,8 +53,9 @@ class CaseFacts:
 
     @cached_property
     def seen(self) -> list[Sighting]:
-        """What was said while the case ran, in time order; what a tester made wrong and was refused says nothing,
-        nor does what he let come late: what is made of it is judged.
+        """What was said while the case ran, in time order.
+
+        What a tester made wrong and was refused says nothing, nor does what he let come late: what is made of it is judged.
         """
         made = {control for control, late in self.by_hand.items() if not late}
         delayed = self.by_hand.keys() - made
