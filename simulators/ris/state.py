@@ -6,7 +6,7 @@ a table of ``stepwedge.model.lifecycles``; an event that its table does not list
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +43,15 @@ ACCESSION_LONGEST: Final = 16
 """(0008,0050) is SH; our own numbers have 14 with their prefix."""
 
 
+@dataclass(frozen=True, slots=True)
+class Forestalled:
+    """A cancellation whose order has not come: it must not come to life when it does."""
+
+    placer: str
+    patient: str
+    why: str = ""
+
+
 class Ris(People):
     """All tables of the RIS, and what may happen to them."""
 
@@ -63,6 +72,7 @@ class Ris(People):
         self.oddities = self.table("oddities", Oddity)
         self.available = self.table("available", Available)
         self.damages = self.table("damages", Damage)
+        self.forestalled = self.table("forestalled", Forestalled)
         self.shelf = Shelf(self)
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])
@@ -112,6 +122,9 @@ class Ris(People):
         """Take a new order; return it, and whether it is new: one sent again is answered as the first time."""
         if not item.placer:
             raise HL7Error(101, "ORC-2", "an order needs a placer order number")
+        if item.placer in self.forestalled:
+            says = f"order {item.placer} was cancelled before it came; its number cannot be used again"
+            raise HL7Error(205, "ORC-2", says)
         known = self.orders.get(item.placer)
         if known is not None and self.habits.same_order(known, item.placer):
             if known.status == "cancelled":
@@ -240,19 +253,9 @@ class Ris(People):
 
     def _forestalled(self, item: Item, patient: Patient) -> Order:
         """Keep a cancellation that came before its order, so that the order is refused when it comes (CAN-07)."""
-        person = self.survivor(patient.id)
-        if person not in self.patients:
-            self.patients[person] = patient
-        order = Order(
-            placer=item.placer or "",
-            patient=person,
-            procedure=item.procedure or "",
-            text=item.text or "",
-            status="cancelled",
-            why=item.why or "",
-        )
-        self.orders[order.placer] = order
-        return order
+        placer, person = item.placer or "", self.survivor(patient.id)
+        self.forestalled[placer] = Forestalled(placer, person, item.why or "")
+        return Order(placer, person, item.procedure or "", item.text or "", status="cancelled")
 
     def withdraw(self, order: Order, why: str) -> list[Notice]:
         """Cancel an order on the department's side (RAD-3 with OC)."""
