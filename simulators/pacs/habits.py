@@ -76,6 +76,14 @@ class PacsHabits(LifeHabits):
         """Refuse an exam that is announced under the study of another patient, ``owner`` (PS3.5 section 9.1)."""
         return bool(owner)
 
+    def hides_mistaken(self, reason: str) -> bool:
+        """Hide the images of an exam begun from the wrong worklist entry: 110514 DCM (IHE RAD TF-2 RAD-7)."""
+        return reason.startswith("110514^")
+
+    def outdated(self, told: str, known: str) -> bool:
+        """Leave out what is older than what is known of a patient (EVN-2)."""
+        return told < known
+
     def study_count(self, own: int, brought: int) -> int:
         """Return Number of Patient Related Studies: ``own`` under this ID and ``brought`` here by merges."""
         return own + brought

@@ -103,6 +103,27 @@ class RisHabits(FhirHabits):
         del version
         return PRIORITY_FROM_HL7[code]
 
+    def unsaid(self, value: str) -> str:
+        """Keep what an update does not mention (ITI TF-2 appendix C)."""
+        return value
+
+    def remembers_cancellation(self, placer: str) -> bool:
+        """Keep a cancellation whose order has not come yet: messages may change places."""
+        return bool(placer)
+
+    def reprotocolled(self, before: ScheduledStep, after: ScheduledStep) -> ScheduledStep:
+        """Offer a step under the protocol that it was given last (RAD-13)."""
+        del before
+        return after
+
+    def outdated(self, told: str, known: str) -> bool:
+        """Leave out what is older than what is known of a patient (EVN-2, MSH-7)."""
+        return told < known
+
+    def flags_late(self, reported: str) -> bool:
+        """Let a person look at images that came after the report was signed."""
+        return reported in {"final", "corrected"}
+
     def same_order(self, known: Order, placer: str) -> bool:
         """Recognise an order sent again by its placer number; it keeps its accession number (IHE RAD-2)."""
         return known.placer == placer

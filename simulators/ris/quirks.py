@@ -10,7 +10,7 @@ from stepwedge.model.patient import PersonName
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.hl7_escape import escape
 
-from . import quirks_reports
+from . import quirks_order, quirks_reports
 from .habits import RisHabits
 
 if TYPE_CHECKING:
@@ -438,4 +438,4 @@ def ignores_if_none_exist(
     return matches[:0]
 
 
-QUIRKS = collect(globals()) | collect(vars(quirks_reports))
+QUIRKS = collect(globals()) | collect(vars(quirks_reports)) | collect(vars(quirks_order))

@@ -146,6 +146,7 @@ define(
             Parameter("images", "number", says="how many slices", default=3),
             Parameter("recipe", "text", says="a file of fixtures/phantoms", default=""),
             Parameter("frames", "number", says="how many frames; the recipe's own number when left out"),
+            Parameter("copy_of", "images", says="images of another exam, made anew for this one"),
             Parameter(
                 "header",
                 "mapping",

@@ -114,6 +114,8 @@ def test_every_check_says_what_it_shows():
         "pet.quantified",
         "dose.reported",
         "performed.step",
+        "step.told_alike",
+        "step.protocol",
         "relay.dead_letter",
         "relay.unresolved",
         "task.reported",
