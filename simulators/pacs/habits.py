@@ -20,6 +20,10 @@ class PacsHabits(LifeHabits):
         """Tell whether an accepted instance is really kept."""
         return True
 
+    def notices(self, damaged: bool) -> bool:
+        """Notice that an image is not on the disk as it came, by the digest that was made then."""
+        return damaged
+
     def refuses_short(self, missing: int) -> bool:
         """Refuse an image whose pixels are not all there (PS3.4 B.2.3: C000, cannot understand)."""
         return missing > 0

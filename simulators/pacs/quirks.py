@@ -30,6 +30,18 @@ def success_on_failure(_: Callable[..., bool], instance: Instance) -> bool:
 
 
 @quirk(
+    "img.bad_digest",
+    defect="DEF-127",
+    severity="S2",
+    overrides=PacsHabits.notices,
+    notices="a damaged image is shown as if it were whole (nobody compares it with what came)",
+)
+def bad_digest(_: Callable[[bool], bool], _damaged: bool) -> bool:
+    """Find every image in order."""
+    return False
+
+
+@quirk(
     "store.short_pixels",
     defect="not listed",
     severity="S1",

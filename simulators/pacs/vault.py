@@ -6,9 +6,9 @@ import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stepwedge.errors import RemoteProtocolError
+from stepwedge.errors import Refused, RemoteProtocolError
 from stepwedge.evidence.redact import refusal
-from stepwedge.sim.files import Files
+from stepwedge.sim.files import Files, name_of
 from stepwedge.sim import datasets
 from stepwedge.sim.full import OUT_OF_RESOURCES, full
 from stepwedge.wire.encodings import EVERY, PLAIN
@@ -35,6 +35,10 @@ _CLASSES = frozenset(storage_classes())
 NOT_AUTHORIZED = 0x0124
 COMMENT_LIMIT = 64
 """Error Comment (0000,0902) is LO."""
+
+
+class Damaged(Refused):
+    """An image is not what it was when it came."""
 
 
 class Vault:
@@ -105,6 +109,8 @@ class Vault:
     def give(self, instance: Instance) -> bytes:
         """Return a data set as it leaves: the bytes that came, with the patient as the index knows them now."""
         habits, data = self.archive.habits, self._files.read(instance.file)
+        if habits.notices(name_of(data) != instance.file):
+            raise Damaged(f"image {instance.sop} is not on the disk as it came")
         changes = habits.rewrites(self.archive.corrections(instance))
         if not changes:
             return objects.rewritten(data, instance.transfer_syntax, changes, habits.pixels)
@@ -116,6 +122,15 @@ class Vault:
         """Return a data set as it leaves, in another transfer syntax; raises CannotConvert when that would lose something."""
         seen = self.archive.habits.transcoded
         return transcoding.delivered(self.give(instance), instance.transfer_syntax, transfer_syntax, seen)
+
+    def damaged(self, instance: Instance) -> bool:
+        """Tell whether an image is on the disk otherwise than it came; files are named by what they held then."""
+        return name_of(self._files.read(instance.file)) != instance.file
+
+    def turn_over(self, instance: Instance) -> None:
+        """Turn the last byte of an image over on the disk; done twice it is as it was."""
+        data = self._files.read(instance.file)
+        self._files.path(instance.file).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
     def discard(self, files: list[str]) -> None:
         """Delete files that no instance needs; after the commit, so that a row never misses its file."""

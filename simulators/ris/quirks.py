@@ -47,6 +47,18 @@ def ignore_patient_id_key(_: Callable[[Elements], Elements], identifier: Element
 
 
 @quirk(
+    "len.overflow",
+    defect="DEF-253",
+    severity="S3",
+    overrides=RisHabits.fits,
+    notices="a scanner refuses the whole list, or shows nothing, for one long sentence (more than 64 characters in LO)",
+)
+def len_overflow(_: Callable[[str], str], text: str) -> str:
+    """Write the whole text."""
+    return text
+
+
+@quirk(
     "birth.invented",
     defect="DEF-237",
     severity="S2",
