@@ -69,7 +69,9 @@ class Exams:
             mint = self._scanner.mint(case.id, case.seed)
             uid, own_study = mint.uid("mpps"), mint.uid("study")
         entry = by_hand(args["patient"], args.get("description") or "", own_study)
-        return await self._begin(uid, own_study, [(entry, 0)], case, [])
+        return await self._begin(
+            uid, own_study, [(entry, 0)], case, [], shown_time(args, self._bench.clock.now())
+        )
 
     async def append_exam(self, args: Args, case: Case) -> Args:
         """Begin a further performed step for the same scheduled step: images were forgotten (RAD-6, append case)."""

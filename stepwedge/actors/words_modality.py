@@ -103,6 +103,7 @@ define(
         (
             Parameter("patient", "patient", required=True, says="who lies on the table"),
             Parameter("description", "text", says="what is done", default=""),
+            Parameter("at", says="what the scanner's clock shows, YYYYMMDDHHMMSS; the real time when left out"),
         ),
         EXAM,
         ihe="RAD-6",
