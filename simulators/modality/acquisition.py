@@ -61,7 +61,14 @@ class Acquisition:
         return told(exam, pictures)
 
     def _series(
-        self, exam: Exam, shape: phantoms.Recipe, count: int, beside: Any, own: Args, now: datetime, case: Case
+        self,
+        exam: Exam,
+        shape: phantoms.Recipe,
+        count: int,
+        beside: Any,
+        own: Args,
+        now: datetime,
+        case: Case,
     ) -> list[Picture]:
         scanner = self._scanner
         mint = scanner.mint(case.id, case.seed)
@@ -171,7 +178,9 @@ def written(header: Args) -> Args:
         try:
             vr = vr_of(str(key))
         except LocalProtocolError as error:
-            raise BadInput("acquire: header", "DICOM keywords (PS3.6) or GGGGEEEE", str(key), str(error)) from error
+            raise BadInput(
+                "acquire: header", "DICOM keywords (PS3.6) or GGGGEEEE", str(key), str(error)
+            ) from error
         made[str(key)] = value.encode() if vr in _BYTES and isinstance(value, str) else value
     return made
 

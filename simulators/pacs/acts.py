@@ -76,7 +76,10 @@ class Operator:
         """Compare every image of a study with the digest that it had when it came."""
         images = self._archive.shown(self._study(args))
         notices = self._archive.habits.notices
-        return {"checked": len(images), "damaged": [one.sop for one in images if notices(self._vault.damaged(one))]}
+        return {
+            "checked": len(images),
+            "damaged": [one.sop for one in images if notices(self._vault.damaged(one))],
+        }
 
     async def delete_study(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
         """Delete a study for good."""

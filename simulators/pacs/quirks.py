@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.elements import EXPLICIT_LE
 
-from . import quirks_life
+from . import quirks_life, quirks_queries
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
@@ -419,4 +419,4 @@ def success_when_full(original: Callable[[int], int], status: int) -> int:
     return original(status) and 0
 
 
-QUIRKS = collect(globals()) | collect(vars(quirks_life))
+QUIRKS = collect(globals()) | collect(vars(quirks_life)) | collect(vars(quirks_queries))

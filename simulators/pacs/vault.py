@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from stepwedge.errors import Refused, RemoteProtocolError
 from stepwedge.evidence.redact import refusal
-from stepwedge.sim.files import Files, name_of
 from stepwedge.sim import datasets
+from stepwedge.sim.files import Files, name_of
 from stepwedge.sim.full import OUT_OF_RESOURCES, full
 from stepwedge.wire.encodings import EVERY, PLAIN
 from stepwedge.wire.storage_classes import storage_classes

@@ -150,6 +150,7 @@ class Wado:
         results = []
         for one in self._found(request):
             elements = decode(self._vault.give(one), explicit=one.transfer_syntax != IMPLICIT_LE)
+            elements = self._vault.archive.habits.described(elements)
             base = f"{root_of(request)}/studies/{one.study}/series/{one.series}/instances/{one.sop}"
             results.append(_addressed(elements, f"{base}/bulkdata") | {"RetrieveURL": base})
             await asyncio.sleep(0)

@@ -120,7 +120,9 @@ class Acts:
         """Open a study (RAD-16)."""
         door, stop = args.get("door") or "c-move", int(args.get("stop_after") or 0)
         if door == "c-move" and (stop or args.get("to")):
-            status, instances = await self._retriever.move(args["study"], case, to=args.get("to") or "", stop=stop)
+            status, instances = await self._retriever.move(
+                args["study"], case, to=args.get("to") or "", stop=stop
+            )
         elif door == "c-get" and stop:
             status, instances = await self._retriever.get(args["study"], case, stop=stop)
         else:

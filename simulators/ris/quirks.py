@@ -376,6 +376,30 @@ def wrong_entry_lost(original: Callable[[str], bool], reason: str) -> bool:
 
 
 @quirk(
+    "accession.truncate16",
+    defect="DEF-058",
+    severity="S1",
+    overrides=RisHabits.issued,
+    notices="two exams have one accession number (what is longer than 16 characters cut in silence)",
+)
+def truncate16(original: Callable[[str], str], accession: str) -> str:
+    """Cut an accession number to what SH holds."""
+    return original(accession)[:16]
+
+
+@quirk(
+    "mwl.start_epoch",
+    defect="DEF-236",
+    severity="S3",
+    overrides=RisHabits.begins,
+    notices="an exam without a time is on the list of 1 January 1970, and on nobody's",
+)
+def start_epoch(_: Callable[[str], str], _start: str) -> str:
+    """Begin with the clock of the machine when nobody said when."""
+    return "19700101000000"
+
+
+@quirk(
     "order.accession_ignored",
     defect="not listed",
     severity="S2",

@@ -25,7 +25,9 @@ _PLACE: Final = "CONTROL"
 """Stands in the text where each copy gets a control ID of its own (MSH-10)."""
 
 
-def answers(cast: Cast, actor: str, text: str, *, encoding: str, ends: str, form: str) -> list[tuple[hl7.Message, int]]:
+def answers(
+    cast: Cast, actor: str, text: str, *, encoding: str, ends: str, form: str
+) -> list[tuple[hl7.Message, int]]:
     """Send a message and return its answer, or the three of three, with the number of the exchange.
 
     Raises:
@@ -78,7 +80,8 @@ def _written(text: str, control: str, encoding: str, end: str, form: str) -> byt
 def _asked(link: socket.socket, actor: str, sent: list[bytes], form: str, seconds: float) -> list[bytes]:
     """Put the messages onto the line in their form, and read as many answers."""
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    framer, payloads, deadline = Framer(), [], time.monotonic() + seconds
+    payloads: list[bytes] = []
+    framer, deadline = Framer(), time.monotonic() + seconds
     try:
         for piece in _pieces(sent, form):
             link.sendall(piece)

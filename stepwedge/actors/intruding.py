@@ -154,9 +154,7 @@ def _caller(cast: Cast, intruder: str) -> Caller:
 def _served(cast: Cast, actor: str, door: str, known: Caller, when: str) -> Tried:
     tried = _try(cast, actor, door, known, f"control {when}")
     if tried.trouble is not None:
-        raise Inconclusive(
-            f"a known node is not served {when}: {tried.trouble}"
-        ) from tried.trouble
+        raise Inconclusive(f"a known node is not served {when}: {tried.trouble}") from tried.trouble
     return tried
 
 

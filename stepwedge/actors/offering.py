@@ -45,16 +45,25 @@ def copy(cast: Cast, actor: str, study: str, header: Mapping[str, Any], cut: int
     fresh = {"SOPInstanceUID": f"{source['SOPInstanceUID'][:58]}.9"}
     changed = source | fresh | dict(header)
     if changed["StudyInstanceUID"] is None:  # what is of no study is of no order either
-        changed |= {"PatientID": f"{source['PatientID']}0", "AccessionNumber": "", "SeriesInstanceUID": fresh["SOPInstanceUID"]}
+        changed |= {
+            "PatientID": f"{source['PatientID']}0",
+            "AccessionNumber": "",
+            "SeriesInstanceUID": fresh["SOPInstanceUID"],
+        }
         changed |= dict.fromkeys(("ReferencedPerformedProcedureStepSequence", "RequestAttributesSequence"))
     if cut:
         changed["PixelData"] = changed["PixelData"][:-cut]
     made = {key: value for key, value in changed.items() if value is not None}
-    sop_class, sop = changed.get("SOPClassUID") or source["SOPClassUID"], changed["SOPInstanceUID"] or fresh["SOPInstanceUID"]
+    sop_class, sop = (
+        changed.get("SOPClassUID") or source["SOPClassUID"],
+        changed["SOPInstanceUID"] or fresh["SOPInstanceUID"],
+    )
     try:
         return Instance(sop_class, sop, _EXPLICIT, encode(made, explicit=True))
     except LocalProtocolError as error:
-        raise BadInput("object.refused: header", "elements that can be written", str(dict(header)), str(error)) from error
+        raise BadInput(
+            "object.refused: header", "elements that can be written", str(dict(header)), str(error)
+        ) from error
 
 
 def offered(cast: Cast, actor: str, door: str, instance: Instance) -> Answer:

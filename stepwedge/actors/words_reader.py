@@ -43,8 +43,12 @@ define(
             Parameter(
                 "door", says="how it travels", default="c-move", choices=("c-move", "c-get", "wado-rs")
             ),
-            Parameter("to", says="AE title to which the archive shall send it, by c-move; its own when left out"),
-            Parameter("stop_after", "number", says="call it off after so many images, by c-move or c-get", default=0),
+            Parameter(
+                "to", says="AE title to which the archive shall send it, by c-move; its own when left out"
+            ),
+            Parameter(
+                "stop_after", "number", says="call it off after so many images, by c-move or c-get", default=0
+            ),
         ),
         {
             "instances": "one {sop, sop_class, pixels, header} per image; pixels is a SHA-256",

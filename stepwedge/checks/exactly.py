@@ -28,7 +28,9 @@ LEFT_OUT: Final = frozenset({"PixelData", "SpecificCharacterSet", "RetrieveURL",
     where=KEYWORDS,
     is_=KEYWORDS,
     takes=(
-        Parameter("page", "number", says="through qido-rs: how many answers at once; all pages together are judged"),
+        Parameter(
+            "page", "number", says="through qido-rs: how many answers at once; all pages together are judged"
+        ),
     ),
 )
 def exactly(question: Question) -> Look:
@@ -46,14 +48,21 @@ def exactly(question: Question) -> Look:
             found = sorted(str(one.get(key, "")) for one in answers)
             if found != sorted(listed):
                 differences.append(
-                    Difference(f"{door}: {key}", matchers.show(sorted(listed)) if listed else "no answer", matchers.show(found) if found else "no answer")
+                    Difference(
+                        f"{door}: {key}",
+                        matchers.show(sorted(listed)) if listed else "no answer",
+                        matchers.show(found) if found else "no answer",
+                    )
                 )
         matched.append(Candidate(f"{door}: {len(answers)} answers", None, tuple(numbers)))
     return Look([] if differences else matched, differences, seen=seen, evidence=evidence)
 
 
 def _asked(question: Question, door: str) -> tuple[list[dict[str, Any]], list[int]]:
-    where = {key: "\\".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in question.where.items()}
+    where = {
+        key: "\\".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in question.where.items()
+    }
     page = int(question.args.get("page") or 0)
     if not page or door != "qido-rs":
         asked = asking.studies(question.cast, question.from_, door, where)
@@ -82,13 +91,20 @@ def described(question: Question) -> Look:
     """Compare the metadata of each image with the header of its file, attribute by attribute, private ones too (PS3.18 10.4.1.1.2)."""
     images = question.where["images"]
     study = str(question.where.get("study") or study_of(images))
-    told = {one.get("SOPInstanceUID"): one for one in asking_web.metadata(question.cast, question.from_, study)}
+    told = {
+        str(one.get("SOPInstanceUID")): one
+        for one in asking_web.metadata(question.cast, question.from_, study)
+    }
     files = {one.sop: one.header for one in asking.retrieve(question.cast, question.from_, "wado-rs", study)}
     differences = [
-        each.below(f"image {sop}") for sop, header in files.items() for each in _apart(header, told.get(sop) or {})
+        each.below(f"image {sop}")
+        for sop, header in files.items()
+        for each in _apart(header, told.get(sop) or {})
     ]
     if sorted(files) != sorted(acquired(images)) or sorted(told) != sorted(files):
-        differences.append(Difference("images", str(len(acquired(images))), f"{len(files)} files, {len(told)} described"))
+        differences.append(
+            Difference("images", str(len(acquired(images))), f"{len(files)} files, {len(told)} described")
+        )
     found = [] if differences else [Candidate(f"{len(files)} images", None)]
     return Look(found, differences, seen=len(files))
 
@@ -97,7 +113,12 @@ def _apart(header: Mapping[str, Any], told: Mapping[str, Any]) -> Iterator[Diffe
     """Yield the attributes of which file and metadata say different things."""
     for key in sorted((header.keys() | told.keys()) - LEFT_OUT):
         there, here = header.get(key), told.get(key)
-        if not matchers.missing(there) and isinstance(there, bytes) and here is not None and not isinstance(here, bytes):
+        if (
+            not matchers.missing(there)
+            and isinstance(there, bytes)
+            and here is not None
+            and not isinstance(here, bytes)
+        ):
             continue  # bulk data, by its address
         if there != here and not _alike(there, here):
             yield Difference(key, matchers.show(there), matchers.show(here))
@@ -108,5 +129,7 @@ def _alike(there: Any, here: Any) -> bool:
     if matchers.missing(there) or matchers.missing(here):
         return matchers.missing(there) and matchers.missing(here)
     ours, theirs = str(there).split("\\"), str(here).split("\\")
-    numbers = [(matchers.number(one), matchers.number(other)) for one, other in zip(ours, theirs, strict=False)]
+    numbers = [
+        (matchers.number(one), matchers.number(other)) for one, other in zip(ours, theirs, strict=False)
+    ]
     return len(ours) == len(theirs) and all(one is not None and one == other for one, other in numbers)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stepwedge.actors import asking_hl7
 from stepwedge.actors.words import Parameter
 from stepwedge.checks import matchers
 from stepwedge.checks.check import Candidate, Look, Question, check, only
-from stepwedge.checks.difference import Difference
 from stepwedge.checks.message_view import MessageView
 from stepwedge.checks.messages import MESSAGE
 from stepwedge.errors import BadInput
+
+if TYPE_CHECKING:
+    from stepwedge.checks.difference import Difference
 
 
 @check(
@@ -34,7 +38,9 @@ def answered(question: Question) -> Look:
     """
     how = {"encoding": "utf-8", "ends": "cr", "form": "whole"} | dict(question.args)
     if how["ends"] not in asking_hl7.ENDS or how["form"] not in asking_hl7.FORMS:
-        raise BadInput("message.answered", f"ends {list(asking_hl7.ENDS)}, form {list(asking_hl7.FORMS)}", str(how))
+        raise BadInput(
+            "message.answered", f"ends {list(asking_hl7.ENDS)}, form {list(asking_hl7.FORMS)}", str(how)
+        )
     text = str(question.where["message"])
     found = asking_hl7.answers(question.cast, question.from_, text, **how)
     candidates = [Candidate(_label(MessageView(one)), MessageView(one), (number,)) for one, number in found]

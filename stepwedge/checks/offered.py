@@ -21,7 +21,11 @@ from stepwedge.checks.difference import Difference
     where=only("study"),
     chosen_by=("study",),
     takes=(
-        Parameter("header", "mapping", says="DICOM keyword to value: how it differs from an image of the study; null for nothing"),
+        Parameter(
+            "header",
+            "mapping",
+            says="DICOM keyword to value: how it differs from an image of the study; null for nothing",
+        ),
         Parameter("cut", "number", says="so many bytes of its pixels are missing"),
     ),
     requires=("wado-rs",),
@@ -41,10 +45,16 @@ def refused(question: Question) -> Look:
         if answer.taken:
             differences.append(Difference(f"{door}: the object", "refused", f"taken: {answer.said}"))
         elif answer.sop in shown:
-            differences.append(Difference(f"{door}: the study", "without the refused object", f"shows it; said was {answer.said}"))
+            differences.append(
+                Difference(
+                    f"{door}: the study", "without the refused object", f"shows it; said was {answer.said}"
+                )
+            )
         matched.append(Candidate(f"{door}: {answer.said}", None, tuple(answer.evidence)))
     label = "; ".join(one.label for one in matched)
-    return Look([] if differences else matched, differences, label, len(matched), evidence, final=bool(differences))
+    return Look(
+        [] if differences else matched, differences, label, len(matched), evidence, final=bool(differences)
+    )
 
 
 @check(
@@ -70,7 +80,9 @@ def names(question: Question) -> Look:
         back = asking.retrieve(question.cast, question.from_, door, study)
         header = next((one.header for one in back if one.sop == sop), None)
         if header is None:
-            differences.append(Difference(f"{door}: object {sop}", "comes with the study", f"not among {len(back)}"))
+            differences.append(
+                Difference(f"{door}: object {sop}", "comes with the study", f"not among {len(back)}")
+            )
             continue
         found = sorted(_named(header) - {sop})
         if found != expected:
@@ -85,7 +97,11 @@ def _named(value: Any) -> set[str]:
         return {uid for item in value for uid in _named(item)}
     if not isinstance(value, dict):
         return set()
-    own = {str(value["ReferencedSOPInstanceUID"])} if "ReferencedSOPInstanceUID" in value and _of_image(value) else set()
+    own = (
+        {str(value["ReferencedSOPInstanceUID"])}
+        if "ReferencedSOPInstanceUID" in value and _of_image(value)
+        else set()
+    )
     return own.union(*(_named(item) for item in value.values()))
 
 

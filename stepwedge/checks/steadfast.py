@@ -22,7 +22,12 @@ _PATIENCE = 5.0
     chosen_by=("nonsense",),
     takes=(
         Parameter("times", "number", says="on so many connections at once", default=1),
-        Parameter("seconds", "number", says="how long the door may take to hang up, and to serve others", default=_PATIENCE),
+        Parameter(
+            "seconds",
+            "number",
+            says="how long the door may take to hang up, and to serve others",
+            default=_PATIENCE,
+        ),
     ),
 )
 def stands(question: Question) -> Look:

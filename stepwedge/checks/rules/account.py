@@ -104,7 +104,9 @@ class _Books:
                 self.owners[sop].committed.add(sop)
         for item in result.get("failed") or []:
             owner = self.owners.get(item["sop"])
-            if owner is not None and item["sop"] in owner.taken:  # who never had it says so rightly, and is asked again
+            if (
+                owner is not None and item["sop"] in owner.taken
+            ):  # who never had it says so rightly, and is asked again
                 owner.uncommitted[item["sop"]] = str(item.get("reason") or "")
 
     def keep(self, header: Elements) -> None:

@@ -56,7 +56,7 @@ def _as_ordered(_facts: CaseFacts, sighting: Sighting, order: Order) -> Iterator
     for name, label in _ORDERED.items():
         wanted = order.wanted(name, sighting.at)
         if name == "reason" and sighting.kind == "worklist":
-            wanted = [text[:_LONGEST] for text in wanted]
+            wanted = tuple(text[:_LONGEST] for text in wanted)
         if wanted and sighting[name] not in wanted:
             yield Difference(
                 f"{sighting.label}: {label}",

@@ -127,7 +127,9 @@ def read_patient(
     """
     identifier = _identifier(message, "PID-3", ISSUER)
     if len(identifier) > _LONGEST:
-        raise HL7Error(102, "PID-3", f"patient ID {identifier[:40]}… is longer than {_LONGEST} characters (LO)")
+        raise HL7Error(
+            102, "PID-3", f"patient ID {identifier[:40]}… is longer than {_LONGEST} characters (LO)"
+        )
     return Patient(
         id=number(identifier),
         name=read_name(message, name),
