@@ -80,7 +80,7 @@ def _asked(question: Question, door: str) -> tuple[list[dict[str, Any]], list[in
 @check(
     "images.described",
     says="the archive describes every image as its file does",
-    ihe="RAD-107",
+    ihe="RAD-16",
     observes="wire",
     place="from",
     where=only("images", "study"),

@@ -60,7 +60,7 @@ def refused(question: Question) -> Look:
 @check(
     "object.names",
     says="the object beside the images names exactly those it is about",
-    ihe="RAD-31",
+    ihe="RAD-16",
     observes="wire",
     place="from",
     doors={"wado-rs": "wado-rs", "c-get": "c-get"},
