@@ -36,6 +36,10 @@ class PacsHabits(LifeHabits):
         """Describe an image with everything that its file says (PS3.18 section 10.4.1.1.2)."""
         return elements
 
+    def unnumbered(self, study: str) -> str:
+        """Keep patients without a number apart, each by the study in which they came; the name alone is nobody's."""
+        return study
+
     def notices(self, damaged: bool) -> bool:
         """Notice that an image is not on the disk as it came, by the digest that was made then."""
         return damaged

@@ -180,7 +180,7 @@ def _patient_row(person: Person) -> Elements:
     return {
         "PatientName": person.name,
         "PatientID": person.id,
-        "IssuerOfPatientID": person.issuer,
+        "IssuerOfPatientID": person.issuer if person.id else "",
         "PatientBirthDate": person.birth_date,
         "PatientSex": person.sex,
     }

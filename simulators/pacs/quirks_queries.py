@@ -136,6 +136,18 @@ def ds_reformat(
     return original({**elements, "PixelSpacing": rounded} if spacing else elements)
 
 
+@quirk(
+    "pat.missing_pid_name",
+    defect="DEF-217",
+    severity="S2",
+    overrides=PacsHabits.unnumbered,
+    notices="two unknown patients of one night are one, with the images of both (all without (0010,0020) filed together)",
+)
+def missing_pid_name(_: Callable[[str], str], study: str) -> str:
+    """File everybody without a number under no number."""
+    return study[:0]
+
+
 def _is_private(key: str) -> bool:
     """Tell whether a key names an element of an odd group (PS3.5 section 7.8)."""
     return (

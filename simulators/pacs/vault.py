@@ -16,7 +16,7 @@ from stepwedge.wire.storage_classes import storage_classes
 
 from . import objects, transcoding
 from .hl7 import moment
-from .state import Filing, Note
+from .state import Filing, Note, patient_key
 
 if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
@@ -74,6 +74,9 @@ class Vault:
             return _refused(PROCESSING_FAILURE, "the object belongs to another study than the request")
         at = self._bench.clock.now().isoformat()
         instance = replace(instance, sender=sender, at=at)
+        if not instance.patient.partition("^^^")[0]:
+            owner = self.archive.habits.unnumbered(instance.study)
+            instance = replace(instance, patient=patient_key("", owner))
         try:
             return self._kept(instance, data, at)
         except (OSError, sqlite3.OperationalError) as trouble:
