@@ -57,26 +57,18 @@ class Vault:
 
         ``study`` is the only study it may belong to, when the sender named one.
         """
-        if transfer_syntax not in SYNTAXES:
-            return _refused(SYNTAX_NOT_SUPPORTED, f"transfer syntax {transfer_syntax} is not kept")
-        if sop_class not in _CLASSES:
-            return _refused(CLASS_NOT_SUPPORTED, f"SOP class {sop_class} is not kept")
+        if not_kept := _not_kept(sop_class, transfer_syntax):
+            return not_kept
         try:
             data, transfer_syntax = transcoding.kept(data, transfer_syntax)
             instance = objects.read(sop_class, sop, transfer_syntax, data)
-            reading = datasets.read(data, transfer_syntax)
-            missing = objects.short(reading.header, reading.size) if transfer_syntax in PLAIN else 0
-            if self.archive.habits.refuses_short(missing):
-                return _refused(CANNOT_UNDERSTAND, f"{missing} bytes of the pixels are missing")
+            self._whole(data, transfer_syntax)
         except RemoteProtocolError as error:
             return _refused(CANNOT_UNDERSTAND, str(error))
         if study and instance.study != study:
             return _refused(PROCESSING_FAILURE, "the object belongs to another study than the request")
         at = self._bench.clock.now().isoformat()
-        instance = replace(instance, sender=sender, at=at)
-        if not instance.patient.partition("^^^")[0]:
-            owner = self.archive.habits.unnumbered(instance.study)
-            instance = replace(instance, patient=patient_key("", owner))
+        instance = self._owned(replace(instance, sender=sender, at=at))
         try:
             return self._kept(instance, data, at)
         except (OSError, sqlite3.OperationalError) as trouble:
@@ -87,6 +79,19 @@ class Vault:
             if not (status := self.archive.habits.refuses_when_full(OUT_OF_RESOURCES)):
                 return Filing(status, "", "full")
             return _refused(status, "out of resources: no room on the disk")
+
+    def _whole(self, data: bytes, transfer_syntax: str) -> None:
+        """Raise RemoteProtocolError when pixels are missing that the header speaks of."""
+        reading = datasets.read(data, transfer_syntax)
+        missing = objects.short(reading.header, reading.size) if transfer_syntax in PLAIN else 0
+        if self.archive.habits.refuses_short(missing):
+            raise RemoteProtocolError(f"{missing} bytes of the pixels are missing")
+
+    def _owned(self, instance: Instance) -> Instance:
+        """Return the instance under its patient; one without a number is nobody else's."""
+        if instance.patient.partition("^^^")[0]:
+            return instance
+        return replace(instance, patient=patient_key("", self.archive.habits.unnumbered(instance.study)))
 
     def _kept(self, instance: Instance, data: bytes, at: str) -> Filing:
         """Keep one instance, file and index in one transaction; raises what the disk says."""
@@ -144,6 +149,15 @@ class Vault:
         """Return those of the instances whose file is not there."""
         known = [one for sop in sops if (one := self.archive.instances.get(sop)) is not None]
         return frozenset(one.sop for one in known if not self._files.has(one.file))
+
+
+def _not_kept(sop_class: str, transfer_syntax: str) -> Filing | None:
+    """Refuse what is of no kind, or in no encoding, that is kept here."""
+    if transfer_syntax not in SYNTAXES:
+        return _refused(SYNTAX_NOT_SUPPORTED, f"transfer syntax {transfer_syntax} is not kept")
+    if sop_class not in _CLASSES:
+        return _refused(CLASS_NOT_SUPPORTED, f"SOP class {sop_class} is not kept")
+    return None
 
 
 def _refused(status: int, comment: str) -> Filing:
