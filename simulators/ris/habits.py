@@ -41,6 +41,14 @@ class RisHabits(FhirHabits):
         """Refuse an accession number that an order has already."""
         return orders > 0
 
+    def begins(self, start: str) -> str:
+        """Put an exam that nobody gave a time onto today's list (YYYYMMDDHHMMSS)."""
+        return start
+
+    def fits(self, text: str) -> str:
+        """Show as much of a text as LO holds, cut between characters (PS3.5 table 6.2-1)."""
+        return text[:64]
+
     def context(self, known: ClinicalContext) -> ClinicalContext:
         """Show the scanner everything that is known of a patient (PS3.4 table K.6-1)."""
         return known

@@ -48,6 +48,18 @@ def ignore_patient_id_key(_: Callable[[Elements], Elements], identifier: Element
 
 
 @quirk(
+    "len.overflow",
+    defect="DEF-253",
+    severity="S3",
+    overrides=RisHabits.fits,
+    notices="a scanner refuses the whole list, or shows nothing, for one long sentence (more than 64 characters in LO)",
+)
+def len_overflow(_: Callable[[str], str], text: str) -> str:
+    """Write the whole text."""
+    return text
+
+
+@quirk(
     "birth.invented",
     defect="DEF-237",
     severity="S2",
@@ -362,6 +374,30 @@ def context_lost(
 def wrong_entry_lost(original: Callable[[str], bool], reason: str) -> bool:
     """Take an exam begun by mistake for one that was given up."""
     return not reason and original(reason)
+
+
+@quirk(
+    "accession.truncate16",
+    defect="DEF-058",
+    severity="S1",
+    overrides=RisHabits.issued,
+    notices="two exams have one accession number (what is longer than 16 characters cut in silence)",
+)
+def truncate16(original: Callable[[str], str], accession: str) -> str:
+    """Cut an accession number to what SH holds."""
+    return original(accession)[:16]
+
+
+@quirk(
+    "mwl.start_epoch",
+    defect="DEF-236",
+    severity="S3",
+    overrides=RisHabits.begins,
+    notices="an exam without a time is on the list of 1 January 1970, and on nobody's",
+)
+def start_epoch(_: Callable[[str], str], _start: str) -> str:
+    """Begin with the clock of the machine when nobody said when."""
+    return "19700101000000"
 
 
 @quirk(

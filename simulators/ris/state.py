@@ -322,7 +322,9 @@ class Ris(People):
                 text=step.text,
                 modality=step.modality,
                 station=station or step.station,
-                start=timestamp(begins)[:_STAMPED],
+                start=timestamp(begins)[:_STAMPED]
+                if start
+                else self.habits.begins(timestamp(begins)[:_STAMPED]),
                 contrast=step.contrast,
             )
             self.steps[row.id] = row
