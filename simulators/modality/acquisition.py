@@ -56,15 +56,11 @@ class Acquisition:
         shape = phantoms.reframed(shape, int(args.get("frames") or shape.frames))
         with self._bench.change(self._scanner):
             own = written(args.get("header") or {})
-<<<<<<< HEAD
             if args.get("copy_of"):
                 pictures = self._copies(exam, self._scanner.chosen(args["copy_of"]), case)
             else:
-                pictures = self._series(exam, shape, count, args.get("aligned_with"), own, case)
-=======
-            now = shown_time(args, self._bench.clock.now())
-            pictures = self._series(exam, shape, count, args.get("aligned_with"), own, now, case)
->>>>>>> catb
+                now = shown_time(args, self._bench.clock.now())
+                pictures = self._series(exam, shape, count, args.get("aligned_with"), own, now, case)
         return told(exam, pictures)
 
     def _copies(self, exam: Exam, originals: Sequence[Picture], case: Case) -> list[Picture]:

@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.elements import EXPLICIT_LE
 
-<<<<<<< HEAD
-from . import quirks_identity, quirks_life
-=======
-from . import quirks_life, quirks_queries
->>>>>>> catb
+from . import quirks_identity, quirks_life, quirks_queries
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
@@ -423,8 +419,9 @@ def success_when_full(original: Callable[[int], int], status: int) -> int:
     return original(status) and 0
 
 
-<<<<<<< HEAD
-QUIRKS = collect(globals()) | collect(vars(quirks_life)) | collect(vars(quirks_identity))
-=======
-QUIRKS = collect(globals()) | collect(vars(quirks_life)) | collect(vars(quirks_queries))
->>>>>>> catb
+QUIRKS = (
+    collect(globals())
+    | collect(vars(quirks_life))
+    | collect(vars(quirks_identity))
+    | collect(vars(quirks_queries))
+)

@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING
 from stepwedge.errors import Refused, RemoteProtocolError
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim import datasets
-<<<<<<< HEAD
-from stepwedge.sim.files import Files
-=======
 from stepwedge.sim.files import Files, name_of
->>>>>>> catb
 from stepwedge.sim.full import OUT_OF_RESOURCES, full
 from stepwedge.wire.encodings import EVERY, PLAIN
 from stepwedge.wire.storage_classes import storage_classes

@@ -92,12 +92,8 @@ def described(question: Question) -> Look:
     images = question.where["images"]
     study = str(question.where.get("study") or study_of(images))
     told = {
-<<<<<<< HEAD
-        one.get("SOPInstanceUID"): one for one in asking_web.metadata(question.cast, question.from_, study)
-=======
         str(one.get("SOPInstanceUID")): one
         for one in asking_web.metadata(question.cast, question.from_, study)
->>>>>>> catb
     }
     files = {one.sop: one.header for one in asking.retrieve(question.cast, question.from_, "wado-rs", study)}
     differences = [

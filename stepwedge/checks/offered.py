@@ -55,8 +55,6 @@ def refused(question: Question) -> Look:
     return Look(
         [] if differences else matched, differences, label, len(matched), evidence, final=bool(differences)
     )
-<<<<<<< HEAD
-=======
 
 
 @check(
@@ -109,4 +107,3 @@ def _named(value: Any) -> set[str]:
 
 def _of_image(item: dict[str, Any]) -> bool:
     return str(item.get("ReferencedSOPClassUID", "")).startswith("1.2.840.10008.5.1.4.1.1.")
->>>>>>> catb

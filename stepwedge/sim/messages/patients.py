@@ -144,7 +144,6 @@ def read_patient(
     one of several identifiers, ``born`` a date of birth of PID-7. With ``foreign`` a patient whom only another house numbers is
     taken under its authority. A number that no device could show whole is refused, and never cut (PS3.5 table 6.2-1, LO).
     """
-<<<<<<< HEAD
     given = identifiers(message, "PID-3")
     chosen, issuer = choose(given), ISSUER
     if not chosen and foreign and given:
@@ -153,13 +152,6 @@ def read_patient(
         raise HL7Error(101, "PID-3", f"no identifier assigned by {ISSUER}")
     if len(chosen) > _LONGEST:
         raise HL7Error(102, "PID-3", f"patient ID {chosen[:40]}… is longer than {_LONGEST} characters (LO)")
-=======
-    identifier = _identifier(message, "PID-3", ISSUER)
-    if len(identifier) > _LONGEST:
-        raise HL7Error(
-            102, "PID-3", f"patient ID {identifier[:40]}… is longer than {_LONGEST} characters (LO)"
-        )
->>>>>>> catb
     return Patient(
         issuer=issuer,
         id=number(chosen),
