@@ -241,7 +241,7 @@ class Acts:
             elements |= (
                 {"PixelData": phantoms.altered(elements["PixelData"])}
                 if alter == "pixels"
-                else {"SeriesInstanceUID": f"{picture.series}.9"}
+                else {"SeriesInstanceUID": f"{picture.series[:-1]}{(int(picture.series[-1]) + 1) % 10}"}
             )
             data = encode(elements, explicit=True)
         return convert(data, EXPLICIT_LE, syntax)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stepwedge.model.procedure import ScheduledStep
+    from stepwedge.wire.elements import Elements
+
+STEPS = "ScheduledProcedureStepSequence"
 
 
 @quirk(
@@ -62,3 +65,20 @@ def old_protocol(
 def older_wins(_: Callable[[str, str], bool], _told: str, _known: str) -> bool:
     """Take whatever comes last, however old it is."""
     return False
+
+
+@quirk(
+    "mwl.open_range",
+    defect="DEF-105",
+    severity="S3",
+    overrides=RisHabits.keys,
+    notices="asked for exams from a day on, the worklist shows those of before too (20300306- not understood)",
+)
+def open_range(original: Callable[[Elements], Elements], identifier: Elements) -> Elements:
+    """Leave out a date key with one open end."""
+    kept = original(identifier)
+    steps = [
+        {key: "" if isinstance(value, str) and value.endswith("-") else value for key, value in one.items()}
+        for one in kept.get(STEPS) or ()
+    ]
+    return kept | ({STEPS: steps} if steps else {})
