@@ -223,7 +223,7 @@ def measured(do, count, port, far, between, reader):
         peers.cpu_seconds(process) - cpu for process, cpu in zip((far, between), before, strict=True)
     )
     read = quiet(reader) - read
-    return tuple([count / took, *(cpu / count * 1e6 for cpu in (own + ends, tap, read))])
+    return (count / took, *(cpu / count * 1e6 for cpu in (own + ends, tap, read)))
 
 
 def main():

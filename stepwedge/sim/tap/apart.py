@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from stepwedge.sim.tap.witness import Witness, Word
     from stepwedge.sim.tap.witnesses import Witnesses
 
-_GATHER: Final = 0.002
+_GATHER: Final = 0.01
 """Seconds for which pieces are gathered before the other process hears of them: waking it costs more than a short message."""
 _EAGER: Final = 128 << 10
 """Bytes of which it hears at once."""

@@ -61,6 +61,7 @@ class Reading:
     def __init__(self, told: Told) -> None:
         """Have nothing to read yet."""
         self._ring = Ring(told["ring"], told["size"])
+        self._ring.warm()
         self._size = told["size"]
         self._blobs = Blobs(Path(told["blobs"]))
         pens = {
