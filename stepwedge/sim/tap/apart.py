@@ -153,7 +153,7 @@ class Apart:
         self._link = ours
         asyncio.get_running_loop().add_reader(ours, self._hear)
 
-    def put(self, witness: Witness | Passing, side: Side | None, data: bytes) -> None:
+    def put(self, witness: Witness | Passing, side: Side | None, data: bytes | memoryview) -> None:
         """Let bytes of one side be read later, or with ``side`` None let it be known that the connection is over."""
         if not isinstance(witness, Passing):
             self._behind.put(witness, side, data)

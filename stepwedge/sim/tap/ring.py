@@ -42,7 +42,7 @@ class Ring:
         """How many pieces are kept."""
         return len(self._kept)
 
-    def put(self, data: bytes) -> int:
+    def put(self, data: bytes | memoryview) -> int:
         """Keep a piece and return where it lies; -1 when there is no room for it."""
         size = max(-(-len(data) // _STEP) * _STEP, _STEP)
         start = self._room(size)

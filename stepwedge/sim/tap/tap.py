@@ -82,10 +82,14 @@ class Tap:
         self.port = 0
         self.fault: Fault | None = None
         self.lines: dict[int, Line] = {}
-        self.buffer = memoryview(bytearray(_READ))
+        self.renew()
         self.patience = _PATIENCE
         self._listening: asyncio.Server | None = None
         self._connecting: set[asyncio.Task[None]] = set()
+
+    def renew(self) -> None:
+        """Take another buffer to read into: somebody keeps the one there was."""
+        self.buffer = memoryview(bytearray(_READ))
 
     def units(self) -> Units:
         """Return what counts the units of one direction of a line."""

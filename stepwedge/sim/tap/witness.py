@@ -58,7 +58,7 @@ class Witness(Protocol):
 class Shows(Protocol):
     """Shows to those who read lines what passed, whoever they are and wherever."""
 
-    def put(self, witness: Any, side: Side | None, data: bytes) -> None:
+    def put(self, witness: Any, side: Side | None, data: bytes | memoryview) -> None:
         """Let bytes of one side be read later, or with ``side`` None let it be known that the connection is over."""
         ...
 
@@ -78,7 +78,7 @@ class Behind:
         self._missed: set[Witness] = set()
         self._alarm: asyncio.Handle | None = None
 
-    def put(self, witness: Witness, side: Side | None, data: bytes) -> None:
+    def put(self, witness: Witness, side: Side | None, data: bytes | memoryview) -> None:
         """Let a witness read bytes of one side later, or with ``side`` None hear that the connection is over."""
         if witness in self._missed:
             if side is None:
@@ -89,7 +89,7 @@ class Behind:
             self._missed.add(witness)
             word, data = "missed", b""
         self._size += len(data)
-        self._waiting.append((witness, word, data, moment()))
+        self._waiting.append((witness, word, bytes(data), moment()))
         if self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(0, self._helping)
 
