@@ -8,7 +8,8 @@ Caller, tap and receiver are three processes. The receivers are
 - *simulated*: a simulated RIS (HL7) and PACS (C-STORE, QIDO), with their journals: taps do not read what passes to them;
 - *orthanc*: Orthanc with its DICOMweb plug-in (C-STORE, QIDO), as a real archive: taps read what passes.
 
-*read* is through a tap that reads into the journal, *through* is through one that does not. The ratio is the median of those to
+*read* is through a tap that has it read into the journal by a process of its own, *here* through one that reads itself, *through* is through
+one that does not read. What is still to be read at the end is read before the next measurement. The ratio is the median of those to
 what passed in a second past the tap just before, and the figure to quote. The CPU time of the tap's process for each message, image or request stands beside it, and
 that of caller and receiver together: on cores that are all busy the ratio cannot be better than what these say.
 """
@@ -36,6 +37,7 @@ from stepwedge.sim.address import Directory
 from stepwedge.sim.bench import Bench
 from stepwedge.sim.host import Host, Part, Plan, settle
 from stepwedge.sim.ports import Ports
+from stepwedge.sim.tap.apart import Apart
 from stepwedge.sim.tap.tap import Edge, Tap
 from stepwedge.sim.tap.witness import Behind
 from stepwedge.sim.tap.witnesses import Witnesses
@@ -113,19 +115,22 @@ async def taps(folder, *ports):
         "pacs", "tap", {}, folder / "pacs", 1, Journal(folder), Directory(), Ports(folder / "ports.json")
     )
     witnesses, behind, told = Witnesses(lambda _: bench), Behind(), []
+    apart = Apart(Witnesses(lambda _: bench), lambda _: bench, bench.journal)
     for door, port in zip(("hl7", "dicom", "web"), map(int, ports), strict=True):
         edge = Edge("caller", "pacs", door)
-        reads = witnesses.of(edge, "http://127.0.0.1/dicom-web", sealed=False)
+        here, there = (one.of(edge, "http://127.0.0.1/dicom-web", sealed=False) for one in (witnesses, apart))
         for tap in (
             Tap(edge, ("127.0.0.1", port)),
-            Tap(edge, ("127.0.0.1", port), reads, behind=behind),
+            Tap(edge, ("127.0.0.1", port), there, behind=apart),
+            Tap(edge, ("127.0.0.1", port), here, behind=behind),
         ):
             if port:
                 await tap.listen()
             told.append(tap.port)
-    await witnesses.ready([Edge("caller", "pacs", "dicom")])
+    await witnesses.ready()
+    await apart.start()
     settle()
-    print(*told, flush=True)
+    print(*told, apart.process, flush=True)
     await asyncio.Event().wait()
 
 
@@ -197,8 +202,19 @@ def receiver(name, folder):
         yield [0, dicom, web], process.pid
 
 
-def measured(do, count, port, far, between):
-    """Return operations a second, and microseconds of CPU for each: of caller and receiver, and of the tap."""
+def quiet(process):
+    """Wait until a process does nothing, so that what it still has to do is not in the next measurement; return its CPU time."""
+    before = -1.0
+    while (now := peers.cpu_seconds(process)) != before:
+        before = now
+        time.sleep(0.05)
+    return now
+
+
+def measured(do, count, port, far, between, reader):
+    """Return operations a second, and microseconds of CPU for each: of caller and receiver, of the tap, of what reads for it."""
+    read = quiet(reader)
+    quiet(between)
     before = [peers.cpu_seconds(process) for process in (far, between)]
     own, began = sum(os.times()[:2]), time.perf_counter()
     do(port, count)
@@ -206,7 +222,8 @@ def measured(do, count, port, far, between):
     ends, tap = (
         peers.cpu_seconds(process) - cpu for process, cpu in zip((far, between), before, strict=True)
     )
-    return count / took, (own + ends) / count * 1e6, tap / count * 1e6
+    read = quiet(reader) - read
+    return (count / took, *(cpu / count * 1e6 for cpu in (own + ends, tap, read)))
 
 
 def main():
@@ -223,7 +240,9 @@ def main():
         "C-STORE images": (store, given.images),
         "HTTP requests": (find, given.requests),
     }
-    print(f"{'what':16}{'receiver':12}{'way':10}{'per second':>11}{'ratio':>8}{'tap us':>9}{'ends us':>9}")
+    print(
+        f"{'what':16}{'receiver':12}{'way':10}{'per second':>11}{'ratio':>8}{'tap us':>9}{'reader us':>10}{'ends us':>9}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for name in given.only.split(","):
             with (
@@ -233,21 +252,24 @@ def main():
                 for at, (what, (do, count)) in enumerate(work.items()):
                     if not ports[at]:
                         continue
-                    ways = {"past": ports[at], "through": through[2 * at], "read": through[2 * at + 1]}
+                    own = through[3 * at : 3 * at + 3]
+                    ways = dict(zip(("past", "through", "read", "here"), (ports[at], *own), strict=True))
                     if name == "simulated":
-                        del ways["read"]
+                        del ways["read"], ways["here"]
                     figures = {way: [] for way in ways}
                     do(ports[at], max(count // 10, CONNECTIONS))
                     for _ in range(given.repeats):
                         for way, port in ways.items():
-                            figures[way].append(measured(do, count, port, far, between))
+                            figures[way].append(measured(do, count, port, far, between, through[-1]))
                     for way, all_ in figures.items():
                         speed = statistics.median(one[0] for one in all_)
                         pairs = zip(all_, figures["past"], strict=True)
                         ratio = statistics.median(one[0] / past[0] for one, past in pairs)
-                        ends, tap = (statistics.mean(one[column] for one in all_) for column in (1, 2))
+                        ends, tap, reads = (
+                            statistics.mean(one[column] for one in all_) for column in (1, 2, 3)
+                        )
                         print(
-                            f"{what:16}{name:12}{way:10}{speed:11.0f}{ratio:8.2f}{tap:9.0f}{ends:9.0f}",
+                            f"{what:16}{name:12}{way:10}{speed:11.0f}{ratio:8.2f}{tap:9.0f}{reads:10.0f}{ends:9.0f}",
                             flush=True,
                         )
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import json
 import os
 from array import array
 from json.encoder import encode_basestring as _text
 from typing import TYPE_CHECKING, Any
 
-from stepwedge.evidence.exchange import INLINE_LIMIT, Exchange, Payload
+from stepwedge.evidence.blobs import Blobs
+from stepwedge.evidence.exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from stepwedge.evidence.exchange import Keys
+    from stepwedge.evidence.exchange import Keys, Payload
 
 
 class Journal:
@@ -32,8 +32,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "journal.jsonl"
-        self._blobs = folder / "blobs"
-        self._blobs.mkdir(parents=True, exist_ok=True)
+        self.blobs = Blobs(folder / "blobs")
         self._file = os.open(
             self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
         )
@@ -53,9 +52,13 @@ class Journal:
 
     def extend(self, exchanges: Iterable[Exchange]) -> None:
         """Write exchanges as the next lines, in one write."""
+        self.write(body(exchange, self.blobs) for exchange in exchanges)
+
+    def write(self, bodies: Iterable[bytes]) -> None:
+        """Write what :func:`body` made, here or in another process, as the next lines, in one write."""
         lines, ends, end = [], [], self._ends[-1]
-        for number, exchange in enumerate(exchanges, len(self._ends)):
-            line = _line(number, exchange, self._fit(exchange.request), self._fit(exchange.response))
+        for number, told in enumerate(bodies, len(self._ends)):
+            line = b'{"number": %d, %b\n' % (number, told)
             end += len(line)
             lines.append(line)
             ends.append(end)
@@ -100,36 +103,9 @@ class Journal:
         """Close the file."""
         os.close(self._file)
 
-    def _fit(self, payload: Payload) -> Payload:
-        """Return the payload as a line may hold it."""
-        return self._filed(payload) if payload.size > INLINE_LIMIT and not payload.file else payload
-
-    def _filed(self, payload: Payload) -> Payload:
-        """Put a large payload into a file named by its hash."""
-        sha256 = payload.sha256 or hashlib.sha256(payload.data).hexdigest()
-        path = self._blobs / sha256
-        if not path.exists():
-            draft = path.with_suffix(".part")
-            draft.write_bytes(payload.data)
-            draft.replace(path)
-        return Payload.in_file(path, sha256, payload.size, payload.head)
-
     def adopt(self, file: Path, payload: Payload) -> Payload:
-        """Return a large payload whose bytes a file holds that is never written again, by a second link to it.
-
-        What becomes of the first link, this evidence stays. Where the file system has no links, or there is no such file, the
-        payload comes back as it was.
-        """
-        if payload.size <= INLINE_LIMIT:
-            return payload
-        path = self._blobs / payload.sha256
-        try:
-            os.link(file, path)
-        except FileExistsError:
-            pass
-        except OSError:
-            return payload
-        return Payload.in_file(path, payload.sha256, payload.size, payload.head)
+        """Return a large payload whose bytes a file holds that is never written again, by a second link to it."""
+        return self.blobs.adopt(file, payload)
 
     def _index(self) -> None:
         """Find the lines already there, and cut off a torn one."""
@@ -161,17 +137,18 @@ def _plain(value: Any) -> Any:
 _json = json.JSONEncoder(ensure_ascii=False, default=_plain).encode
 
 
-def _line(number: int, exchange: Exchange, request: Payload, response: Payload) -> bytes:
-    """Write ``exchange.to_json()`` with this number and these payloads.
+def body(exchange: Exchange, blobs: Blobs) -> bytes:
+    """Write ``exchange.to_json()`` behind its number, without a line end; what no line may hold is put into ``blobs``.
 
     Member by member: a JSON encoder at work on the whole takes three times as long, once for every message of a hospital.
     """
+    request, response = blobs.fit(exchange.request), blobs.fit(exchange.response)
     text = (
-        f'{{"number": {number}, "at": {exchange.at!r}, "took": {exchange.took!r}, "actor": {_text(exchange.actor)}, '
+        f'"at": {exchange.at!r}, "took": {exchange.took!r}, "actor": {_text(exchange.actor)}, '
         f'"direction": "{exchange.direction}", "protocol": "{exchange.protocol}", "kind": {_text(exchange.kind)}, '
         f'"peer": {_text(exchange.peer)}, "outcome": {_text(exchange.outcome)}, "keys": {_keys(exchange.keys)}, '
         f'"facts": {_json(exchange.facts) if exchange.facts else "{}"}, "request": {_payload(request)}, '
-        f'"response": {_payload(response)}, "case": {_text(exchange.case)}}}\n'
+        f'"response": {_payload(response)}, "case": {_text(exchange.case)}}}'
     )
     return text.encode("utf-8", "backslashreplace")
 

@@ -224,6 +224,8 @@ class Admin:
             return Json(
                 {"error": {"kind": "bad input", "message": "after is a number, wait is seconds"}}, 400
             )
+        if self._taps is not None:
+            await self._taps.caught_up()
         lines = await self._lines(after, wait, name)
         return Response(
             b'{"exchanges": [%b], "last": %d}' % (b",".join(lines), self._journal.last),

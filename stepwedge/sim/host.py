@@ -22,6 +22,7 @@ from stepwedge.sim.bench import Bench
 from stepwedge.sim.ports import LOOPBACK, Ports
 from stepwedge.sim.quirks import Quirk, Quirks, unknown
 from stepwedge.sim.shared_quirks import SHARED
+from stepwedge.sim.tap.apart import Apart
 from stepwedge.sim.tap.taps import TapPlan, Taps
 from stepwedge.sim.tap.witnesses import Witnesses
 
@@ -153,7 +154,8 @@ class Host:
         for name, simulator in self.simulators.items():
             await simulator.start()
             self.directory[name] = simulator.addresses()
-        await self.taps.start(self.directory, self._wire, Witnesses(self._witness))
+        watch = Apart(Witnesses(self._witness), self._witness, self.journal)
+        await self.taps.start(self.directory, self._wire, watch)
         self._admin, admin = await self._serve_admin()
         for simulator in self.simulators.values():
             simulator.begin()

@@ -77,7 +77,7 @@ def test_what_waits_is_bounded_and_the_rest_is_said_to_be_missed(bench):
         behind.put(late, None, b"")
         behind.finish()
         assert late.seen[:10] == [(REQUEST, bytes(10))] * 10
-        assert late.seen[10:] == ["more than 100 bytes waited to be read"]
+        assert late.seen[10:] == ["not read: too far behind, more than 100 bytes waited to be read"]
         behind.put(other, REQUEST, bytes(10))  # room was given back
         behind.finish()
         assert other.seen == [(REQUEST, bytes(10))]

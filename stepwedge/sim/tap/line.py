@@ -22,6 +22,9 @@ OTHER: Final[dict[Side, Side]] = {REQUEST: ANSWER, ANSWER: REQUEST}
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 """SO_LINGER with 0 seconds: closing sends RST, not FIN (RFC 9293 section 3.10.4, ABORT)."""
 
+_SMALL: Final = 4096
+"""Bytes of which a copy costs less than a view."""
+
 
 class _End(asyncio.BufferedProtocol):
     """One of the two sockets; it reads ``side``."""
@@ -41,7 +44,7 @@ class _End(asyncio.BufferedProtocol):
         return self.line.tap.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.line.arrived(self.side, bytes(self.line.tap.buffer[:nbytes]))
+        self.line.arrived(self.side, self.line.tap.buffer[:nbytes])
 
     def eof_received(self) -> bool:
         self.finished = True
@@ -116,18 +119,19 @@ class Line:
 
     # What comes
 
-    def arrived(self, side: Side, data: bytes) -> None:
+    def arrived(self, side: Side, came: memoryview) -> None:
         """Take bytes of one side, and give them on unless a fault has other plans."""
+        fault = self.tap.fault
+        data = came if fault is None and len(came) > _SMALL else bytes(came)
         ends = self.units[side].ends(data)
         self.arrived_bytes[side] += len(data)
         if self._witness is not None and side == ANSWER:
             self.tap.behind.put(self._witness, side, data)
-        fault = self.tap.fault
         if fault is None:
             self.give(side, data)
         else:
             fault.saw(self, side, len(data), ends)
-            fault.arrived(self, side, data, ends)
+            fault.arrived(self, side, bytes(data), ends)
         self.between[side] = bool(ends) and ends[-1] == len(data)
 
     def ended(self, side: Side) -> None:
@@ -152,8 +156,8 @@ class Line:
 
     # What is done about it
 
-    def give(self, side: Side, data: bytes) -> None:
-        """Hand bytes of one side on."""
+    def give(self, side: Side, data: bytes | memoryview) -> None:
+        """Hand bytes of one side on; a view is one of the tap's buffer."""
         if self.over or not data:
             return
         end = self.ends.get(OTHER[side])
@@ -161,6 +165,8 @@ class Line:
             return
         self.given_bytes[side] += len(data)
         end.transport.write(data)
+        if isinstance(data, memoryview) and end.transport.get_write_buffer_size():
+            self.tap.renew()  # from 3.12 on asyncio keeps what it is given
         if self._witness is not None and side == REQUEST:
             self.tap.behind.put(self._witness, side, data)
 

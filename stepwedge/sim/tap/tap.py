@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import Broken
 from stepwedge.sim.tap.line import Line
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stepwedge.sim.tap.fault import Fault
     from stepwedge.sim.tap.units import Units
-    from stepwedge.sim.tap.witness import Witness
+    from stepwedge.sim.tap.witness import Shows
     from stepwedge.wire.tls_asyncio import Gate
 
 MOST_LINES: Final = 256
@@ -69,22 +69,27 @@ class Tap:
         self,
         edge: Edge,
         to: tuple[str, int],
-        witness: Callable[[Line], Witness | None] = lambda _: None,
+        witness: Callable[[Line], Any] = lambda _: None,
         *,
         seal: Seal | None = None,
         sealed: bool = False,
-        behind: Behind | None = None,
+        behind: Shows | None = None,
     ) -> None:
         """Lead to ``to``; ``witness(line)`` reads a connection into the journal, or is None."""
         self.edge, self.to, self.witness = edge, to, witness
-        self.seal, self.sealed, self.behind = seal, sealed, behind or Behind()
+        self.seal, self.sealed = seal, sealed
+        self.behind: Shows = behind or Behind()
         self.port = 0
         self.fault: Fault | None = None
         self.lines: dict[int, Line] = {}
-        self.buffer = memoryview(bytearray(_READ))
+        self.renew()
         self.patience = _PATIENCE
         self._listening: asyncio.Server | None = None
         self._connecting: set[asyncio.Task[None]] = set()
+
+    def renew(self) -> None:
+        """Take another buffer to read into: somebody keeps the one there was."""
+        self.buffer = memoryview(bytearray(_READ))
 
     def units(self) -> Units:
         """Return what counts the units of one direction of a line."""

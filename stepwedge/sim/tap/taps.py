@@ -15,7 +15,6 @@ from stepwedge.sim.tap.fault import Fault, Wish
 from stepwedge.sim.tap.faults import kinds
 from stepwedge.sim.tap.tap import Edge, Seal, Tap
 from stepwedge.sim.tap.units import UNITS
-from stepwedge.sim.tap.witness import Behind
 from stepwedge.wire.tls import Credentials
 from stepwedge.wire.tls_asyncio import Gate, nobody
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from stepwedge.errors import WireError
     from stepwedge.sim.ports import Ports
-    from stepwedge.sim.tap.witnesses import Witnesses
+    from stepwedge.sim.tap.apart import Apart
 
 LONGEST: Final = 120.0
 """Seconds after which a fault is lifted, whatever became of the case that began it."""
@@ -110,7 +109,7 @@ class Taps:
         """Put them in place with :meth:`start`."""
         self._plans, self._ports = plans, ports
         self.taps: list[Tap] = []
-        self._behind = Behind()
+        self._watch: Apart | None = None
         self.faults: dict[int, Running] = {}
         self._count = 0
 
@@ -118,9 +117,10 @@ class Taps:
         self,
         directory: Directory,
         wire: Callable[[str, Directory], None],
-        watch: Witnesses | None = None,
+        watch: Apart | None = None,
     ) -> None:
         """Listen for every edge, and let ``wire(caller, directory)`` give each caller the addresses it is to use."""
+        self._watch = watch
         own: dict[str, Directory] = {}
         for plan in self._plans:
             doors = [door for door in UNITS if _streams(getattr(directory[plan.callee], door))]
@@ -131,11 +131,11 @@ class Taps:
                 view = own.setdefault(plan.caller, Directory(directory))
                 view[plan.callee] = moved(view[plan.callee], door, tap.port)
         if watch:
-            await watch.ready(tap.edge for tap in self.taps)
+            await watch.start()
         for caller, view in own.items():
             wire(caller, view)
 
-    def _tap(self, plan: TapPlan, edge: Edge, directory: Directory, watch: Witnesses | None) -> Tap:
+    def _tap(self, plan: TapPlan, edge: Edge, directory: Directory, watch: Apart | None) -> Tap:
         """Make one tap; TLS at its door ends in it or passes."""
         at = directory.door(edge.callee, edge.door)
         if not _streams(at):
@@ -144,7 +144,7 @@ class Taps:
         seal = plan.seal(watch.refused(edge) if watch else nobody) if tls and plan.terminate else None
         sealed = tls and seal is None
         reads = watch.of(edge, at, sealed=sealed) if watch else None
-        return Tap(edge, place(at), reads or (lambda _: None), seal=seal, sealed=sealed, behind=self._behind)
+        return Tap(edge, place(at), reads or (lambda _: None), seal=seal, sealed=sealed, behind=watch)
 
     async def _listen(self, tap: Tap, wish: int | None) -> None:
         edge = tap.edge
@@ -234,6 +234,13 @@ class Taps:
             await self._lift(running)
         for tap in self.taps:
             await tap.close()
+        if self._watch is not None:
+            await self._watch.stop()
+
+    async def caught_up(self) -> None:
+        """Wait until what passed by now is in the journal, as far as it is read and not far behind."""
+        if self._watch is not None:
+            await self._watch.caught_up()
 
 
 def _streams(door: Any) -> bool:

@@ -16,7 +16,7 @@ _KINDS: Final = frozenset(Kind)
 class Units(Protocol):
     """Counts the units of one direction of a connection."""
 
-    def ends(self, data: bytes) -> Sequence[int]:
+    def ends(self, data: bytes | memoryview) -> Sequence[int]:
         """Return the offsets in the next bytes behind which a unit ends."""
         ...
 
@@ -28,8 +28,9 @@ class Frames:
         """Start before a block."""
         self._open = False  # the last byte was 0x1C
 
-    def ends(self, data: bytes) -> Sequence[int]:
+    def ends(self, data: bytes | memoryview) -> Sequence[int]:
         """Return the offsets in the next bytes behind which a block ends."""
+        data = bytes(data)
         found = [1] if self._open and data[:1] == bytes((CR,)) else []
         at = -1
         while (at := data.find(TAIL, at + 1)) >= 0:
@@ -47,7 +48,7 @@ class Pdus:
         self._left = 0
         self._lost = False
 
-    def ends(self, data: bytes) -> Sequence[int]:
+    def ends(self, data: bytes | memoryview) -> Sequence[int]:
         """Return the offsets in the next bytes behind which a PDU ends."""
         found: list[int] = []
         at, size = 0, len(data)
@@ -75,7 +76,7 @@ class Pdus:
 class Bytes:
     """A stream without units that we know, such as HTTP, or anything inside TLS."""
 
-    def ends(self, data: bytes) -> Sequence[int]:
+    def ends(self, data: bytes | memoryview) -> Sequence[int]:
         """Return nothing."""
         del data
         return ()

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from stepwedge.clock import moment
 from stepwedge.sim.tap.line import ANSWER, REQUEST
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.tap.line import Side
 
-_Word = Literal["over", "missed"]
+Word = Literal["request", "answer", "over", "missed"]
+"""What a witness is shown: bytes of a side, or one of these two."""
 LOG: Final = logging.getLogger(__name__)
 MOST: Final = 64 << 20
 """Bytes that may wait to be read."""
@@ -54,29 +55,41 @@ class Witness(Protocol):
         ...
 
 
+class Shows(Protocol):
+    """Shows to those who read lines what passed, whoever they are and wherever."""
+
+    def put(self, witness: Any, side: Side | None, data: bytes | memoryview) -> None:
+        """Let bytes of one side be read later, or with ``side`` None let it be known that the connection is over."""
+        ...
+
+    def finish(self) -> None:
+        """Read everything that waits in this process."""
+        ...
+
+
 class Behind:
     """Shows witnesses what passed, in order, and keeps what they tell."""
 
     def __init__(self, most: int = MOST) -> None:
         """Let ``most`` bytes wait."""
         self._most = most
-        self._waiting: deque[tuple[Witness, Side | _Word, bytes, float]] = deque()
+        self._waiting: deque[tuple[Witness, Word, bytes, float]] = deque()
         self._size = 0
         self._missed: set[Witness] = set()
         self._alarm: asyncio.Handle | None = None
 
-    def put(self, witness: Witness, side: Side | None, data: bytes) -> None:
+    def put(self, witness: Witness, side: Side | None, data: bytes | memoryview) -> None:
         """Let a witness read bytes of one side later, or with ``side`` None hear that the connection is over."""
         if witness in self._missed:
             if side is None:
                 self._missed.discard(witness)
             return
-        word: Side | _Word = side or "over"
+        word: Word = side or "over"
         if self._size + len(data) > self._most:
             self._missed.add(witness)
             word, data = "missed", b""
         self._size += len(data)
-        self._waiting.append((witness, word, data, moment()))
+        self._waiting.append((witness, word, bytes(data), moment()))
         if self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(0, self._helping)
 
@@ -100,18 +113,20 @@ class Behind:
             witness, word, data, at = self._waiting.popleft()
             self._size -= len(data)
             try:
-                told += [(witness.bench, one) for one in self._show(witness, word, data, at)]
+                told += [(witness.bench, one) for one in show(witness, word, data, at, self._most)]
             except Exception:
                 LOG.exception("a tap's witness failed")  # the connection is not its business
                 self._missed.add(witness)
         for bench, group in groupby(told, key=itemgetter(0)):
             bench.keep([one for _, one in group])
 
-    def _show(self, witness: Witness, word: Side | _Word, data: bytes, at: float) -> Iterable[Exchange]:
-        if word == REQUEST:
-            return witness.asked(data, at)
-        if word == ANSWER:
-            return witness.answered(data, at)
-        if word == "missed":
-            return witness.missed(f"more than {self._most} bytes waited to be read", at)
-        return witness.over(at)
+
+def show(witness: Witness, word: Word, data: bytes, at: float, most: int = MOST) -> Iterable[Exchange]:
+    """Show a witness what passed at a moment; return what it completes."""
+    if word == REQUEST:
+        return witness.asked(data, at)
+    if word == ANSWER:
+        return witness.answered(data, at)
+    if word == "missed":
+        return witness.missed(f"not read: too far behind, more than {most} bytes waited to be read", at)
+    return witness.over(at)

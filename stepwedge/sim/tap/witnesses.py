@@ -14,7 +14,7 @@ from stepwedge.sim.tap.witness_web import WebWitness
 from stepwedge.wire.overheard import Room, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from stepwedge.errors import WireError
     from stepwedge.sim.bench import Bench
@@ -29,10 +29,11 @@ class Witnesses:
     def __init__(self, bench: Callable[[str], Bench | None]) -> None:
         """Write on what ``bench(callee)`` gives; None for a system that keeps a journal of its own."""
         self._bench, self._room = bench, Room()
+        self._slow = False
 
-    async def ready(self, edges: Iterable[Edge]) -> None:
-        """Load beforehand, beside the loop, what the first connections at these edges would have to wait for."""
-        if any(edge.door != "hl7" and self._bench(edge.callee) for edge in edges):
+    async def ready(self) -> None:
+        """Load beforehand, beside the loop, what the first connections that are read would have to wait for."""
+        if self._slow:
             await asyncio.to_thread(prepare)
 
     def refused(self, edge: Edge) -> Callable[[str, WireError], None]:
@@ -65,6 +66,7 @@ class Witnesses:
             return lambda _: None
         if edge.door == "hl7":
             return lambda _: Hl7Witness(bench, edge)
+        self._slow = True
         if edge.door in {"dicom", "worklist"}:
             return lambda _: DimseWitness(bench, edge, self._room)
         root = urlsplit(str(place)).path
