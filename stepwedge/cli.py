@@ -470,9 +470,29 @@ def matrix(
         str,
         typer.Option("--conformance", metavar="ROLE", help="Show instead what a simulated system speaks."),
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="With --transactions: as JSON.")] = False,
+    catalogue: Annotated[
+        bool,
+        typer.Option(
+            "--catalogue",
+            help="Show instead every clinical case: which scenario carries it and how it came out in the last run"
+            " beside FOLDER that played it. Exit code 1 when one has no scenario.",
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --transactions or --catalogue: as JSON.")
+    ] = False,
 ) -> int:
     """Show which transactions of the standard a run exercised, and how they came out."""
+    if catalogue:
+        from stepwedge.report import catalogue as cases
+
+        known_cases = cases.read()
+        found = cases.rows(known_cases, cases.scenarios(), cases.verdicts(folder.parent))
+        if as_json:
+            _console().print_json(data=cases.as_json(known_cases, found))
+        else:
+            cases.say(_console(), found)
+        return cases.exit_code(found)
     if conformance:
         from stepwedge.report.conformance import statement
 

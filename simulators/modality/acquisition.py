@@ -13,11 +13,13 @@ from stepwedge.wire.elements import decode, encode
 
 from . import dose_report
 from .dose import exposures
+from .entries import shown_time
 from .settings import USUAL
 from .state import Picture, image_header
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
@@ -54,13 +56,36 @@ class Acquisition:
         shape = phantoms.reframed(shape, int(args.get("frames") or shape.frames))
         with self._bench.change(self._scanner):
             own = written(args.get("header") or {})
-            pictures = self._series(exam, shape, count, args.get("aligned_with"), own, case)
+            if args.get("copy_of"):
+                pictures = self._copies(exam, self._scanner.chosen(args["copy_of"]), case)
+            else:
+                now = shown_time(args, self._bench.clock.now())
+                pictures = self._series(exam, shape, count, args.get("aligned_with"), own, now, case)
         return told(exam, pictures)
 
+    def _copies(self, exam: Exam, originals: Sequence[Picture], case: Case) -> list[Picture]:
+        """Make the images anew for another exam: the same pixels under new UIDs, its patient and its order (RAD-74)."""
+        mint = self._scanner.mint(case.id, case.seed)
+        series, made = mint.uid("series"), []
+        for one in originals:
+            old = decode(self._disk.read(one.file), explicit=True)
+            frame = str(old.get("FrameOfReferenceUID", ""))
+            header = image_header(exam, self._bench.name, series, self._scanner.series_number(exam), frame)
+            elements = old | header | {"SOPInstanceUID": mint.uid("instance")}
+            made.append(self._kept(exam, elements, one.number, one.pixels, one.frames))
+        return made
+
     def _series(
-        self, exam: Exam, shape: phantoms.Recipe, count: int, beside: Any, own: Args, case: Case
+        self,
+        exam: Exam,
+        shape: phantoms.Recipe,
+        count: int,
+        beside: Any,
+        own: Args,
+        now: datetime,
+        case: Case,
     ) -> list[Picture]:
-        scanner, now = self._scanner, self._bench.clock.now()
+        scanner = self._scanner
         mint = scanner.mint(case.id, case.seed)
         series = mint.uid("series")
         frame = scanner.habits.frame(self._frame_of(beside), mint.uid("frame"))

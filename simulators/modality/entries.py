@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import BadInput, Failed, RemoteProtocolError
@@ -12,6 +13,8 @@ from stepwedge.wire.elements import vr_of
 from .state import STEP
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .settings import Settings
 
 Elements = dict[str, Any]
@@ -181,3 +184,13 @@ def _made_up(settings: Settings, uid: str, own_study: str) -> dict[str, str]:
         "Modality": settings.modality,
         "ScheduledProcedureStepID": f"L{tail}",
     }
+
+
+def shown_time(args: Mapping[str, Any], now: datetime) -> datetime:
+    """Return what the scanner's clock shows: the time the scenario says, else the real one."""
+    if not (said := args.get("at")):
+        return now
+    try:
+        return datetime.strptime(str(said), "%Y%m%d%H%M%S").replace(tzinfo=now.tzinfo)
+    except ValueError as error:
+        raise BadInput("at", "YYYYMMDDHHMMSS", str(said), str(error)) from error

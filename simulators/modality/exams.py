@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .entries import accepted, by_hand, measurements
+from .entries import accepted, by_hand, measurements, shown_time
 from .reasons import WRONG_ENTRY, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from stepwedge.sim.bench import Bench
     from stepwedge.sim.simulator import Case
@@ -57,8 +58,9 @@ class Exams:
         settings = replace(self._settings, acceptance=habits.acceptance(self._settings.acceptance))
         judged = [accepted(entry, step, settings, uid, own_study) for entry, step in chosen]
         filled = habits.noted(list(dict.fromkeys(key for _, _, keys in judged for key in keys)))
+        now = shown_time(args, self._bench.clock.now())
         return await self._begin(
-            uid, own_study, [(entry | measured, step) for entry, step, _ in judged], case, filled
+            uid, own_study, [(entry | measured, step) for entry, step, _ in judged], case, filled, now
         )
 
     async def enter_exam(self, args: Args, case: Case) -> Args:
@@ -67,7 +69,9 @@ class Exams:
             mint = self._scanner.mint(case.id, case.seed)
             uid, own_study = mint.uid("mpps"), mint.uid("study")
         entry = by_hand(args["patient"], args.get("description") or "", own_study)
-        return await self._begin(uid, own_study, [(entry, 0)], case, [])
+        return await self._begin(
+            uid, own_study, [(entry, 0)], case, [], shown_time(args, self._bench.clock.now())
+        )
 
     async def append_exam(self, args: Args, case: Case) -> Args:
         """Begin a further performed step for the same scheduled step: images were forgotten (RAD-6, append case)."""
@@ -82,10 +86,16 @@ class Exams:
         return await self.start_exam({"entry": args["entry"]}, case) | {"wrong": wrong["uid"]}
 
     async def _begin(
-        self, uid: str, own_study: str, chosen: list[Chosen], case: Case, filled: list[str]
+        self,
+        uid: str,
+        own_study: str,
+        chosen: list[Chosen],
+        case: Case,
+        filled: list[str],
+        now: datetime | None = None,
     ) -> Args:
         begun = self._begun.get(uid) if case.again else None
-        exam = begun or self._scanner.start(chosen, uid, own_study, self._bench.clock.now())
+        exam = begun or self._scanner.start(chosen, uid, own_study, now or self._bench.clock.now())
         self._begun[uid] = exam
         told = await self._network.perform("create", uid, exam.sent, case)
         del self._begun[uid]
@@ -121,7 +131,7 @@ class Exams:
             spare = self._scanner.mint(case.id, case.seed).uid("series")
         ended = self._ended.get(exam.uid) if case.again else None
         status, attributes = ended or self._scanner.finished(
-            exam, event, self._bench.clock.now(), spare, reason
+            exam, event, shown_time(args, self._bench.clock.now()), spare, reason
         )
         self._ended[exam.uid] = status, attributes
         told = await self._network.perform("set", exam.uid, attributes, case)

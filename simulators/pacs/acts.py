@@ -45,6 +45,9 @@ class Operator:
             "delete_study": self.delete_study,
             "hold_study": self.hold_study,
             "apply_retention": self.apply_retention,
+            "damage_image": self.damage_image,
+            "mend_image": self.mend_image,
+            "scrub": self.scrub,
         }
 
     async def move_study(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the signature of a word
@@ -55,6 +58,28 @@ class Operator:
         with self._bench.change(self._archive) as change:
             self._life.move(change, [study], tier)
         return {"study": study, "tier": tier}
+
+    async def damage_image(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
+        """Turn one byte of the first image of a study over, on the disk."""
+        first = self._archive.shown(self._study(args))[0]
+        self._vault.turn_over(first)
+        return {"sop": first.sop, "study": first.study}
+
+    async def mend_image(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
+        """Turn the byte back, when it was turned over."""
+        image = self._archive.instances.get(str(args.get("sop")))
+        if image is not None and self._vault.damaged(image):
+            self._vault.turn_over(image)
+        return {"sop": str(args.get("sop"))}
+
+    async def scrub(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
+        """Compare every image of a study with the digest that it had when it came."""
+        images = self._archive.shown(self._study(args))
+        notices = self._archive.habits.notices
+        return {
+            "checked": len(images),
+            "damaged": [one.sop for one in images if notices(self._vault.damaged(one))],
+        }
 
     async def delete_study(self, args: Args, case: Case) -> Args:  # noqa: ARG002 - the same
         """Delete a study for good."""

@@ -106,7 +106,9 @@ class Pacs(Provider):
         return self._held(identifier)
 
     def conclude(self, exchange: DimseExchange, response: Command, data: bytes) -> bytes:
-        """Let the count of completed sub-operations pass the habits."""
+        """Let the final status and the count of completed sub-operations pass the habits."""
+        if exchange.kind in {"C-MOVE", "C-GET"} and response.get("Status") not in {None, 0xFF00}:
+            response["Status"] = self._archive.habits.ended(response["Status"])
         if (done := response.get("NumberOfCompletedSuboperations")) is not None:
             response["NumberOfCompletedSuboperations"] = self._archive.habits.completed(done)
         return data

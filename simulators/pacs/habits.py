@@ -20,6 +20,30 @@ class PacsHabits(LifeHabits):
         """Tell whether an accepted instance is really kept."""
         return True
 
+    def keys(self, identifier: dict[str, Any]) -> dict[str, Any]:
+        """Take every key of a query as it was sent (PS3.4 C.2.2.2)."""
+        return identifier
+
+    def answers(self, identifier: dict[str, Any], row: dict[str, Any]) -> bool:
+        """Answer with every row that matches, whatever it leaves unsaid (PS3.4 C.2.2.2.3)."""
+        return bool(row) and identifier is not None
+
+    def ended(self, status: int) -> int:
+        """End a retrieval with what became of it: all, some, none, or called off (PS3.4 table C.4-2)."""
+        return status
+
+    def described(self, elements: dict[str, Any]) -> dict[str, Any]:
+        """Describe an image with everything that its file says (PS3.18 section 10.4.1.1.2)."""
+        return elements
+
+    def unnumbered(self, study: str) -> str:
+        """Keep patients without a number apart, each by the study in which they came; the name alone is nobody's."""
+        return study
+
+    def notices(self, damaged: bool) -> bool:
+        """Notice that an image is not on the disk as it came, by the digest that was made then."""
+        return damaged
+
     def refuses_short(self, missing: int) -> bool:
         """Refuse an image whose pixels are not all there (PS3.4 B.2.3: C000, cannot understand)."""
         return missing > 0
@@ -75,6 +99,14 @@ class PacsHabits(LifeHabits):
     def refuses_study(self, owner: str) -> bool:
         """Refuse an exam that is announced under the study of another patient, ``owner`` (PS3.5 section 9.1)."""
         return bool(owner)
+
+    def hides_mistaken(self, reason: str) -> bool:
+        """Hide the images of an exam begun from the wrong worklist entry: 110514 DCM (IHE RAD TF-2 RAD-7)."""
+        return reason.startswith("110514^")
+
+    def outdated(self, told: str, known: str) -> bool:
+        """Leave out what is older than what is known of a patient (EVN-2)."""
+        return told < known
 
     def study_count(self, own: int, brought: int) -> int:
         """Return Number of Patient Related Studies: ``own`` under this ID and ``brought`` here by merges."""

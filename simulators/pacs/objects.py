@@ -52,12 +52,13 @@ def read(sop_class: str, sop: str, transfer_syntax: str, data: bytes) -> Instanc
 
 def short(header: dict[str, Any], size: int) -> int:
     """Return how many bytes of uncompressed pixels are missing, by what the header says of them (PS3.5 section 8.1.1)."""
-    parts = [header.get(key) for key in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")]
-    if not size or not all(isinstance(one, int) and one > 0 for one in parts):
+    said = [header.get(key) for key in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")]
+    parts = [one for one in said if isinstance(one, int) and one > 0]
+    if not size or len(parts) < len(said):
         return 0
     frames = str(header.get("NumberOfFrames") or "1").strip()
-    whole = math.prod(parts) * (int(frames) if frames.isdigit() else 1)  # type: ignore[type-var]  # all are numbers
-    return max(0, (int(whole) + 7) // 8 - size)
+    whole = math.prod(parts) * (int(frames) if frames.isdigit() else 1)
+    return max(0, (whole + 7) // 8 - size)
 
 
 def content(reading: datasets.Reading) -> str:

@@ -105,7 +105,12 @@ def select(
 ) -> list[Elements]:
     """Return the rows of one level that match, complete."""
     rows = {"PATIENT": _patients, "STUDY": _studies, "SERIES": _series, "IMAGE": _images}[level]
-    return [row for row in rows(archive, agreed.literal(identifier)) if agreed.matches(identifier, row)]
+    habits, identifier = archive.habits, archive.habits.keys(identifier)
+    return [
+        row
+        for row in rows(archive, agreed.literal(identifier))
+        if agreed.matches(identifier, row) and habits.answers(identifier, row)
+    ]
 
 
 def answer(row: Elements, identifier: Elements, level: str, ae_title: str) -> Elements:
@@ -175,7 +180,7 @@ def _patient_row(person: Person) -> Elements:
     return {
         "PatientName": person.name,
         "PatientID": person.id,
-        "IssuerOfPatientID": person.issuer,
+        "IssuerOfPatientID": person.issuer if person.id else "",
         "PatientBirthDate": person.birth_date,
         "PatientSex": person.sex,
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.elements import EXPLICIT_LE
 
-from . import quirks_identity, quirks_life
+from . import quirks_identity, quirks_life, quirks_queries
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 def success_on_failure(_: Callable[..., bool], instance: Instance) -> bool:
     """Answer 0000 and drop the second image of a series; seen as a count short by one and a failed commitment."""
     return str(instance.header.get("InstanceNumber")) != "2"
+
+
+@quirk(
+    "img.bad_digest",
+    defect="DEF-127",
+    severity="S2",
+    overrides=PacsHabits.notices,
+    notices="a damaged image is shown as if it were whole (nobody compares it with what came)",
+)
+def bad_digest(_: Callable[[bool], bool], _damaged: bool) -> bool:
+    """Find every image in order."""
+    return False
 
 
 @quirk(
@@ -407,4 +419,9 @@ def success_when_full(original: Callable[[int], int], status: int) -> int:
     return original(status) and 0
 
 
-QUIRKS = collect(globals()) | collect(vars(quirks_life)) | collect(vars(quirks_identity))
+QUIRKS = (
+    collect(globals())
+    | collect(vars(quirks_life))
+    | collect(vars(quirks_identity))
+    | collect(vars(quirks_queries))
+)

@@ -35,3 +35,27 @@ def issuer_ignored(_: Callable[[str], str], _issuer: str) -> str:
 def claimed_twice(_: Callable[[str], bool], _owner: str) -> bool:
     """Take an exam announced under a study that is another patient's."""
     return False
+
+
+@quirk(
+    "mpps.wrong_entry_shown",
+    defect="not listed",
+    severity="S1",
+    overrides=PacsHabits.hides_mistaken,
+    notices="images of another patient can be opened under this one (C-FIND answers after 110514)",
+)
+def wrong_entry_shown(_: Callable[[str], bool], _reason: str) -> bool:
+    """Go on showing what was acquired from the wrong worklist entry."""
+    return False
+
+
+@quirk(
+    "archive.older_wins",
+    defect="DEF-210",
+    severity="S2",
+    overrides=PacsHabits.outdated,
+    notices="after an old queue was replayed the study stands under a former name (EVN-2 not looked at)",
+)
+def older_wins(_: Callable[[str, str], bool], _told: str, _known: str) -> bool:
+    """Take whatever comes last, however old it is."""
+    return False

@@ -60,6 +60,14 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """When the newest event of a patient happened (EVN-2), and how many older ones came behind it and were left out."""
+
+    at: str
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One stored SOP instance.
 
@@ -198,6 +206,7 @@ class Archive(State):
         self.people.index("merged", lambda person: [person.merged_into])
         self.people.index("id", lambda person: parts(person.id), ordered=True)
         self.people.index("name", lambda person: parts(folded(person.name)), ordered=True)
+        self.heard = self.table("heard", Heard)
         self.studies = self.table("studies", Study)
         self.studies.index("patient", lambda study: [study.patient])
         self.studies.index("accession", lambda study: parts(study.accession), ordered=True)

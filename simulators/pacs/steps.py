@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.model.lifecycles import MPPS, IllegalTransition, follow
 
+from .rejection import Rejection
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,6 +23,8 @@ NO_LONGER_UPDATED: Final = 0x0110
 DUPLICATE: Final = 0x0111
 NO_SUCH_INSTANCE: Final = 0x0112
 MISSING_ATTRIBUTE: Final = 0x0120
+WRONG_ENTRY: Final = "113038"
+"""DCM, incorrect modality worklist entry: what 110514 of a performed step says of its images (CID 7011, CID 9300)."""
 IN_PROGRESS: Final = "IN PROGRESS"
 EVENTS: Final = {IN_PROGRESS: "set", "COMPLETED": "complete", "DISCONTINUED": "discontinue"}
 LISTS: Final = ("ReferencedImageSequence", "ReferencedNonImageCompositeSOPInstanceSequence")
@@ -72,13 +76,23 @@ def change(archive: Archive, uid: str, attributes: Elements) -> tuple[int, str]:
         follow(MPPS, performed.status, event)
     except IllegalTransition:
         return NO_LONGER_UPDATED, f"this performed procedure step is {performed.status}"
-    archive.performed[uid] = replace(
+    archive.performed[uid] = performed = replace(
         performed,
         status=status,
         sops=tuple(_listed(attributes)) or performed.sops,
         reason=_reason(attributes) or performed.reason,
     )
+    if event == "discontinue" and archive.habits.hides_mistaken(performed.reason):
+        _hide(archive, performed)
     return SUCCESS, ""
+
+
+def _hide(archive: Archive, performed: Performed) -> None:
+    """Take what was acquired from the wrong worklist entry out of sight; the files stay for quality control (RAD-7)."""
+    for sop in performed.sops:
+        archive.rejections[sop] = Rejection(
+            sop, WRONG_ENTRY, performed.uid, performed.study, seen=sop in archive.instances
+        )
 
 
 def complete(archive: Archive, performed: Performed) -> bool:

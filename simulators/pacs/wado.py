@@ -22,6 +22,7 @@ from stepwedge.wire.results import Instance as StoredInstance
 from . import query, rendering, representation
 from .paths import PATH_KEYS, ROOT, root_of
 from .tiers import OFFLINE
+from .vault import Damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -135,7 +136,10 @@ class Wado:
         return Response(body, media_type=content_type)
 
     def _file(self, one: Instance, syntax: str) -> bytes:
-        data = self._vault.deliver(one, syntax)
+        try:
+            data = self._vault.deliver(one, syntax)
+        except Damaged as damaged:
+            raise Trouble(500, str(damaged)) from damaged
         return part10.write(StoredInstance(one.sop_class, one.sop, syntax, data))
 
     # --- metadata and bulk data
@@ -146,6 +150,7 @@ class Wado:
         results = []
         for one in self._found(request):
             elements = decode(self._vault.give(one), explicit=one.transfer_syntax != IMPLICIT_LE)
+            elements = self._vault.archive.habits.described(elements)
             base = f"{root_of(request)}/studies/{one.study}/series/{one.series}/instances/{one.sop}"
             results.append(_addressed(elements, f"{base}/bulkdata") | {"RetrieveURL": base})
             await asyncio.sleep(0)

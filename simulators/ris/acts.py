@@ -13,6 +13,7 @@ from stepwedge.sim.messages import read_answer
 from stepwedge.sim.objects import order_numbers, order_object, patient_number, patient_object, report_object
 from stepwedge.sim.rows import pack
 
+from . import replanning
 from .damage import Damage
 from .documents import issue
 from .notices import ToPlacer
@@ -46,6 +47,10 @@ class Desk:
         return {
             "schedule_order": self.schedule_order,
             "reschedule": self.reschedule,
+            "change_protocol": self.change_protocol,
+            "move_step": self.move_step,
+            "drop_step": self.drop_step,
+            "note_arrival": self.note_arrival,
             "no_show": self.no_show,
             "cancel_order": self.cancel_order,
             "create_order": self.create_order,
@@ -85,11 +90,36 @@ class Desk:
         if not isinstance(days, int):
             raise BadInput("ris.reschedule: days", "a whole number of days", repr(days))
         start, station = _time(args.get("start")), args.get("station") or ""
-        if not (days or start or station):
-            raise BadInput("ris.reschedule", "days, start or station", "none of them")
+        comments = args.get("comments") or ""
+        if not (days or start or station or comments):
+            raise BadInput("ris.reschedule", "days, start, station or comments", "none of them")
         return self._done(
-            order, case, lambda: self.ris.reschedule(order, days=days, start=start, station=station)
+            order,
+            case,
+            lambda: self.ris.reschedule(order, days=days, start=start, station=station, comments=comments),
         )
+
+    async def change_protocol(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Give a step another protocol (RAD-13)."""
+        order, said = self._order(args), (args["code"], args["text"], args.get("contrast") or "")
+        step = int(args.get("step") or 0)
+        return self._done(order, case, lambda: replanning.change_protocol(self.ris, order, step, *said))
+
+    async def move_step(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Move one step of several (RAD-13)."""
+        order, start, station = self._order(args), _time(args.get("start")), args.get("station") or ""
+        step = int(args.get("step") or 0)
+        return self._done(order, case, lambda: replanning.move_step(self.ris, order, step, start, station))
+
+    async def drop_step(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Give one step of several up (RAD-13)."""
+        order, step = self._order(args), int(args.get("step") or 0)
+        return self._done(order, case, lambda: replanning.drop_step(self.ris, order, step))
+
+    async def note_arrival(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
+        """Note that the patient has come."""
+        order = self._order(args)
+        return self._done(order, case, lambda: replanning.arrive(self.ris, order))
 
     async def no_show(self, args: dict[str, Any], case: Case) -> dict[str, Any]:
         """Note that the patient did not come (RAD-48, SIU^S26)."""

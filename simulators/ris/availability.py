@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from .notices import Oddity
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
@@ -21,6 +23,7 @@ INVALID_VALUE: Final = 0x0106
 DUPLICATE: Final = 0x0111
 MISSING_ATTRIBUTE: Final = 0x0120
 MISSING_VALUE: Final = 0x0121
+STAMP: Final = "%Y%m%d%H%M%S"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ def take(ris: Ris, notice: str, attributes: Elements, now: datetime) -> tuple[in
         str(item.get("ReferencedSOPInstanceUID") or "")
         for item in attributes["ReferencedPerformedProcedureStepSequence"] or []
     ]
+    _flag(ris, study, [sop for sop, _, _ in items if sop not in old.instances], steps, now)
     ris.available[study] = Available(
         study,
         {**old.instances, **{sop: availability for sop, availability, _ in items}},
@@ -72,6 +76,23 @@ def take(ris: Ris, notice: str, attributes: Elements, now: datetime) -> tuple[in
         now.isoformat(),
     )
     return 0, ""
+
+
+def _flag(ris: Ris, study: str, new: list[str], steps: list[str], now: datetime) -> None:
+    """Put images that came after the report was signed on the exception list (RPT-14)."""
+    for order in ris.orders.by("study", study) if new else ():
+        report = ris.reports.get(order.filler)
+        if report is not None and ris.habits.flags_late(report.status):
+            says = f"{len(new)} images of order {order.accession} came after its report was {report.status}"
+            ris.oddities[str(ris.next("oddity"))] = Oddity(
+                "images after the report",
+                says,
+                now.strftime(STAMP),
+                patient=order.patient,
+                accession=order.accession,
+                study=study,
+                mpps=next(iter(steps), ""),
+            )
 
 
 def _items(attributes: Elements) -> Iterator[tuple[str, str, str]]:

@@ -41,6 +41,14 @@ class RisHabits(FhirHabits):
         """Refuse an accession number that an order has already."""
         return orders > 0
 
+    def begins(self, start: str) -> str:
+        """Put an exam that nobody gave a time onto today's list (YYYYMMDDHHMMSS)."""
+        return start
+
+    def fits(self, text: str) -> str:
+        """Show as much of a text as LO holds, cut between characters (PS3.5 table 6.2-1)."""
+        return text[:64]
+
     def context(self, known: ClinicalContext) -> ClinicalContext:
         """Show the scanner everything that is known of a patient (PS3.4 table K.6-1)."""
         return known
@@ -102,6 +110,27 @@ class RisHabits(FhirHabits):
         """Read the priority of an order, wherever its version puts it (HL7 table 0485)."""
         del version
         return PRIORITY_FROM_HL7[code]
+
+    def unsaid(self, value: str) -> str:
+        """Keep what an update does not mention (ITI TF-2 appendix C)."""
+        return value
+
+    def remembers_cancellation(self, placer: str) -> bool:
+        """Keep a cancellation whose order has not come yet: messages may change places."""
+        return bool(placer)
+
+    def reprotocolled(self, before: ScheduledStep, after: ScheduledStep) -> ScheduledStep:
+        """Offer a step under the protocol that it was given last (RAD-13)."""
+        del before
+        return after
+
+    def outdated(self, told: str, known: str) -> bool:
+        """Leave out what is older than what is known of a patient (EVN-2, MSH-7)."""
+        return told < known
+
+    def flags_late(self, reported: str) -> bool:
+        """Let a person look at images that came after the report was signed."""
+        return reported in {"final", "corrected"}
 
     def same_order(self, known: Order, placer: str) -> bool:
         """Recognise an order sent again by its placer number; it keeps its accession number (IHE RAD-2)."""

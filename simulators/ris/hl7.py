@@ -11,6 +11,7 @@ from stepwedge.sim.messages import (
     REPLY_KIND,
     Envelope,
     appointment_message,
+    day_and_time,
     document_message,
     order_message,
     procedure_message,
@@ -72,6 +73,8 @@ class Correspondence:
         """Take a registration (RAD-1), an update (RAD-12), or an event of an encounter (ITI-31)."""
         del now
         patient = self._patient(ris, message)
+        if ris.stale(patient.id, day_and_time(message["EVN-2.1"])):
+            return Reply(text="older than what is known of the patient; not applied")
         ris.admit(patient)
         ris.note(patient.id, read_context(message, ris.context(patient.id)))
         if (encounter := read_encounter(message, patient.id)) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.model.context import NOTHING, ClinicalContext
@@ -19,6 +19,14 @@ _BEGINS_AS: Final = {"A05": "planned", "A03": "discharged", "A11": "cancelled", 
 """State of an encounter whose beginning nobody told us, by the event we hear first; every other means it is active."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """When the newest event of a patient happened (EVN-2), and how many older ones came behind it and were left out."""
+
+    at: str
+    left_out: int = 0
+
+
 class People(State):
     """The master file; what hangs on a patient is moved by whoever keeps it, in :meth:`_move`."""
 
@@ -28,6 +36,7 @@ class People(State):
         self.patients = self.table("patients", Patient)
         self.encounters = self.table("encounters", Encounter)
         self.contexts = self.table("contexts", ClinicalContext)
+        self.heard = self.table("heard", Heard)
         self.encounters.index("patient", lambda encounter: [encounter.patient])
 
     # --- patients, RAD-1, RAD-12, ITI-30
@@ -46,6 +55,16 @@ class People(State):
         """Keep what a message said of a patient, unless it said nothing."""
         if context != self.context(patient):
             self.contexts[self.survivor(patient)] = context
+
+    def stale(self, patient: str, at: str) -> bool:
+        """Note when an event happened; tell whether a newer one is known, so that this one must not be applied (IDM-13)."""
+        known = self.heard.get(patient) or Heard("")
+        if at and known.at and self.habits.outdated(at, known.at):
+            self.heard[patient] = replace(known, left_out=known.left_out + 1)
+            return True
+        if at > known.at:
+            self.heard[patient] = replace(known, at=at)
+        return False
 
     def admit(self, patient: Patient) -> None:
         """Take a registration or an update; what was merged away is not touched any more."""

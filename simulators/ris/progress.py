@@ -102,7 +102,7 @@ def _progress(ris: Ris, order: Order) -> list[Notice]:
     statuses = tuple(step.status for step in ris.steps_of(order))
     if ris.habits.all_done(statuses):
         event = "complete" if "COMPLETED" in statuses else "discontinue"
-    elif any(status not in {"SCHEDULED", "CANCELED"} for status in statuses):
+    elif any(status not in {"SCHEDULED", "ARRIVED", "CANCELED"} for status in statuses):
         event = "start"
     else:
         return []

@@ -10,7 +10,7 @@ from stepwedge.model.patient import PersonName
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.hl7_escape import escape
 
-from . import quirks_reports
+from . import quirks_order, quirks_reports
 from .habits import RisHabits
 
 if TYPE_CHECKING:
@@ -45,6 +45,18 @@ def keep_cancelled(original: Callable[[ScheduledStep], bool], step: ScheduledSte
 def ignore_patient_id_key(_: Callable[[Elements], Elements], identifier: Elements) -> Elements:
     """Match without the Patient ID."""
     return {key: value for key, value in identifier.items() if key != "PatientID"}
+
+
+@quirk(
+    "len.overflow",
+    defect="DEF-253",
+    severity="S3",
+    overrides=RisHabits.fits,
+    notices="a scanner refuses the whole list, or shows nothing, for one long sentence (more than 64 characters in LO)",
+)
+def len_overflow(_: Callable[[str], str], text: str) -> str:
+    """Write the whole text."""
+    return text
 
 
 @quirk(
@@ -365,6 +377,30 @@ def wrong_entry_lost(original: Callable[[str], bool], reason: str) -> bool:
 
 
 @quirk(
+    "accession.truncate16",
+    defect="DEF-058",
+    severity="S1",
+    overrides=RisHabits.issued,
+    notices="two exams have one accession number (what is longer than 16 characters cut in silence)",
+)
+def truncate16(original: Callable[[str], str], accession: str) -> str:
+    """Cut an accession number to what SH holds."""
+    return original(accession)[:16]
+
+
+@quirk(
+    "mwl.start_epoch",
+    defect="DEF-236",
+    severity="S3",
+    overrides=RisHabits.begins,
+    notices="an exam without a time is on the list of 1 January 1970, and on nobody's",
+)
+def start_epoch(_: Callable[[str], str], _start: str) -> str:
+    """Begin with the clock of the machine when nobody said when."""
+    return "19700101000000"
+
+
+@quirk(
     "order.accession_ignored",
     defect="not listed",
     severity="S2",
@@ -438,4 +474,4 @@ def ignores_if_none_exist(
     return matches[:0]
 
 
-QUIRKS = collect(globals()) | collect(vars(quirks_reports))
+QUIRKS = collect(globals()) | collect(vars(quirks_reports)) | collect(vars(quirks_order))

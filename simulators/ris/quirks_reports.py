@@ -60,3 +60,15 @@ def late_draft(_: Callable[..., bool], *, late: bool) -> bool:
 def by_position(_: Callable[[list[tuple[str, str]]], str], identifiers: list[tuple[str, str]]) -> str:
     """Take the first identifier, whoever assigned it."""
     return identifiers[0][0] if identifiers else ""
+
+
+@quirk(
+    "report.late_images_unseen",
+    defect="DEF-244",
+    severity="S2",
+    overrides=RisHabits.flags_late,
+    notices="images came after the report, and nobody was told (no entry on the exception list)",
+)
+def late_images_unseen(_: Callable[[str], bool], _reported: str) -> bool:
+    """Take images of a study that is reported as if nothing were."""
+    return False

@@ -6,9 +6,9 @@ a table of ``stepwedge.model.lifecycles``; an event that its table does not list
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.model.appointment import Appointment
 from stepwedge.model.identifiers import ACCESSION_PREFIX, digits, uid
@@ -43,6 +43,15 @@ ACCESSION_LONGEST: Final = 16
 """(0008,0050) is SH; our own numbers have 14 with their prefix."""
 
 
+@dataclass(frozen=True, slots=True)
+class Forestalled:
+    """A cancellation whose order has not come: it must not come to life when it does."""
+
+    placer: str
+    patient: str
+    why: str = ""
+
+
 class Ris(People):
     """All tables of the RIS, and what may happen to them."""
 
@@ -63,6 +72,7 @@ class Ris(People):
         self.oddities = self.table("oddities", Oddity)
         self.available = self.table("available", Available)
         self.damages = self.table("damages", Damage)
+        self.forestalled = self.table("forestalled", Forestalled)
         self.shelf = Shelf(self)
         self.orders.index("patient", lambda order: [order.patient])
         self.orders.index("accession", lambda order: [order.accession])
@@ -112,6 +122,9 @@ class Ris(People):
         """Take a new order; return it, and whether it is new: one sent again is answered as the first time."""
         if not item.placer:
             raise HL7Error(101, "ORC-2", "an order needs a placer order number")
+        if item.placer in self.forestalled:
+            says = f"order {item.placer} was cancelled before it came; its number cannot be used again"
+            raise HL7Error(205, "ORC-2", says)
         known = self.orders.get(item.placer)
         if known is not None and self.habits.same_order(known, item.placer):
             if known.status == "cancelled":
@@ -201,10 +214,11 @@ class Ris(People):
         order = self._known(item, patient)
         if order.status not in {"ordered", "scheduled"}:
             return order, False, []
-        said = {
-            name: value
+        said: dict[str, Any] = {
+            name: self.habits.unsaid(getattr(order, name))
+            if (value := getattr(item, name)) is None
+            else value
             for name in ("reason", "alerts", "provider", "comments")
-            if (value := getattr(item, name)) is not None
         }
         if item.priority is not None:
             said["priority"] = self._priority(order.version, item.priority)
@@ -225,11 +239,23 @@ class Ris(People):
 
     def cancel(self, item: Item, patient: Patient) -> tuple[Order, bool, list[Notice]]:
         """Cancel an order for its placer unless it has begun; return it, and whether it is cancelled now (CAN-02, CAN-03)."""
+        if self._nobodys(item) and self.habits.remembers_cancellation(item.placer or ""):
+            return self._forestalled(item, patient), True, []
         order = self._known(item, patient)
         if order.status == "cancelled":
             return order, True, []
         notices = self._cancel(order, item.why or "")
         return self.orders[order.placer], notices is not None, notices or []
+
+    def _nobodys(self, item: Item) -> bool:
+        """Tell whether a placer speaks of an order of its own that never came."""
+        return bool(item.placer) and not item.filler and item.placer not in self.orders
+
+    def _forestalled(self, item: Item, patient: Patient) -> Order:
+        """Keep a cancellation that came before its order, so that the order is refused when it comes (CAN-07)."""
+        placer, person = item.placer or "", self.survivor(patient.id)
+        self.forestalled[placer] = Forestalled(placer, person, item.why or "")
+        return Order(placer, person, item.procedure or "", item.text or "", status="cancelled")
 
     def withdraw(self, order: Order, why: str) -> list[Notice]:
         """Cancel an order on the department's side (RAD-3 with OC)."""
@@ -267,7 +293,9 @@ class Ris(People):
         return [
             step
             for requested in self.requested.by("placer", order.placer)
-            for step in self.steps.by("requested", requested.id)
+            for step in sorted(
+                self.steps.by("requested", requested.id), key=lambda one: (len(one.id), one.id)
+            )
         ]
 
     def schedule(
@@ -294,7 +322,9 @@ class Ris(People):
                 text=step.text,
                 modality=step.modality,
                 station=station or step.station,
-                start=timestamp(begins)[:_STAMPED],
+                start=timestamp(begins)[:_STAMPED]
+                if start
+                else self.habits.begins(timestamp(begins)[:_STAMPED]),
                 contrast=step.contrast,
             )
             self.steps[row.id] = row
@@ -302,10 +332,16 @@ class Ris(People):
         return [*told, *self._appoint(order, "S12")]
 
     def reschedule(
-        self, order: Order, *, days: int = 0, start: datetime | None = None, station: str = ""
+        self,
+        order: Order,
+        *,
+        days: int = 0,
+        start: datetime | None = None,
+        station: str = "",
+        comments: str = "",
     ) -> list[Notice]:
         """Move what has not begun by days or to a time, or to another station; every number stays."""
-        waiting = [step for step in self.steps_of(order) if step.status == "SCHEDULED"]
+        waiting = [step for step in self.steps_of(order) if step.status in {"SCHEDULED", "ARRIVED"}]
         if not waiting:
             raise IllegalTransition(order.status, "update", sorted(ORDER[order.status]))
         first = datetime.strptime(min(step.start for step in waiting), STAMP)  # noqa: DTZ007 - local time, as DICOM has it
@@ -316,6 +352,8 @@ class Ris(People):
                 step, id=self.habits.rescheduled_id(step), start=moved, station=station or step.station
             )
             self.steps[row.id] = row
+        if comments:
+            self.orders[order.placer] = order = replace(order, comments=comments)
         return [*self._archive("XO", "SC", order), *self._appoint(order, "S13" if shift else "S14")]
 
     # --- appointments, RAD-48

@@ -116,6 +116,7 @@ class Worklist:
         made = entry(step, order, requested, patient, name, ris.habits.context(rows[5]))
         visits = [one.visit for one in ris.encounters.by("patient", patient.id)]
         made |= stay(rows[4], ris.habits.visit(order.visit, visits))
+        made["ReasonForTheRequestedProcedure"] = ris.habits.fits(order.reason)
         if term := self._charsets.for_dicom(texts(made)):
             made["SpecificCharacterSet"] = term
         self._entries[step.id] = (rows, made)

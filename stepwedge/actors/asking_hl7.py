@@ -80,7 +80,8 @@ def _written(text: str, control: str, encoding: str, end: str, form: str) -> byt
 def _asked(link: socket.socket, actor: str, sent: list[bytes], form: str, seconds: float) -> list[bytes]:
     """Put the messages onto the line in their form, and read as many answers."""
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    framer, payloads, deadline = Framer(), [], time.monotonic() + seconds
+    payloads: list[bytes] = []
+    framer, deadline = Framer(), time.monotonic() + seconds
     try:
         for piece in _pieces(sent, form):
             link.sendall(piece)

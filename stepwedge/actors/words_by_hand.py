@@ -25,6 +25,7 @@ _GIVES = {
     "control": "order control of the answer (ORC-1)",
     "error": "code of what is wrong (ERR-3, or ERR-1.4 in 2.3.1; table 0357)",
     "text": "what the receiver says about it",
+    "late": "as given",
     "ids": "the control IDs of all",
     "answers": "the acknowledgement codes of all, when several left at once",
 }

@@ -36,6 +36,7 @@ ORDER: Final = {
     "version": "HL7 version of its messages",
     "study": "Study Instance UID, empty until it is known",
     "status": "status as the placer knows it",
+    "provider": "ordering physician as a DICOM PN value",
     "visit": "visit number, empty when it was ordered in no encounter",
 }
 

@@ -94,6 +94,9 @@ define(
             Parameter("entry", "entry", required=True, says="a worklist entry, as fetch_worklist gave it"),
             Parameter("step", "number", says="which scheduled step of the entry, from 0", default=0),
             Parameter("group", "entries", says="further entries that the same exam performs"),
+            Parameter(
+                "at", says="what the scanner's clock shows, YYYYMMDDHHMMSS; the real time when left out"
+            ),
             Parameter("weight", "number", says="of the patient on the table, in kg"),
             Parameter("height", "number", says="of the patient on the table, in m"),
         ),
@@ -109,6 +112,9 @@ define(
         (
             Parameter("patient", "patient", required=True, says="who lies on the table"),
             Parameter("description", "text", says="what is done", default=""),
+            Parameter(
+                "at", says="what the scanner's clock shows, YYYYMMDDHHMMSS; the real time when left out"
+            ),
         ),
         EXAM,
         ihe="RAD-6",
@@ -145,7 +151,11 @@ define(
             Parameter("mpps", "mpps", required=True, says="the exam they belong to"),
             Parameter("images", "number", says="how many slices", default=3),
             Parameter("recipe", "text", says="a file of fixtures/phantoms", default=""),
+            Parameter(
+                "at", says="what the scanner's clock shows, YYYYMMDDHHMMSS; the real time when left out"
+            ),
             Parameter("frames", "number", says="how many frames; the recipe's own number when left out"),
+            Parameter("copy_of", "images", says="images of another exam, made anew for this one"),
             Parameter(
                 "header",
                 "mapping",
@@ -237,6 +247,9 @@ define(
                 "images",
                 required=True,
                 says="what was acquired; a list when there were several series",
+            ),
+            Parameter(
+                "at", says="what the scanner's clock shows, YYYYMMDDHHMMSS; the real time when left out"
             ),
         ),
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepwedge.actors.words import Parameter, Word, define
+from stepwedge.actors.words import Parameter, Undo, Word, define
 
 STUDY = Parameter("study", required=True, says="Study Instance UID")
 
@@ -31,6 +31,28 @@ define(
         ),
         {"study": "Study Instance UID", "tier": "where it lies now"},
         requires=("storage-tiers",),
+    ),
+    Word(
+        "pacs",
+        "damage_image",
+        "let one byte of an image turn over on the archive's disk, as old disks do",
+        (STUDY,),
+        {"sop": "SOP Instance UID of the image", "study": "Study Instance UID"},
+        undo=Undo("mend_image", {"sop": "sop"}),
+    ),
+    Word(
+        "pacs",
+        "mend_image",
+        "put the image back from the copy that was kept apart",
+        (Parameter("sop", required=True, says="SOP Instance UID of the image"),),
+        {"sop": "SOP Instance UID of the image"},
+    ),
+    Word(
+        "pacs",
+        "scrub",
+        "look whether every image of a study is on the disk as it came",
+        (STUDY,),
+        {"checked": "how many images", "damaged": "SOP Instance UIDs of those that are not"},
     ),
     Word(
         "pacs",

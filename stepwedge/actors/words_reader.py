@@ -89,6 +89,7 @@ define(
             Parameter("status", says="F final, P preliminary", default="F", choices=("F", "P")),
             Parameter("critical", "flag", says="somebody must be told at once (OBX-8)", default=False),
             Parameter("pdf", "flag", says="send it as a page too (OBX-5 ED)", default=False),
+            Parameter("scans", "number", says="kilobytes of scanned pages in that page", default=0),
             Parameter("sr", "flag", says="store it as Basic Text SR too, and refer to it", default=False),
         ),
         {
@@ -99,6 +100,7 @@ define(
             "text": "the whole text",
             "sr": "SOP Instance UID of the structured report",
             "critical": "whether it was signed as critical",
+            "page": "SHA-256 of the page as it was sent (base64); empty when there is none",
             "answer": "acknowledgment code of the RIS",
         },
         ihe="RAD-128",

@@ -60,6 +60,7 @@ define(
             Parameter("days", "number", says="move by so many days"),
             Parameter("start", says="move to YYYYMMDDHHMM or YYYYMMDDHHMMSS"),
             Parameter("station", says="AE title of the new station"),
+            Parameter("comments", says="what the department adds for the technologist (NTE)"),
         ),
         gives=SCHEDULE,
         ihe="RAD-13",

@@ -80,7 +80,7 @@ def _asked(question: Question, door: str) -> tuple[list[dict[str, Any]], list[in
 @check(
     "images.described",
     says="the archive describes every image as its file does",
-    ihe="RAD-107",
+    ihe="RAD-16",
     observes="wire",
     place="from",
     where=only("images", "study"),
@@ -92,7 +92,8 @@ def described(question: Question) -> Look:
     images = question.where["images"]
     study = str(question.where.get("study") or study_of(images))
     told = {
-        one.get("SOPInstanceUID"): one for one in asking_web.metadata(question.cast, question.from_, study)
+        str(one.get("SOPInstanceUID")): one
+        for one in asking_web.metadata(question.cast, question.from_, study)
     }
     files = {one.sop: one.header for one in asking.retrieve(question.cast, question.from_, "wado-rs", study)}
     differences = [

@@ -93,6 +93,12 @@ def _code(message: hl7.Group) -> str | None:
     return _first("OBR-44.1", "OBR-4.1")(message)
 
 
+def _provider(message: hl7.Group) -> str | None:
+    """Return OBR-16 as a DICOM PN: XCN has the identifier before the name (2.5.1 section 2.A.88)."""
+    parts = [(_first(f"OBR-16.{number}")(message) or "") for number in range(2, 7)]
+    return PersonName.from_hl7(parts).dicom() or None
+
+
 NAMES: Final[dict[str, tuple[str, Callable[[hl7.Group], str | None]]]] = {
     "control": ("order control (ORC-1, table 0119)", _first("ORC-1")),
     "status": (
@@ -124,6 +130,8 @@ NAMES: Final[dict[str, tuple[str, Callable[[hl7.Group], str | None]]]] = {
     "priority": ("priority (TQ1-9, ORC-7.6, OBR-27.6, table 0485)", _first("TQ1-9.1", "ORC-7.6", "OBR-27.6")),
     "visit": ("visit number (PV1-19)", _first("PV1-19.1")),
     "alerts": ("danger code (OBR-13)", _first("OBR-13.1")),
+    "provider": ("ordering physician as a DICOM PN (OBR-16)", _provider),
+    "reported": ("when the report was signed (OBR-22)", _first("OBR-22.1")),
     "reason": ("reason for the study (OBR-31)", _first("OBR-31.2", "OBR-31.1")),
     "text": ("report text (OBX-5)", _text),
 }

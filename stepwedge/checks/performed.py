@@ -119,3 +119,29 @@ def told_alike(question: Question) -> Look:
     evidence = [one.number for found in told.values() for one in found]
     alike = Candidate(label, {"messages": len(here)}, tuple(evidence))
     return Look([] if differences else [alike], differences, label, len(here), evidence)
+
+
+@check(
+    "step.protocol",
+    says="the exam says under which protocol it was done",
+    ihe="RAD-6",
+    observes="journal",
+    place="at",
+    where=only("mpps"),
+    chosen_by=("mpps",),
+    requires=("mpps",),
+    tapped=("dicom", "worklist"),
+)
+def protocol(question: Question) -> Look:
+    """Compare the code of Performed Protocol Code Sequence (0040,0260) of the N-CREATE that was accepted."""
+    uid = str((question.where["mpps"] or {}).get("uid") or "")
+    for one in question.case.exchanges:
+        if (one.actor, one.direction, one.kind, one.outcome) != (question.at, "in", "N-CREATE", "0000"):
+            continue
+        if str(one.facts.get("sop") or "") == uid:
+            items = (one.facts.get("identifier") or {}).get("PerformedProtocolCodeSequence") or [{}]
+            code = str(items[0].get("CodeValue") or "")
+            differences = matchers.compare("protocol", question.is_, code)
+            found = Candidate(f"protocol {code or 'not said'}", code, (one.number,))
+            return Look([] if differences else [found], differences, found.label, 1, [one.number])
+    return Look([], [Difference(f"performed step {uid}", "told", "nothing")], "", 0)

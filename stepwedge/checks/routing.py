@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from stepwedge.actors import asking
+from stepwedge.actors.words import Parameter
 from stepwedge.checks.acquired import acquired, study_of
 from stepwedge.checks.check import Candidate, Look, Question, check, only
 from stepwedge.checks.difference import Difference
@@ -41,6 +44,15 @@ def overtook(question: Question) -> Look:
     return Look([] if late else [found], differences, label, len(came), final=bool(late))
 
 
+def _counts(question: Question) -> Counter[str]:
+    """Count how often each image was sent to a system."""
+    return Counter(
+        str(one.facts.get("sop") or "")
+        for one in question.case.exchanges
+        if one.actor == question.at and one.direction == "in" and one.kind == "C-STORE"
+    )
+
+
 @check(
     "images.arrived",
     says="every image arrives as it was acquired",
@@ -49,6 +61,7 @@ def overtook(question: Question) -> Look:
     place="at",
     where=only("images"),
     chosen_by=("images",),
+    takes=(Parameter("once", "flag", says="and none a second time", default=False),),
     tapped=("dicom",),
 )
 def arrived(question: Question) -> Look:
@@ -73,6 +86,10 @@ def arrived(question: Question) -> Look:
             return Look(unsure=f"image {sop} was too long to be read on its way")
         elif found != pixels:
             differences.append(Difference(f"image {sop}", "pixels as acquired", "other pixels"))
+    if question.args.get("once"):
+        for sop, count in _counts(question).items():
+            if sop in source and count > 1:
+                differences.append(Difference(f"image {sop}", "sent once", f"sent {count} times"))
     mine = [one for sop, one in came.items() if sop in source]
     found_ = Candidate(f"{len(mine)} images at {question.at}", {"count": len(mine)})
     evidence = [one.number for one in mine]

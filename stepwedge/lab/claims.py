@@ -47,6 +47,7 @@ CLAIMS: Final[dict[str, Claim]] = {
         ("pacs",), "finds names outside ASCII by QIDO-RS, their UTF-8 percent-encoded (RFC 3986 section 2.5)"
     ),
     "wado-rs": Claim(("pacs",), "hands studies over over DICOMweb (PS3.18 section 10.4)"),
+    "archive-scrubbing": Claim(("pacs",), "compares what is on its disk with what came"),
     "stow-rs": Claim(("pacs",), "stores images sent over DICOMweb (PS3.18 section 10.5)"),
     "transcoding": Claim(
         ("pacs",), "takes and delivers images in every lossless transfer syntax, pixels unchanged (PS3.5)"

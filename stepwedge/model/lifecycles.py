@@ -30,7 +30,8 @@ ORDER: Final[Table] = {
 
 STEP: Final[Table] = {
     # PS3.3 C.4.10, Scheduled Procedure Step Status (0040,0020), driven by RAD-13 and MPPS.
-    "SCHEDULED": {"start": "STARTED", "cancel": "CANCELED", "update": "SCHEDULED"},
+    "SCHEDULED": {"start": "STARTED", "cancel": "CANCELED", "update": "SCHEDULED", "arrive": "ARRIVED"},
+    "ARRIVED": {"start": "STARTED", "cancel": "CANCELED", "update": "ARRIVED", "arrive": "ARRIVED"},
     "STARTED": {"start": "STARTED", "complete": "COMPLETED", "discontinue": "DISCONTINUED"},
     "COMPLETED": {"start": "STARTED"},
     "DISCONTINUED": {"start": "STARTED", "return": "SCHEDULED"},  # return: the wrong entry was picked

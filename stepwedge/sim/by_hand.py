@@ -65,7 +65,11 @@ class ByHand:
         await self._bench.outbox.drained(to, _DRAINING)
         deliveries = await at_once(self._bench, sends)
         told = [_told(send, delivery) for send, delivery in zip(sends, deliveries, strict=True)]
-        return told[0] | {"answers": [one["answer"] for one in told], "ids": [one["id"] for one in told]}
+        return told[0] | {
+            "late": bool(args.get("late")),
+            "answers": [one["answer"] for one in told],
+            "ids": [one["id"] for one in told],
+        }
 
     def _sent(self, control: str) -> Exchange:
         """Return the newest exchange in which this system sent the message."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stepwedge.evidence.exchange import Exchange
 
+_SEPARATORS = b"^~\\&"
 _QUERY, _ALERT = "110112", "110113"
 _MEDIA = {"110106", "110107"}
 
@@ -43,6 +44,46 @@ def missing_query(original: Callable[[str, int], bool], event: str, outcome: int
 def aa_unknown_trigger(_: Callable[[str], bool], _trigger: str) -> bool:
     """Say yes to what is not understood."""
     return False
+
+
+@quirk(
+    "hl7.custom_delims",
+    defect="DEF-050",
+    severity="S3",
+    overrides=MemoryHabits.whole,
+    notices="a sender with separators of its own is not understood (MSH-2 taken for ^~\\& whatever it says)",
+)
+def custom_delims(original: Callable[[bytes], bytes], payload: bytes) -> bytes:
+    """Write the usual separators into MSH-2 and leave the fields as they are."""
+    declared = payload[4:].partition(payload[3:4])[0]
+    usual = len(declared) == len(_SEPARATORS)
+    return original(payload[:4] + _SEPARATORS + payload[4 + len(declared) :] if usual else payload)
+
+
+@quirk(
+    "hl7.short_msh2",
+    defect="DEF-051",
+    severity="S3",
+    overrides=MemoryHabits.whole,
+    notices="a sender that names two separators is not understood (four signs behind MSH taken, whatever they are)",
+)
+def short_msh2(original: Callable[[bytes], bytes], payload: bytes) -> bytes:
+    """Read four separators, whatever stands there."""
+    declared = payload[4:].partition(payload[3:4])[0]
+    short = len(declared) < len(_SEPARATORS)
+    return original(payload[:4] + _SEPARATORS + payload[4 + len(_SEPARATORS) :] if short else payload)
+
+
+@quirk(
+    "hl7.legacy_sender",
+    defect="DEF-073",
+    severity="S2",
+    overrides=MemoryHabits.whole,
+    notices="nothing of an old sender arrives, although everybody else understands it (LF taken for text)",
+)
+def legacy_sender(original: Callable[[bytes], bytes], payload: bytes) -> bytes:
+    """Take a message with line feeds for one long segment."""
+    return original(payload if b"\r" in payload else payload.replace(b"\n", b" "))
 
 
 @quirk(

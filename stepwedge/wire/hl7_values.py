@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final
@@ -119,6 +120,11 @@ def _check_observation(segment: Segment, place: str) -> None:
         raise HL7Error(101, f"{place}-2", "an observation has a value and no value type")
     if kind not in _VALUE_TYPES:
         raise HL7Error(103, f"{place}-2", f"value type {kind!r} is not in HL7 table 0125")
+    if kind == "ED" and segment.read(5, 1, 4) == "Base64":  # 2.5.1 section 2.A.24, table 0299
+        try:
+            binascii.a2b_base64((segment.read(5, 1, 5) or "").encode(), strict_mode=True)
+        except (binascii.Error, UnicodeEncodeError) as error:
+            raise HL7Error(102, f"{place}-5", f"the data are no base64: {error}") from None
     fits = _FITS.get(kind)
     for number, text in enumerate(segment.all("5"), 1):
         if fits is not None and text != null and not fits(text):

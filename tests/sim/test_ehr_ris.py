@@ -402,7 +402,7 @@ def test_a_report_that_belongs_to_nobody_is_refused(play):
         ((b"OMG^O19^OMG_O19", b"OMG^O99^OMG_O99"), "AR", "201"),
         ((b"ORC|NW|", b"ORC|ZZ|"), "AE", "103"),
         ((b"CTCHEST^", b"NOSUCH^"), "AE", "103"),
-        ((b"ORC|NW|", b"ORC|CA|"), "AE", "204"),
+        ((b"ORC|NW|", b"ORC|XO|"), "AE", "204"),
         ((b"^^^STEPWEDGE^PI", b"^^^ELSEWHERE^PI"), "AE", "101"),
     ],
 )

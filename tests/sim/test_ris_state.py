@@ -140,7 +140,7 @@ class TestCancel:
     def test_what_is_not_known_or_of_another_patient_is_refused(self, books):
         placed(books)
         for item, patient, place in (
-            (Item("CA", placer="P9"), ANNA, "ORC-2"),
+            (Item("CA", placer="P9", filler="F9"), ANNA, "ORC-2"),
             (Item("CA", placer="P1"), BERT, "PID-3"),
         ):
             with pytest.raises(HL7Error) as refused:

@@ -74,6 +74,12 @@ def knowing(**answers):
 def test_every_check_says_what_it_shows():
     assert {check.name for check in checks()} == {
         "message.received",
+        "message.answered",
+        "query.exactly",
+        "images.described",
+        "object.refused",
+        "object.names",
+        "door.stands",
         "worklist.entry",
         "worklist.no_entry",
         "task.found",
@@ -114,6 +120,8 @@ def test_every_check_says_what_it_shows():
         "pet.quantified",
         "dose.reported",
         "performed.step",
+        "step.told_alike",
+        "step.protocol",
         "relay.dead_letter",
         "relay.unresolved",
         "task.reported",

@@ -331,6 +331,7 @@ def test_every_sop_class_that_a_system_calls_with_is_told():
     scanner = dict(proposed.proposed("modality"))
     assert set(scanner) == {
         proposed.STORAGE,
+        "1.2.840.10008.1.1",
         "1.2.840.10008.1.20.1",
         "1.2.840.10008.3.1.2.3.3",
         "1.2.840.10008.5.1.4.31",

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 REJECTIONS: Final = frozenset({"113001", "113037", "113038", "113039"})
 """Titles of rejection notes (DCM, RAD-66); 113001 may be shown or hidden, as the site has it."""
-_QUALITY, _EXPIRED = "113001", "113039"
+_QUALITY, _EXPIRED, _WRONG_ENTRY = "113001", "113039", "113038"
+_MISTAKEN: Final = "110514"
+"""Discontinuation reason (DCM, CID 9300): incorrect worklist entry selected."""
 _KEY_OBJECTS: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 _TAKEN: Final = frozenset({"0000", "B000", "B006", "B007"})
 """PS3.4 table B.2-1: success, and the warnings after which the instance is stored all the same."""
@@ -68,6 +70,8 @@ def accounts(exchanges: Iterable[Exchange], forged: Container[str] = ()) -> list
             books.enter(exchange.kind, exchange.facts["result"])
         elif exchange.kind == "C-STORE" and exchange.outcome in _TAKEN and "dataset" in exchange.facts:
             books.keep(exchange.facts["dataset"]["header"])
+        elif exchange.kind == "N-SET" and exchange.outcome == "0000":
+            books.mistaken(exchange.facts.get("identifier") or {})
         elif exchange.kind in {"C-MOVE", "C-GET"} and exchange.outcome == "0000":
             books.retrieved(exchange)
     return list(books.accounts.values())
@@ -134,6 +138,13 @@ class _Books:
         if (account := self.accounts.get(study)) is not None:
             account.withdrawn |= dict.fromkeys(account.taken, _EXPIRED)
             account.attached = dict.fromkeys(account.attached, False)
+
+    def mistaken(self, attributes: Elements) -> None:
+        """Take away the images of an exam begun from the wrong worklist entry (110514, RAD-7)."""
+        reasons = attributes.get("PerformedProcedureStepDiscontinuationReasonCodeSequence") or [{}]
+        for sop in _references(attributes) if reasons[0].get("CodeValue") == _MISTAKEN else ():
+            if sop in self.owners:
+                self.owners[sop].withdrawn[sop] = _WRONG_ENTRY
 
     def retrieved(self, exchange: Exchange) -> None:
         """Note a retrieval at the study level."""

@@ -29,6 +29,8 @@ _SCHEDULED: Final = {
     "station": "station AE title",
     "start": "scheduled start",
 }
+_LONGEST: Final = 64
+"""Characters of a text on the worklist (LO, PS3.5 table 6.2-1)."""
 _MINUTE: Final = len("YYYYMMDDHHMM")
 
 
@@ -53,6 +55,8 @@ def _as_ordered(_facts: CaseFacts, sighting: Sighting, order: Order) -> Iterator
     """Compare a schedule or worklist entry with the order (RAD-2)."""
     for name, label in _ORDERED.items():
         wanted = order.wanted(name, sighting.at)
+        if name == "reason" and sighting.kind == "worklist":
+            wanted = tuple(text[:_LONGEST] for text in wanted)
         if wanted and sighting[name] not in wanted:
             yield Difference(
                 f"{sighting.label}: {label}",

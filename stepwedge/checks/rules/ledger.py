@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.wire.hl7 import null
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -48,8 +50,9 @@ class Order:
         versions = [self.content.get(name, "")]
         for asked, answered, content in self.changes:
             if asked <= at and content.get(name):
-                versions = [content[name], *(versions if at <= answered else ())]
-        return tuple(version for version in versions if version)
+                said = "" if content[name] == null else content[name]
+                versions = [said, *(versions if at <= answered else ())]
+        return () if "" in versions[:-1] else tuple(version for version in versions if version)
 
     def __str__(self) -> str:
         return f"order {self.numbers.get('accession') or self.placer}"

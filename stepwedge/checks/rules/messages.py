@@ -181,8 +181,8 @@ def _taken_and_passed(
         if key in controls:
             continue  # the same message again, after a lost answer
         controls.add(key)
-        if key[-1] in facts.by_hand and parse(exchange.request.read())["OBR-25"] == "P":
-            continue  # a draft that a tester lets come late need not be passed on
+        if facts.by_hand.get(key[-1]):
+            continue  # what a tester lets come late need not be passed on
         if key[1] == manager and key[0] != ward:  # what comes from the ward acknowledges a result
             taken[_gist(parse(exchange.request.read()))] += 1
         elif key[:2] == (manager, ward):

@@ -55,9 +55,11 @@ class People:
 
     Attributes:
         records: the versions of each record by patient ID, oldest first; the last may say that it was merged away.
+        newest: when the newest event of each record happened (EVN-2).
     """
 
     records: dict[str, list[Version]] = field(default_factory=dict)
+    newest: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, exchanges: Iterable[Exchange]) -> People:
@@ -77,6 +79,11 @@ class People:
             return  # an identifier that could not be changed is what it was
         prior = str(view.get("prior") or "") if view.message.type in _RENAMES else ""
         history = self.records.setdefault(prior or self._record(view), [])
+        event = view.message["EVN-2.1"][:14]
+        record = prior or self._record(view)
+        if not prior and event < self.newest.get(record, ""):
+            return  # of before what is known already: who applies it goes back in time
+        self.newest[record] = max(event, self.newest.get(record, ""))
         version = self._version(view, exchange, merged=bool(prior), before=None if prior else history[-1:])
         known = next((one for one in reversed(history) if one.same(version)), None)
         if known is None or (known is not history[-1] and not known.merged):

@@ -53,18 +53,24 @@ class CaseFacts:
 
     @cached_property
     def seen(self) -> list[Sighting]:
-        """What was said while the case ran, in time order; what a tester made wrong and was refused says nothing."""
+        """What was said while the case ran, in time order.
+
+        What a tester made wrong and was refused says nothing, nor does what he let come late: what is made of it is judged.
+        """
+        made = {control for control, late in self.by_hand.items() if not late}
+        delayed = self.by_hand.keys() - made
         return of_exchanges(
             one
             for one in self.exchanges
-            if one.outcome in ACCEPTED or self.by_hand.isdisjoint(one.keys.get("control", ()))
+            if delayed.isdisjoint(controls := one.keys.get("control", ()))
+            and (one.outcome in ACCEPTED or made.isdisjoint(controls))
         )
 
     @cached_property
-    def by_hand(self) -> set[str]:
-        """The control IDs of messages that a tester changed by hand."""
+    def by_hand(self) -> dict[str, bool]:
+        """The control IDs of messages that a tester changed by hand, and whether he let them come late."""
         told = (act.facts.get("result") or {} for act in self.acts if act.kind == "send_by_hand")
-        return {control for result in told for control in result.get("ids", ())}
+        return {control: bool(result.get("late")) for result in told for control in result.get("ids", ())}
 
     @cached_property
     def people(self) -> People:

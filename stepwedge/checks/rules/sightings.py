@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.checks.message_view import NAMES, TWINS, MessageView, authority
 from stepwedge.model.patient import PersonName
-from stepwedge.wire.hl7 import HL7Error, parse
+from stepwedge.wire.hl7 import HL7Error, null, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange
     from stepwedge.wire.elements import Elements
 
+_EMPTIED: Final = frozenset({"alerts", "reason"})
+"""What an order may take back by HL7's null value; of everything else a null says nothing here."""
 WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 AVAILABILITY: Final = "1.2.840.10008.5.1.4.33"
 STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -211,7 +213,11 @@ def day(written: str) -> str:
 
 
 def _values(view: View) -> dict[str, str]:
-    values = {name: str(view[name]) for name in NAMES if view.get(name) not in {None, '""'}}
+    values = {
+        name: str(view[name])
+        for name in NAMES
+        if view.get(name) is not None and (view[name] != null or name in _EMPTIED)
+    }
     if "priority" in values or view.message.type.startswith(("ORM", "OMG", "OMI")):
         values["priority"] = PRIORITY_IN_DICOM.get(values.get("priority", ""), values.get("priority", ""))
     if values.get("sex") == "U":

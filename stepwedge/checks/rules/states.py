@@ -98,6 +98,7 @@ def states_converge(facts: CaseFacts) -> Finding:
 
 def _progress(facts: CaseFacts, order: Order) -> Progress:
     steps: dict[str, set[str]] = {}
+    dropped: set[str] = set()  # given up before they began, while the others stay (RAD-13, DC)
     early = False
     progress = Progress(offered=set(order.steps), cancelled=_cancelled(facts, order))
     for sighting, owner in linked(facts.ledger, facts.seen):
@@ -105,6 +106,8 @@ def _progress(facts: CaseFacts, order: Order) -> Progress:
             continue
         if sighting.kind == "worklist" and sighting["step"]:
             progress.offered.add(sighting["step"])
+        elif sighting.kind == "schedule" and sighting["control"] == "DC" and sighting["step"]:
+            dropped.add(sighting["step"])
         elif sighting.kind == "mpps":
             progress.performed[sighting.uid] = "IN PROGRESS"
             steps[sighting.uid] = {step for _, step in sighting.steps}
@@ -112,6 +115,7 @@ def _progress(facts: CaseFacts, order: Order) -> Progress:
             early = early or sighting.at < order.placed
     if early:  # the exam came first (IHE PIR): it names no step, and does everything that was ordered for it
         progress.taken |= progress.offered
+    progress.offered -= dropped
     for uid, status in _performed(facts):
         if uid in progress.performed and status:
             progress.performed[uid] = status
@@ -219,8 +223,6 @@ def _backwards(facts: CaseFacts) -> Iterator[Difference]:
             event = EVENT_FROM_HL7[sighting["status"]]
             yield from _step(ORDER, tracks, key, event, sighting.label, "ordered")
         elif sighting.kind == "report":
-            if sighting.uid in facts.by_hand and sighting["status"] == "P":
-                continue  # a draft that a tester lets come late; what is made of it is judged
             told.add((sighting.source, sighting.uid))
             key = (f"report from {sighting.source}", order.placer)
             yield from _step(REPORT, tracks, key, sighting["status"], sighting.label, "")
