@@ -196,7 +196,7 @@ def _processes(facts: Facts) -> Gate:
     said = (
         f"load generator: {'; '.join(lost)}"
         if lost
-        else f"all {wanted} processes of the generator worked to the end"
+        else f"every process of the generator ({wanted}) worked to the end"
     )
     return _generator(
         "processes", "lost", fit=not lost, said=said, limit=wanted, found=len(told) - len(silent | unmarked)
@@ -269,7 +269,7 @@ def _begun(facts: Facts) -> Iterator[Gate]:
     late = quantile(facts.series.total(ARRIVAL).late, 0.99)
     if late == late:  # noqa: PLR0124 - NaN
         fit = late <= limits.late.value
-        said = f"99 % of the arrivals were begun within {late:.3g} s of when they were due"
+        said = f"99 % of the arrivals were begun within {seconds(late)} of when they were due"
         yield _generator(
             "arrivals",
             "late",
