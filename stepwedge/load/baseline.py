@@ -71,7 +71,10 @@ def worse(changes: list[Change]) -> list[Change]:
 def _transactions(now: Series, before: Series, seconds: float) -> Iterator[Change]:
     for name in sorted({*now.names(), *before.names()}):
         here, there = now.total(name), before.total(name)
+        fewest = min((row.count for row in (here, there) if row.count), default=0)
         for what, share in _QUANTILES.items():
+            if fewest * (1 - share) < 1:
+                continue  # a percentile of so few is the slowest one of them, which chance decides
             yield _change(name, what, there.percentile(share), here.percentile(share), "s", small=LEAST)
         bad = [row.bad / row.count if row.count else math.nan for row in (there, here)]
         yield _change(name, "errors", bad[0], bad[1], "share")

@@ -224,6 +224,9 @@ def adopt(site: Site, patient: Patient, order: Order) -> bool:
             "text": order.text,
             "priority": order.priority,
             "version": order.version,
+            "filler": order.filler,
+            "accession": order.accession,
+            "status": order.status,
         },
     }
     admin.act("adopt_order", told, {"id": f"load/{order.placer}"})

@@ -135,6 +135,7 @@ class Exam:
             return False
         if self.exception == "cancel":
             self.order = self.ward.order("CA", self.order)
+            adopt(self.site, self.ward.patient, replace(self.order, status="cancelled"))
             self._reached("cancelled")
             return False
         if self.exception == "reschedule":

@@ -73,6 +73,21 @@ class Gate:
         return {key: None if value != value else value for key, value in asdict(self).items()}  # noqa: PLR0124 - NaN alone differs from itself
 
 
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """How queues emptied after a load.
+
+    Attributes:
+        seconds: until fewer messages waited than the limit; None when no system can be asked, infinite when they never did.
+        waiting: how many still wait.
+        silent: systems that do not answer, so that nobody can tell what they still have to send.
+    """
+
+    seconds: float | None = None
+    waiting: int = 0
+    silent: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Facts:
     """What gates are judged by.
@@ -80,8 +95,7 @@ class Facts:
     Attributes:
         trouble: what whoever started the processes saw go wrong.
         watched: what the systems under test used, second by second (``watch.jsonl``).
-        drained: seconds after the generator was done until fewer messages waited than the limit; None when nobody could see, infinite
-            when they never did.
+        drained: how the queues emptied when the generator was done.
         marks: processes of the generator that said that they ended in order; None when nobody asked them to.
         done: processes that did all they had to do.
         unfinished: arrivals that were still under way when the run was over.
@@ -93,8 +107,7 @@ class Facts:
     account: Account
     trouble: Sequence[str] = ()
     watched: Sequence[dict[str, Any]] = ()
-    drained: float | None = None
-    waiting: int = 0
+    drained: Drained = Drained()
     marks: frozenset[str] | None = None
     done: frozenset[str] = frozenset()
     unfinished: int = 0
@@ -183,7 +196,7 @@ def _processes(facts: Facts) -> Gate:
     said = (
         f"load generator: {'; '.join(lost)}"
         if lost
-        else f"all {wanted} processes of the generator worked to the end"
+        else f"every process of the generator ({wanted}) worked to the end"
     )
     return _generator(
         "processes", "lost", fit=not lost, said=said, limit=wanted, found=len(told) - len(silent | unmarked)
@@ -256,7 +269,7 @@ def _begun(facts: Facts) -> Iterator[Gate]:
     late = quantile(facts.series.total(ARRIVAL).late, 0.99)
     if late == late:  # noqa: PLR0124 - NaN
         fit = late <= limits.late.value
-        said = f"99 % of the arrivals were begun within {late:.3g} s of when they were due"
+        said = f"99 % of the arrivals were begun within {seconds(late)} of when they were due"
         yield _generator(
             "arrivals",
             "late",
@@ -399,30 +412,21 @@ def seconds(value: float) -> str:
 
 
 def _queue(facts: Facts) -> Iterator[Gate]:
-    limit, most = facts.limits.queue.within, facts.limits.queue.waiting
-    within = limit.value
-    if facts.drained is None:
+    limit, most, found = facts.limits.queue.within, facts.limits.queue.waiting, facts.drained
+    if found.seconds is None:
         return  # no system that can be asked what it still has to send
-    met = facts.drained <= within
-    took = seconds(facts.drained)
-    end = (
-        f"after {took}"
-        if met
-        else f"and {facts.waiting} still wait"
-        if math.isinf(facts.drained)
-        else f"only after {took}"
-    )
-    said = f"fewer than {most.value:g} messages wait {end}; {seconds(within)} are allowed when the generator is done"
+    met = found.seconds <= limit.value
+    said = f"fewer than {most.value:g} messages wait after {seconds(found.seconds)}; {seconds(limit.value)} are allowed"
+    if not met:
+        said = f"{found.waiting} messages still wait {seconds(limit.value)} after the load; fewer than {most.value:g} are allowed"
+    word: Word = "met" if met else "missed"
+    if found.silent:
+        word, said = (
+            "untold",
+            f"{', '.join(found.silent)} does not answer, so nobody can tell what still waits",
+        )
     yield Gate(
-        "queues",
-        "drained",
-        "met" if met else "missed",
-        said,
-        within,
-        facts.drained,
-        "s",
-        count=facts.waiting,
-        why=limit.why,
+        "queues", "drained", word, said, limit.value, found.seconds, "s", count=found.waiting, why=limit.why
     )
 
 

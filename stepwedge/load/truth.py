@@ -75,7 +75,9 @@ class Truths:
         if not self.broken:
             return self.untold[0] if self.untold else f"{self.exams} sampled exams keep every standing rule"
         names = ", ".join(rule for rule, counts in self.rules.items() if counts["failed"])
-        return f"sampled exams break standing rules ({names}) {len(self.broken)} times"
+        exams = {line.partition(" breaks ")[0] for line in self.broken}
+        word = "breaks" if len(exams) == 1 else "break"
+        return f"{len(exams)} of {self.exams} sampled exams {word} standing rules ({names})"
 
 
 @dataclass

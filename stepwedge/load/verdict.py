@@ -110,7 +110,7 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
     plan = Plan.read(folder)
     asked = limits.load(plan.gates, lab.file)
     account, series = Account.read(folder / LEDGER), Series.read(folder / MEASURES)
-    drained, waiting = drain(cast, asked)
+    drained = drain(cast, asked)
     truths = truth.Truth(folder, cast).finish()
     facts = gates.Facts(
         plan,
@@ -120,7 +120,6 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
         trouble,
         watching.read(folder),
         drained,
-        waiting,
         gates.marks(folder),
         gates.marks(folder, "done"),
         gates.unfinished(folder),
@@ -131,30 +130,29 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
     return said
 
 
-def drain(cast: Cast, asked: limits.Limits) -> tuple[float | None, int]:
-    """Wait until the queues of simulated systems are short; return the seconds that took, and what still waits.
-
-    None when no system can be asked; infinite when it took longer than allowed.
-    """
+def drain(cast: Cast, asked: limits.Limits) -> gates.Drained:
+    """Wait until the queues of simulated systems are short, as long as allowed; return how that went."""
     players = [player for player in cast if player.admin is not None]
     if not players:
-        return None, 0
+        return gates.Drained(None)
     began = time.monotonic()
     while True:
-        waiting = sum(_waiting(player) for player in players)
+        lengths = {player.name: _waiting(player) for player in players}
+        waiting = sum(length for length in lengths.values() if length is not None)
+        silent = tuple(name for name, length in lengths.items() if length is None)
         took = time.monotonic() - began
-        if waiting < asked.queue.waiting.value:
-            return took, waiting
+        if waiting < asked.queue.waiting.value and not silent:
+            return gates.Drained(took, waiting)
         if took >= asked.queue.within.value:
-            return math.inf, waiting
+            return gates.Drained(math.inf, waiting, silent)
         time.sleep(_LOOK)
 
 
-def _waiting(player: Any) -> int:
+def _waiting(player: Any) -> int | None:
     try:
         return int(player.admin.health_of()["waiting"])
     except StepwedgeError:
-        return 10**6  # who does not answer has not sent what it had to send
+        return None
 
 
 def conclude(plan: Plan, found: list[Gate], reconciled: Reconciliation, truths: Truths) -> Verdict:

@@ -90,7 +90,7 @@ class Made:
         """Return what gates are judged by."""
         series, account = Series.read(self.folder / "measures"), Account.read(self.folder / "ledger")
         told = {
-            "drained": 0.5,
+            "drained": gates.Drained(0.5),
             "marks": gates.marks(self.folder),
             "done": gates.marks(self.folder, "done"),
         } | more

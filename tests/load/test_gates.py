@@ -149,8 +149,15 @@ def test_what_the_generator_broke_itself_makes_the_run_untold(made):
 @pytest.mark.parametrize(("drained", "word"), [(3.0, "met"), (30.0, "missed"), (math.inf, "missed")])
 def test_queues_must_become_short_in_time(made, drained, word):
     assert (
-        of(gates.judge(made.write().facts(drained=drained, waiting=40)), "queues", "drained").verdict == word
+        of(gates.judge(made.write().facts(drained=gates.Drained(drained, 40))), "queues", "drained").verdict
+        == word
     )
+
+
+def test_a_system_that_does_not_say_what_waits_is_untold(made):
+    found = gates.judge(made.write().facts(drained=gates.Drained(math.inf, 2, ("pacs",))))
+    gate = of(found, "queues", "drained")
+    assert (gate.verdict, gate.said[:20]) == ("untold", "pacs does not answer")
 
 
 def test_a_phase_of_overload_may_be_slower_and_must_be_driven(made):

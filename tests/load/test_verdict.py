@@ -87,7 +87,7 @@ def test_a_broken_rule_of_a_sampled_exam_is_missed(made):
     )
     said = concluded(made, truths=truths)
     assert said.exit_code == 1
-    assert "sampled exams break standing rules (INV-3) 1 times" in said.headline
+    assert "1 of 1 sampled exams breaks standing rules (INV-3)" in said.headline
 
 
 def test_a_saturated_generator_is_named_once_and_not_for_every_gate(made):
@@ -111,19 +111,27 @@ class Door:
 
 
 class Player:
+    """A system with such a door."""
+
     def __init__(self, admin):
-        self.admin = admin
+        self.name, self.admin = "pacs", admin
 
 
 @pytest.mark.parametrize(
-    ("lengths", "drained"), [((3,), True), ((40, 30, 2), True), ((40,), False), ((), False)]
+    ("lengths", "drained", "silent"),
+    [((3,), True, ()), ((40, 30, 2), True, ()), ((40,), False, ()), ((), False, ("pacs",))],
 )
-def test_queues_are_waited_for_as_long_as_allowed(monkeypatch, lengths, drained):
+def test_queues_are_waited_for_as_long_as_allowed(monkeypatch, lengths, drained, silent):
     monkeypatch.setattr(verdict, "_LOOK", 0.01)
-    asked = limits.load({"queue": {"within": 0.1}})
-    took, _ = verdict.drain([Player(Door(*lengths))], asked)
-    assert math.isinf(took) != drained
-    assert verdict.drain([Player(None)], asked) == (None, 0)
+    found = verdict.drain([Player(Door(*lengths))], limits.load({"queue": {"within": 0.1}}))
+    assert math.isinf(found.seconds) != drained
+    assert found.silent == silent
+
+
+def test_where_nobody_can_be_asked_no_queue_is_judged(made):
+    assert verdict.drain([Player(None)], limits.load()) == gates.Drained(None)
+    found = gates.judge(made.write().facts(drained=gates.Drained(None)))
+    assert "queues" not in {one.name for one in found}
 
 
 # -- the page -----------------------------------------------------------------------------------------------------------------------
