@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import closing
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.actors.asking import ASK_SECONDS
@@ -23,6 +24,8 @@ write; with NULs before it; without the end of its last segment; with an empty l
 ENDS: Final = {"cr": "\r", "lf": "\n", "crlf": "\r\n"}
 _PLACE: Final = "CONTROL"
 """Stands in the text where each copy gets a control ID of its own (MSH-10)."""
+_MOMENT: Final = "MOMENT"
+"""Stands in the text where the time of sending belongs (MSH-7, EVN-2): what is older than what is known is not applied."""
 
 
 def answers(
@@ -71,7 +74,8 @@ def _written(text: str, control: str, encoding: str, end: str, form: str) -> byt
     if form == "blank-line":
         lines.insert(1, "")
     try:
-        body = end.join(lines).replace(_PLACE, control).encode(encoding)
+        written = end.join(lines).replace(_PLACE, control).replace(_MOMENT, f"{datetime.now():%Y%m%d%H%M%S}")  # noqa: DTZ005 - as a sender's clock shows it
+        body = written.encode(encoding)
     except (UnicodeError, LookupError) as error:
         raise BadInput("message.answered: encoding", "a codec that has every character", str(error)) from None
     return frame(body if form == "no-last-end" else body + end.encode("ascii"))

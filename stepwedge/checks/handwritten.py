@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     ),
 )
 def answered(question: Question) -> Look:
-    """Let the probe send ``where: {message: TEXT}`` and judge each answer with ``is``; CONTROL in the text becomes MSH-10.
+    """Let the probe send ``where: {message: TEXT}`` and judge each answer with ``is``; CONTROL in the text becomes MSH-10, MOMENT the time.
 
     A message that was answered otherwise was answered otherwise: no later look makes it good.
     """

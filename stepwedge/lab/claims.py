@@ -49,7 +49,8 @@ CLAIMS: Final[dict[str, Claim]] = {
     "wado-rs": Claim(("pacs",), "hands studies over over DICOMweb (PS3.18 section 10.4)"),
     "archive-scrubbing": Claim(("pacs",), "compares what is on its disk with what came"),
     "strict-objects": Claim(
-        ("pacs",), "refuses objects without proper UIDs, of unknown kind or with half their pixels (PS3.4 B.2.3)"
+        ("pacs",),
+        "refuses objects without proper UIDs, of unknown kind or with half their pixels (PS3.4 B.2.3)",
     ),
     "idle-peers": Claim(("pacs",), "serves others beside peers that connect and say nothing (PS3.8 ARTIM)"),
     "stow-rs": Claim(("pacs",), "stores images sent over DICOMweb (PS3.18 section 10.5)"),
