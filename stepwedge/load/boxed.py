@@ -33,7 +33,8 @@ def drive(console: Console, case: str, seconds: float) -> int:
         )
         (master,) = containers.docker(*compose, "ps", "--all", "--quiet", SERVICES[0], env=told).split()
         code = int(containers.docker("wait", master, within=2 * length + _BESIDE))
-        console.print(containers.docker("logs", master).rstrip(), markup=False, highlight=False)
+        said = containers.docker(*compose, "logs", "--no-log-prefix", SERVICES[0], env=told)
+        console.print(said.rstrip(), markup=False, highlight=False)
     finally:
         containers.docker(*compose, "rm", "--force", "--stop", *SERVICES, within=60, env=told)
     return code

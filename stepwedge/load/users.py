@@ -11,6 +11,7 @@ from locust import User, events, runners  # isort: skip  # it patches the standa
 
 import importlib
 import json
+import logging
 import os
 import socket
 import time
@@ -36,6 +37,7 @@ _PATIENCE: Final = 60.0
 _SILENCE: Final = 60
 """Seconds of silence after which Locust's master takes a worker for lost, and gives its users to others or ends the run. One that
 makes its images on a busy machine is silent for longer than Locust's own 3 s; whether one has died we see by other signs."""
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every request
 runners.HEARTBEAT_LIVENESS = _SILENCE
 _KINDS: Final = {"C-": "DIMSE", "N-": "DIMSE", "QI": "web", "WA": "web", "ST": "web", "FH": "web"}
 

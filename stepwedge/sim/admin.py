@@ -13,8 +13,8 @@
     GET  /health, /metrics
 
 It listens on the loopback address unless told otherwise, takes no cookie and no form, and answers requests for local host
-names only, so that a web page open on the same machine can neither read nor command it. ``/metrics``, which holds counts alone,
-is also answered under the host name that others know this process by.
+names only, so that a web page open on the same machine can neither read nor command it. A process that was given a host name by
+which others know it (a container, by the name of its service) answers under that one too: a load drives it from there.
 """
 
 from __future__ import annotations
@@ -299,8 +299,7 @@ class Admin:
 def _refusal(scope: Scope, known_as: str) -> str:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     host = headers.get(b"host", "").rpartition(":")[0] or headers.get(b"host", "")
-    counts = scope["path"] == "/metrics" and host == known_as != ""
-    if host not in {"127.0.0.1", "localhost", "[::1]"} and not counts:
+    if host not in {"127.0.0.1", "localhost", "[::1]"} and not host == known_as != "":
         return "only requests for this machine itself are answered"
     if scope["method"] == "POST" and not headers.get(b"content-type", "").startswith("application/json"):
         return "a POST must be application/json"

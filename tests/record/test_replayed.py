@@ -18,6 +18,7 @@ from stepwedge.lab.recording.ear import Recording
 from stepwedge.lab.recording.surrogates import Surrogates
 from stepwedge.sim.host import Host, Plan
 from stepwedge.sim.simulator import Case
+from stepwedge.sim.tap import apart
 from tests.record.canaries import ROLES
 
 SPOKEN = (
@@ -36,6 +37,12 @@ class Hospital(Host):
         taps = [{"on": link} for link in links]
         super().__init__(Plan.parse({"actors": actors, "taps": taps}, "test"), state, 4711)
         self._witness = recording.bench
+
+    async def start(self):
+        """Let the taps be read in this process: the recorder is here."""
+        with pytest.MonkeyPatch.context() as here:
+            here.setattr(apart, "POSSIBLE", False)
+            return await super().start()
 
     async def do(self, actor, word, **args):
         """Tell an actor to do something, as a scenario does."""
