@@ -54,10 +54,10 @@ def hl7_inputs(w):
         return b"\r".join(line if part.startswith(b"PID|") else part for part in admission.split(b"\r"))
 
     return {
-        "cancel of an unknown order": (
-            order.replace(b"ORC|NW", b"ORC|CA").replace(b"PX", b"PNONE"),
-            "AE",
-            "204",
+        "cancel of an order that has not come yet": (  # it is remembered: the order may come behind it
+            order.replace(b"ORC|NW", b"ORC|CA").replace(b"PX", b"PNONE").replace(b"X1", b"X0"),
+            "AA",
+            "",
         ),
         "an order without a placer number": (order.replace(b"PX", b""), "AE", "101"),
         "an order without a procedure": (order.replace(b"CTCHEST", b""), "AE", "103"),
