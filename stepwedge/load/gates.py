@@ -192,7 +192,7 @@ def _processes(facts: Facts) -> Gate:
 
 def _saturation(facts: Facts) -> Iterator[Gate]:
     limits = facts.limits.generator
-    units = {"cpu": "share", "lag": "s", "backlog": "count"}
+    units = {"cpu": "share", "lag": "s", "hang": "s", "backlog": "count"}
     for what, unit in units.items():
         limit: Limit = getattr(limits, what)
         worst, at = math.nan, ""
@@ -215,13 +215,16 @@ def _busy(what: str, found: float, limit: float) -> str:
         return f"the load generator did not say how busy it was ({what})"
     return {
         "cpu": f"the load generator used {found:.2g} of a core; {limit:.2g} is allowed",
-        "lag": f"the load generator was held up for {seconds(found)} at a time; {seconds(limit)} is allowed",
+        "lag": f"the load generator was held up again and again for {seconds(found)}; {seconds(limit)} is allowed",
+        "hang": f"the load generator was held up for {seconds(found)} at the most; {seconds(limit)} is allowed",
         "backlog": f"{found:.0f} arrivals were due and not begun; {limit:.0f} are allowed",
     }[what]
 
 
 def _most(lines: Sequence[dict[str, Any]], what: str, limits: Generator) -> float:
-    """Return what was exceeded in no more than the allowed share of the seconds."""
+    """Return what was exceeded in no more than the allowed share of the seconds; of a hang, the longest of all."""
+    if what == "hang":
+        return max(float(line["lag"]) for line in lines)
     values = sorted(float(line[what]) for line in lines)
     return values[min(len(values) - 1, math.ceil(len(values) * (1 - limits.seconds.value)) - 1)]
 

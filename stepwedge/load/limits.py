@@ -85,6 +85,7 @@ class Generator(Part):
 
     cpu: Given
     lag: Given
+    hang: Given
     late: Given
     begun: Given
     backlog: Given

@@ -374,6 +374,8 @@ class Scan:
         assert pictures is not None  # noqa: S101 - acquired before
         if not site.can("storage-commitment", "storage commitment"):
             return False
+        if not site.can("commitment-same-association", "storage commitment"):
+            return False  # it would be reported to the scanner's own door, which this load does not keep
         transaction = uid(site.plan.seed, "load", self.exam, "transaction")
         references = [
             {"ReferencedSOPClassUID": pictures.sop_class, "ReferencedSOPInstanceUID": sop}
