@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import StepwedgeError
-from stepwedge.load import capacity, gates, limits, reading, reconcile, traces, truth, watching
+from stepwedge.load import capacity, gates, limits, machine, reading, reconcile, traces, truth, watching
 from stepwedge.load.ledger import Account
 from stepwedge.load.measures import Series
 from stepwedge.load.plan import Plan
@@ -33,6 +33,8 @@ LEDGER: Final = "ledger"
 MEASURES: Final = "measures"
 EXITS: Final[dict[Word, int]] = {"met": 0, "missed": 1, "untold": 2}
 HEADS: Final[dict[Word, str]] = {"met": "Met", "missed": "Missed", "untold": "Nobody can tell"}
+GRAVE: Final = ("I1", "I7", "I6", "I5", "I2", "I3", "I4")
+"""Promises, the gravest first: what was lost, what is another patient's, what was altered."""
 _LOOK: Final = 0.25
 _SHOWN: Final = 12
 
@@ -95,6 +97,7 @@ class Verdict:
     def wrong(self, word: Word) -> list[str]:
         """Return the sentences of what came to ``word``: promises first, then sampled exams, then gates."""
         findings = [one for one in self.reconciliation.findings if one.untold == (word == "untold")]
+        findings.sort(key=lambda one: GRAVE.index(one.promise) if one.promise in GRAVE else len(GRAVE))
         told = [f"{one.promise}: {one.said}" for one in findings]
         if word == "untold" and not findings and self.reconciliation.word == "untold":
             told.append(self.reconciliation.sentence)
@@ -110,7 +113,7 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
     plan = Plan.read(folder)
     asked = limits.load(plan.gates, lab.file)
     account, series = Account.read(folder / LEDGER), Series.read(folder / MEASURES)
-    drained, waiting = drain(cast, asked)
+    drained, waiting, silent = drain(cast, asked)
     truths = truth.Truth(folder, cast).finish()
     facts = gates.Facts(
         plan,
@@ -124,37 +127,41 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
         gates.marks(folder),
         gates.marks(folder, "done"),
         gates.unfinished(folder),
+        silent,
     )
-    found = gates.judge(facts)
+    found = machine.shared(facts, gates.judge(facts))
     said = conclude(plan, found, reconcile.reconcile(account, reading.read(account, cast, plan)), truths)
     write(folder, plan, said)
     return said
 
 
-def drain(cast: Cast, asked: limits.Limits) -> tuple[float | None, int]:
-    """Wait until the queues of simulated systems are short; return the seconds that took, and what still waits.
+def drain(cast: Cast, asked: limits.Limits) -> tuple[float | None, int, tuple[str, ...]]:
+    """Wait until the queues of simulated systems are short; return the seconds that took, what still waits, and who does not answer.
 
     None when no system can be asked; infinite when it took longer than allowed.
     """
     players = [player for player in cast if player.admin is not None]
     if not players:
-        return None, 0
+        return None, 0, ()
     began = time.monotonic()
     while True:
-        waiting = sum(_waiting(player) for player in players)
+        waiting = {player.name: _waiting(player) for player in players}
+        silent = tuple(sorted(name for name, count in waiting.items() if count is None))
+        total = sum(count or 0 for count in waiting.values())
         took = time.monotonic() - began
-        if waiting < asked.queue.waiting.value:
-            return took, waiting
+        if not silent and total < asked.queue.waiting.value:
+            return took, total, ()
         if took >= asked.queue.within.value:
-            return math.inf, waiting
+            return math.inf, total, silent
         time.sleep(_LOOK)
 
 
-def _waiting(player: Any) -> int:
+def _waiting(player: Any) -> int | None:
+    """Return how many messages wait in a system; None when it does not answer."""
     try:
         return int(player.admin.health_of()["waiting"])
     except StepwedgeError:
-        return 10**6  # who does not answer has not sent what it had to send
+        return None
 
 
 def conclude(plan: Plan, found: list[Gate], reconciled: Reconciliation, truths: Truths) -> Verdict:

@@ -111,6 +111,8 @@ class Door:
 
 
 class Player:
+    name = "pacs"
+
     def __init__(self, admin):
         self.admin = admin
 
@@ -121,9 +123,10 @@ class Player:
 def test_queues_are_waited_for_as_long_as_allowed(monkeypatch, lengths, drained):
     monkeypatch.setattr(verdict, "_LOOK", 0.01)
     asked = limits.load({"queue": {"within": 0.1}})
-    took, _ = verdict.drain([Player(Door(*lengths))], asked)
+    took, _, silent = verdict.drain([Player(Door(*lengths))], asked)
     assert math.isinf(took) != drained
-    assert verdict.drain([Player(None)], asked) == (None, 0)
+    assert silent == (() if lengths else ("pacs",))
+    assert verdict.drain([Player(None)], asked) == (None, 0, ())
 
 
 # -- the page -----------------------------------------------------------------------------------------------------------------------
