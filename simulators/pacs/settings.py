@@ -70,9 +70,7 @@ class Settings:
             seconds = known.get(name, 0.0)
             if not isinstance(seconds, int | float) or not 0 <= seconds <= 600:  # noqa: PLR2004 - ten minutes
                 raise BadInput(f"{place}.{name}", "seconds, 0 to 600", repr(seconds))
-        most = known.get("associations", 64)
-        if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= 1000:  # noqa: PLR2004 - a thousand threads of talk
-            raise BadInput(f"{place}.associations", "associations at once, 1 to 1000", repr(most))
+        _associations(known.get("associations", 64), place)
         if not isinstance(known.get("reading_tasks", True), bool):
             raise BadInput(f"{place}.reading_tasks", "true or false", repr(known["reading_tasks"]))
         for name in ("notify", "destinations"):
@@ -85,3 +83,8 @@ class Settings:
                 raise BadInput(f"{place}.{name}", "a list of rules", repr(known[name]))
             known[name] = tuple(read(one, place) for one in known.get(name) or ())
         return cls(**known)
+
+
+def _associations(most: object, place: str) -> None:
+    if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= 1000:  # noqa: PLR2004 - more than any archive has
+        raise BadInput(f"{place}.associations", "associations at once, 1 to 1000", repr(most))

@@ -279,7 +279,9 @@ class Scan:
         contexts = [(pictures.sop_class, (EXPLICIT_LE,))]
         try:
             association = site.associate(entity, contexts, site.modality(self.modality))
-        except WireError:
+        except WireError as trouble:
+            if isinstance(trouble, Refused) and _for_now(trouble):
+                raise  # no image was refused: there was no place to the end, which stands under A-ASSOCIATE
             with site.request("C-STORE", group=self.modality):
                 raise
         with association:
