@@ -57,6 +57,7 @@ class Ward:
             "resend_order": self.resend_order,
             "cancel_order": self.cancel_order,
             "adopt_order": self.adopt_order,
+            "adopt_answer": self.adopt_answer,
             "adopt_merge": self.adopt_merge,
         }
 
@@ -231,6 +232,14 @@ class Ward:
             self.ehr.patients[patient.id] = patient
             self.ehr.orders[order["placer"]] = Order(**order, patient=patient.id)
         return {"placer": order["placer"]}
+
+    async def adopt_answer(self, args: dict[str, Any], case: Case) -> dict[str, Any]:  # noqa: ARG002 - a word's signature
+        """Take what a filler answered to other machines of this EHR about an order (the reply to RAD-2, as received)."""
+        with self.bench.change(self.ehr):
+            items = read_answer(str(args["answer"]).encode("latin-1")).items
+            for item in items:
+                self.ehr.hear(item)
+        return {"items": len(items)}
 
     async def adopt_merge(self, args: dict[str, Any], case: Case) -> dict[str, Any]:  # noqa: ARG002 - a word's signature
         """Write a merge into the books that other machines of this EHR tell the others."""

@@ -54,7 +54,15 @@ def build(bench: Bench) -> Simulator:
         archive,
         doors=[
             Hl7Door(bench, archive, HANDLERS),
-            DimseDoor(bench, pacs, accepted(), max_data=LARGEST_OBJECT, as_proposed=COMPACT, options=OPTIONS),
+            DimseDoor(
+                bench,
+                pacs,
+                accepted(),
+                max_data=LARGEST_OBJECT,
+                as_proposed=COMPACT,
+                options=OPTIONS,
+                max_associations=settings.associations,
+            ),
             WebDoor(
                 bench, Web(vault, bench.ae_title).application(*worklist.routes()), ROOT, compartment=True
             ),

@@ -35,6 +35,7 @@ class Settings:
         resend: what becomes of a rejected instance that comes again: ``hide`` takes it and shows nothing, ``refuse`` refuses it.
         recall: seconds it takes to bring a nearline study back.
         reading_tasks: a task to read it is made for each performed step that is over and all here (PS3.18 section 11).
+        associations: how many there may be at once; one more is rejected for now (PS3.8 table 9-21: source 3, reason 2).
         routes: where new objects go on to.
         prefetch: which priors are fetched ahead.
         retention: how long studies are kept; what no rule is for is kept for ever.
@@ -48,6 +49,7 @@ class Settings:
     resend: str = "hide"
     recall: float = 0.0
     reading_tasks: bool = True
+    associations: int = 64
     routes: tuple[Route, ...] = ()
     prefetch: tuple[Prefetch, ...] = ()
     retention: tuple[Term, ...] = ()
@@ -68,6 +70,7 @@ class Settings:
             seconds = known.get(name, 0.0)
             if not isinstance(seconds, int | float) or not 0 <= seconds <= 600:  # noqa: PLR2004 - ten minutes
                 raise BadInput(f"{place}.{name}", "seconds, 0 to 600", repr(seconds))
+        _associations(known.get("associations", 64), place)
         if not isinstance(known.get("reading_tasks", True), bool):
             raise BadInput(f"{place}.reading_tasks", "true or false", repr(known["reading_tasks"]))
         for name in ("notify", "destinations"):
@@ -80,3 +83,8 @@ class Settings:
                 raise BadInput(f"{place}.{name}", "a list of rules", repr(known[name]))
             known[name] = tuple(read(one, place) for one in known.get(name) or ())
         return cls(**known)
+
+
+def _associations(most: object, place: str) -> None:
+    if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= 1000:  # noqa: PLR2004 - more than any archive has
+        raise BadInput(f"{place}.associations", "associations at once, 1 to 1000", repr(most))

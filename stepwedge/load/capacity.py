@@ -196,7 +196,7 @@ def _again(search: _Search, times: float, repeats: int) -> Step | None:
 
 def side(gates: Sequence[Gate]) -> Side:
     """Tell whose fault it was that a run was not met."""
-    if any(one.verdict == "untold" and one.generator for one in gates):
+    if any(one.verdict == "untold" and one.generator and one.name != "machine" for one in gates):
         return "generator"
     if any(one.verdict == "missed" for one in gates):
         return "system"

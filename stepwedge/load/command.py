@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from stepwedge.load.verdict import Verdict
 
 USUAL: Final = "monday"
+MOST, PRECISION = 16.0, 0.2
+"""How many times the load is tried at the most, and how close the search comes to the knee (a share): each trial takes its seconds."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,10 @@ def _capacity(console: Console, lab: Lab, plan: Plan, folder: Path, wanted: Want
         console.print(f"  {times:6.2f} times: {found.word} {found.first}", highlight=False, markup=False)
         return found
 
-    found = capacity.find(trial, what=f"the {plan.case} of hospital {plan.day.day}")
+    what = f"the {plan.case} of hospital {plan.day.day}"
+    found = capacity.find(trial, most=MOST, precision=PRECISION, what=what)
     console.print(f"{found.sentence[:1].upper()}{found.sentence[1:]}", markup=False, highlight=False)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "capacity.json").write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
     return found.exit_code
 

@@ -131,6 +131,7 @@ class Ward:
             _KINDS[self.version], ris, raw, group=group, placer=order.placer if control == "NW" else ""
         )
         if control != "NW":
+            adopt_answer(site, order.placer, reply)
             site.ledger.write("order", order.placer, "acknowledged", changed=control)
             return order
         items = read_answer(reply).items
@@ -232,6 +233,13 @@ def adopt(site: Site, patient: Patient, order: Order) -> bool:
     admin.act("adopt_order", told, {"id": f"load/{order.placer}"})
     admin.close()
     return True
+
+
+def adopt_answer(site: Site, placer: str, reply: bytes) -> None:
+    """Let the simulated EHR know what the filler answered when an order was changed or cancelled, byte for byte."""
+    if (admin := site.admin("ehr")) is not None:
+        admin.act("adopt_answer", {"answer": reply.decode("latin-1")}, {"id": f"load/{placer}"})
+        admin.close()
 
 
 def adopt_merge(site: Site, survivor: Patient, prior: str) -> None:

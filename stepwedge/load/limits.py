@@ -85,16 +85,22 @@ class Generator(Part):
 
     cpu: Given
     lag: Given
+    hang: Given
     late: Given
     begun: Given
     backlog: Given
     seconds: Given
+    others: Given
 
 
 class Phase(Part):
-    """A phase in which times may be ``factor`` times as long; budgets stay what they are."""
+    """A phase in which times may be ``factor`` times as long, and this share of the requests of each kind may go wrong.
 
-    factor: float = Field(ge=1)
+    Budgets stay what they are where it does not say.
+    """
+
+    factor: float = Field(1.0, ge=1)
+    errors: Given | None = None
 
 
 class Limits(Part):
@@ -172,6 +178,6 @@ def _over(below: Any, above: Any, name: str, key: str = "") -> Any:
     if isinstance(above, dict) and "value" not in above:
         lower = below if isinstance(below, dict) else {}
         return lower | {each: _over(lower.get(each), value, name, each) for each, value in above.items()}
-    if isinstance(above, int | float) and not isinstance(above, bool) and key not in Phase.model_fields:
+    if isinstance(above, int | float) and not isinstance(above, bool) and key != "factor":
         return {"value": above, "source": f"as {name} asks"}
     return above

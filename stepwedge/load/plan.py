@@ -168,7 +168,7 @@ def resolve(
     settings: dict[str, Any] = {
         "sample": case.sample,
         "outage": case.outage.model_dump(by_alias=True) if case.outage else {},
-        "bursts": tuple(one.model_dump() for one in case.bursts),
+        "bursts": tuple(_shorter(one.model_dump(), min(1.0, length / case.seconds)) for one in case.bursts),
         "only": tuple(case.only),
         "gates": case.gates,
         "hurry": hurry,
@@ -188,6 +188,11 @@ def resolve(
         exceptions=case.exceptions,
         **{"lab": ""} | settings | more,
     )
+
+
+def _shorter(burst: dict[str, Any], share: float) -> dict[str, Any]:
+    """Return a burst for a run that is shorter than its case: as dense, and as much shorter."""
+    return burst | {"over": burst["over"] * share, "count": max(1, round(burst["count"] * share))}
 
 
 def at_times(plan: Plan, times: float) -> Plan:

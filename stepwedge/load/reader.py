@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwedge.errors import Failed, StepwedgeError
+from stepwedge.errors import Failed, LinkLost, NoAnswer, StepwedgeError
 from stepwedge.model.patient import PersonName
 from stepwedge.sim.messages import Envelope, ReportEvent, report_message
 from stepwedge.wire.compiled import CompiledQuery
@@ -64,13 +64,20 @@ class Reading:
         """Ask until every image that was acknowledged is there; False when they never all came."""
         site, pause = self.site, _SOON
         while True:
-            if self._count() >= self.scan.stored:
+            if self._shown() >= self.scan.stored:
                 site.span("scan end to readable", since, group=self.group)
                 return True
             if site.now() - since > _SEEN or not site.wait(pause):
                 site.span("scan end to readable", since, group=self.group, seen=False)
                 return False
             pause = min(_LATER, pause * 1.5)
+
+    def _shown(self) -> int:
+        """Return how many images the archive shows; none while it does not answer."""
+        try:
+            return self._count()
+        except (LinkLost, NoAnswer):
+            return -1
 
     def _count(self) -> int:
         site = self.site

@@ -16,7 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from stepwedge.actors import asking
-from stepwedge.errors import Failed, Refused, StepwedgeError
+from stepwedge.errors import Failed, LinkLost, Refused, StepwedgeError
 from stepwedge.load.reconcile import ImageSeen, OrderSeen, ReportSeen, Shown, StudySeen, step_of
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from stepwedge.actors.cast import Cast, Player
     from stepwedge.load.ledger import Account, Kind
     from stepwedge.load.plan import Plan
+    from stepwedge.wire.dicomweb import DicomWeb
     from stepwedge.wire.elements import Elements
     from stepwedge.wire.fhir import Resource
 
+A = TypeVar("A")
 C = TypeVar("C")
 AT_ONCE: Final = 4
 """Questions that run at a time: a system under test is asked as by four diligent people, not flooded once more."""
@@ -92,15 +94,24 @@ class Web:
 
     def studies(self, patient: str) -> list[Elements]:
         """Search the studies of a patient."""
-        return self._client().qido("studies", {"PatientID": patient}, fields=("AccessionNumber",))
+        return self._twice(
+            lambda web: web.qido("studies", {"PatientID": patient}, fields=("AccessionNumber",))
+        )
 
     def instances(self, study: str) -> list[Elements]:
         """Search the instances of a study."""
-        return self._client().qido("instances", study=study)
+        return self._twice(lambda web: web.qido("instances", study=study))
 
     def open(self, study: str) -> list[asking.Retrieved]:
         """Retrieve a study."""
-        return [asking.open_part10(one) for one in self._client().wado(study)]
+        return [asking.open_part10(one) for one in self._twice(lambda web: web.wado(study))]
+
+    def _twice(self, ask: Callable[[DicomWeb], A]) -> A:
+        """Ask, and once more when the server hung up an idle connection at that moment (RFC 9112 section 9.3.1: a GET may be)."""
+        try:
+            return ask(self._client())
+        except LinkLost:
+            return ask(self._client())
 
 
 class _PerThread(Generic[C]):

@@ -30,6 +30,9 @@ NOUNS: Final = {
     "instance": "image",
     "report": "report",
     "mpps": "performed step",
+    "patient": "message about a patient",
+    "merge": "message about a merge",
+    "commitment": "request for commitment",
 }
 BROKEN: Final = {
     "I1": "acknowledged and lost",
@@ -41,6 +44,7 @@ BROKEN: Final = {
     "I7": "shown for another patient or order",
 }
 """What became of things that break a promise, behind how many of what."""
+_NAMED: Final = 3
 SHOWN: Final = 50
 """Findings of one kind that are written down in full; the count is always whole."""
 
@@ -179,7 +183,9 @@ class Reconciliation:
 
 def several(count: int, kind: str) -> str:
     """Return how many of what, in words."""
-    noun = NOUNS.get(kind, kind)
+    noun, of, rest = NOUNS.get(kind, kind).partition(" about ")
+    if of:
+        return f"{several(count, noun)}{of}{rest}"
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{count} {noun if count == 1 else plural}"
 
@@ -200,6 +206,7 @@ def reconcile(account: Account, shown: Shown) -> Reconciliation:
         )
         for (kind, identity), why in shown.trouble.items()
     ]
+    said.findings += unresolved(account)
     if account.torn:
         said.findings.append(
             Finding(
@@ -211,6 +218,26 @@ def reconcile(account: Account, shown: Shown) -> Reconciliation:
             )
         )
     return said
+
+
+def unresolved(account: Account) -> Iterator[Finding]:
+    """Yield what nobody answered to the very end, and studies that were sent in part: what became of them nobody can tell (I4)."""
+    kinds: tuple[Kind, ...] = ("patient", "merge", "order", "mpps", "instance", "commitment", "report")
+    for kind in kinds:
+        unknown = [one for one in account.of(kind, "attempted") if not one.keys.get("again")]
+        if unknown:
+            some = ", ".join(one.id for one in unknown[:_NAMED])
+            said = f"{several(len(unknown), kind)} got no answer to the end: {some}"
+            yield Finding("I4", kind, unknown[0].id, said, untold=True)
+    stored = Counter(str(one.keys.get("study")) for one in account.of("instance", "acknowledged"))
+    half = [
+        one for one in account.of("study", "attempted") if 0 < stored[one.id] < one.keys.get("planned", 0)
+    ]
+    if half:
+        some = ", ".join(f"{one.id} ({stored[one.id]} of {one.keys['planned']})" for one in half[:_NAMED])
+        yield Finding(
+            "I4", "study", half[0].id, f"{several(len(half), 'study')} went out in part: {some}", untold=True
+        )
 
 
 @dataclass

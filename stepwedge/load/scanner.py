@@ -279,7 +279,9 @@ class Scan:
         contexts = [(pictures.sop_class, (EXPLICIT_LE,))]
         try:
             association = site.associate(entity, contexts, site.modality(self.modality))
-        except WireError:
+        except WireError as trouble:
+            if isinstance(trouble, Refused) and _for_now(trouble):
+                raise  # no image was refused: there was no place to the end, which stands under A-ASSOCIATE
             with site.request("C-STORE", group=self.modality):
                 raise
         with association:
@@ -374,16 +376,37 @@ class Scan:
         assert pictures is not None  # noqa: S101 - acquired before
         if not site.can("storage-commitment", "storage commitment"):
             return False
-        transaction = uid(site.plan.seed, "load", self.exam, "transaction")
+        if not site.can("commitment-same-association", "storage commitment"):
+            return False  # it would be reported to the scanner's own door, which this load does not keep
+        pause, before = _AGAIN, ""
+        for attempt in itertools.count():
+            # one that was not answered may have arrived: asked again, it has a UID of its own (PS3.4 J.3.2.1.1)
+            more = (attempt,) if before else ()
+            transaction = uid(site.plan.seed, "load", self.exam, "transaction", *more)
+            try:
+                return self._committed(transaction, before, pictures.sop_class)
+            except (LinkLost, NoAnswer):
+                before = transaction if self._asked else before
+                if not site.wait(pause):
+                    raise
+                pause = min(_LONGEST, pause * 2)
+        raise AssertionError  # it ends by an answer or with the run
+
+    _asked: bool = field(default=False, init=False)
+
+    def _committed(self, transaction: str, before: str, sop_class: str) -> bool:
+        """Ask once; ``before`` is the transaction whose answer was lost."""
+        site, calling, self._asked = self.site, self.site.modality(self.modality), False
         references = [
-            {"ReferencedSOPClassUID": pictures.sop_class, "ReferencedSOPInstanceUID": sop}
-            for sop in self.sops
+            {"ReferencedSOPClassUID": sop_class, "ReferencedSOPInstanceUID": sop} for sop in self.sops
         ]
-        site.ledger.write("commitment", transaction, "attempted", study=self.study, exam=self.exam)
         asking = {"TransactionUID": transaction, "ReferencedSOPSequence": references}
-        calling = site.modality(self.modality)
         with site.request("N-ACTION commitment", group=self.modality) as asked:
             association = site.associate(site.door("pacs", "dicom"), [COMMITMENT], calling)
+            self._asked = True
+            site.ledger.write("commitment", transaction, "attempted", study=self.study, exam=self.exam)
+            if before:
+                site.ledger.write("commitment", before, "attempted", again=transaction)
             result = association.action(COMMITMENT, COMMITMENT_INSTANCE, 1, asking)
             if result.category not in {"success", "warning"}:
                 asked.outcome = "refused"
@@ -393,7 +416,10 @@ class Scan:
         except WireError:
             association.abort()
             event = None
-        if event is None:  # it may be reported on another association, to whom the title belongs
+        if asked.outcome == "refused":
+            why = f"{result.status:04X} {result.comment}".strip()
+            site.ledger.write("commitment", transaction, "refused", why=why)
+        if event is None:
             return False
         failed = event.attributes.get("FailedSOPSequence") or []
         site.ledger.write(

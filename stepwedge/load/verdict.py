@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.errors import StepwedgeError
-from stepwedge.load import capacity, gates, limits, reading, reconcile, traces, truth, watching
+from stepwedge.load import capacity, gates, limits, machine, reading, reconcile, traces, truth, watching
 from stepwedge.load.ledger import Account
 from stepwedge.load.measures import Series
 from stepwedge.load.plan import Plan
@@ -33,6 +33,8 @@ LEDGER: Final = "ledger"
 MEASURES: Final = "measures"
 EXITS: Final[dict[Word, int]] = {"met": 0, "missed": 1, "untold": 2}
 HEADS: Final[dict[Word, str]] = {"met": "Met", "missed": "Missed", "untold": "Nobody can tell"}
+GRAVE: Final = ("I1", "I7", "I6", "I5", "I2", "I3", "I4")
+"""Promises, the gravest first: what was lost, what is another patient's, what was altered."""
 _LOOK: Final = 0.25
 _SHOWN: Final = 12
 
@@ -95,6 +97,7 @@ class Verdict:
     def wrong(self, word: Word) -> list[str]:
         """Return the sentences of what came to ``word``: promises first, then sampled exams, then gates."""
         findings = [one for one in self.reconciliation.findings if one.untold == (word == "untold")]
+        findings.sort(key=lambda one: GRAVE.index(one.promise) if one.promise in GRAVE else len(GRAVE))
         told = [f"{one.promise}: {one.said}" for one in findings]
         if word == "untold" and not findings and self.reconciliation.word == "untold":
             told.append(self.reconciliation.sentence)
@@ -124,7 +127,7 @@ def judge(folder: Path, lab: Lab, cast: Cast, *, trouble: Sequence[str] = ()) ->
         gates.marks(folder, "done"),
         gates.unfinished(folder),
     )
-    found = gates.judge(facts)
+    found = machine.shared(facts, gates.judge(facts))
     said = conclude(plan, found, reconcile.reconcile(account, reading.read(account, cast, plan)), truths)
     write(folder, plan, said)
     return said

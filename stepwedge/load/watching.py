@@ -69,6 +69,16 @@ def used(pid: int, proc: Path = PROC) -> Used | None:
     return Used(cpu, rss, sum(_files(proc / str(one)) for one in family), threads)
 
 
+def busy(proc: Path = PROC) -> float | None:
+    """Return the processor seconds that this machine has worked since it began, all cores; None where the kernel does not tell."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = (proc / "stat").read_text(encoding="utf-8").split("\n", 1)[0].split()
+        if fields[0] == "cpu":
+            user, nice, system, _, _, interrupts, soft, *_ = map(int, fields[1:])
+            return (user + nice + system + interrupts + soft) / _TICKS
+    return None
+
+
 def _files(process: Path) -> int:
     try:
         return sum(1 for _ in (process / "fd").iterdir())
@@ -99,6 +109,7 @@ class Watch:
         }
         self._zero = moment()
         self._before: dict[str, tuple[float, float]] = {}
+        self._worked: tuple[float, float] | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look_on, name="watching", daemon=True)
 
@@ -135,6 +146,11 @@ class Watch:
         line["queues"] = {
             name: told for name, admin in self._queues.items() if (told := _queue(admin)) is not None
         }
+        if (worked := busy()) is not None:
+            if self._worked is not None and now > self._worked[0]:
+                share = (worked - self._worked[1]) / (now - self._worked[0])
+                line["machine"] = {"cpu": round(share, 4), "cores": os.cpu_count() or 1}
+            self._worked = (now, worked)
         with contextlib.suppress(OSError):
             line["disk"] = shutil.disk_usage(self.folder).free
         return line

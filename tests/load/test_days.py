@@ -11,6 +11,7 @@ from stepwedge.errors import BadInput
 from stepwedge.load import case as cases
 from stepwedge.load import day as days
 from stepwedge.load import schema
+from stepwedge.model.procedure import catalogue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,3 +120,12 @@ def test_a_case_that_cannot_be_is_refused(tmp_path: Path, old: str, new: str, sa
 def test_the_shipped_schema_is_the_models_own(name: str) -> None:
     shipped = (kit.find("load") / f"{name}.schema.json").read_text(encoding="utf-8")
     assert shipped == schema.text(name), "write it again: python -m stepwedge.load.schema"
+
+
+@pytest.mark.parametrize("name", DAYS)
+def test_every_procedure_of_a_day_is_one_step_on_its_own_modality(name: str) -> None:
+    """A load exam performs one step; of a procedure of two the other one would wait for ever."""
+    known = catalogue(kit.find("fixtures/procedures/catalogue.yaml"))
+    for modality, machine in days.load(name).modalities.items():
+        procedure = known[machine.procedure]
+        assert (len(procedure.steps), procedure.modality) == (1, modality)

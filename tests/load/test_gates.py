@@ -109,6 +109,32 @@ def test_one_busy_second_does_not_make_a_generator_unfit(made):
     assert gates.verdict(gates.fitness(facts)) == "met"
 
 
+@pytest.mark.parametrize(("lags", "word"), [((0.15,), "met"), ((0.15,) * 5, "untold"), ((1.2,), "untold")])
+def test_a_hang_is_judged_by_how_often_and_how_long(made, lags, word):
+    made.plan = replace(made.plan, seconds=40)
+    facts = made.write().facts()
+    for at, lag in enumerate(lags):
+        facts.series.generators["here-1"][at]["lag"] = lag
+    assert gates.verdict(gates.fitness(facts)) == word
+
+
+def test_a_phase_may_have_a_budget_of_its_own(made):
+    made.outcomes["C-STORE"] = "unknown"
+    facts = made.write().facts(
+        {"phases": {one.name: {"factor": 10, "errors": 1} for one in made.plan.phases[:-1]}}
+    )
+    found = {
+        one.phase: one.verdict for one in gates.judge(facts) if (one.name, one.what) == ("C-STORE", "errors")
+    }
+    assert found == {one.name: "met" for one in made.plan.phases[:-1]} | {made.plan.phases[-1].name: "missed"}
+
+
+def test_who_does_not_say_what_waits_there_is_untold_and_named(made):
+    gate = of(gates.judge(made.write().facts(drained=gates.Drained(math.inf, 0, ("pacs",)))), "queues", "drained")
+    assert gate.verdict == "untold"
+    assert gate.said.startswith("pacs does not answer")
+
+
 @pytest.mark.parametrize(
     ("lie", "said"),
     [

@@ -207,17 +207,39 @@ def test_what_was_refused_and_is_there_breaks_i3(account, kind, identity):
 def test_what_nobody_answered_is_there_whole_or_not_at_all(account):
     state(account, "instance", "1.1.2", "attempted")
     there = reconcile.reconcile(account, honest())
-    assert there.word == "met"
+    assert there.word == "untold"
+    assert "1 image got no answer to the end: 1.1.2" in there.findings[0].said
     assert there.counts["instance"]["arrived"] == 1
     shown = honest()
     lose_image(shown)
-    assert reconcile.reconcile(account, shown).word == "met"
+    assert reconcile.reconcile(account, shown).word == "untold"
     shown = honest()
     list_and_not_open(shown)
     assert {one.promise for one in reconcile.reconcile(account, shown).broken} == {"I4"}
     shown = honest()
     shown.opened["1.1"]["1.1.2"] = [ImageSeen("half", "SW1", "A1")]
     assert {one.promise for one in reconcile.reconcile(account, shown).broken} == {"I6"}
+
+
+def test_a_study_that_went_out_in_part_is_untold(account):
+    state(account, "study", "1.1", "attempted")
+    state(account, "instance", "1.1.2", "refused")
+    shown = honest()
+    lose_image(shown)
+    (finding,) = reconcile.reconcile(account, shown).findings
+    assert finding.untold
+    assert finding.said == "1 study went out in part: 1.1 (1 of 2)"
+
+
+@pytest.mark.parametrize(("again", "word"), [({}, "untold"), ({"again": "9.2"}, "met")])
+def test_a_commitment_without_an_answer_is_untold_until_it_was_asked_for_again(account, made, again, word):
+    del account
+    book = Ledger(made.folder / "ledger", "here-4")
+    book.write("commitment", "9.1", "attempted", study="1.1", **again)
+    book.write("commitment", "9.2", "attempted", study="1.1")
+    book.write("commitment", "9.2", "acknowledged")
+    book.close()
+    assert reconcile.reconcile(Account.read(made.folder / "ledger"), honest()).word == word
 
 
 def merge(made, state="acknowledged"):
@@ -251,8 +273,9 @@ def test_after_a_merge_everything_belongs_to_the_survivor(made, account):
 def test_a_merge_that_nobody_answered_may_have_happened(made, account):
     del account
     merged = merge(made, "attempted")
-    assert reconcile.reconcile(merged, moved()).findings == []
-    assert reconcile.reconcile(merged, honest()).findings == []
+    for shown in (moved(), honest()):
+        said = reconcile.reconcile(merged, shown)
+        assert (said.broken, said.word) == ([], "untold")
 
 
 def test_what_cannot_be_read_is_untold(account):

@@ -52,6 +52,11 @@ def _compared(facts: CaseFacts) -> Iterator[tuple[Sighting, list[Version]]]:
         versions = facts.people.acceptable(
             order.patient, sighting.source, sighting.at, final=sighting.final, follows=follows
         )
+        if sighting.written:  # it waited for its receiver: what held when it was written it may say, too
+            written = facts.people.acceptable(
+                order.patient, sighting.source, sighting.written, final=False, follows=follows
+            )
+            versions = [*(one for one in written if one not in versions), *versions]
         if versions and ("patient" in sighting.values or _must(sighting, "patient")):
             yield sighting, versions
 

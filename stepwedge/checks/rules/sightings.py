@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwedge.checks.message_view import NAMES, TWINS, MessageView, authority
@@ -28,6 +29,9 @@ AVAILABILITY: Final = "1.2.840.10008.5.1.4.33"
 STUDY_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 
 _DAY: Final = len("YYYYMMDD")
+_SECOND, _ZONE = len("YYYYMMDDhhmmss"), len("+ZZZZ")
+_QUEUED: Final = 60.0
+"""Seconds that a message may have waited for its receiver."""
 _PATIENT: Final = {
     "PatientID": "patient",
     "IssuerOfPatientID": "issuer",
@@ -90,6 +94,7 @@ class Sighting:
         uid: MPPS or image SOP Instance UID, or the message control ID.
         twins: where one message writes a number in two fields, what they say.
         raw: the data set, where it is one.
+        written: when a message says that it was written (MSH-7), if that was before it was said; else 0.
     """
 
     label: str
@@ -102,6 +107,7 @@ class Sighting:
     uid: str = ""
     twins: Mapping[str, list[str]] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    written: float = 0.0
 
     def __getitem__(self, name: str) -> str:
         """Return a value, empty when it was not said."""
@@ -178,7 +184,16 @@ def _of_hl7(exchange: Exchange) -> Iterator[Sighting]:
     kind = _message_kind(message.type, MessageView(message))
     for view in MessageView(message).steps() or [MessageView(message)]:
         twins = {name: view.twins(name) for name in TWINS}
-        yield Sighting(label, exchange.at, asker, kind, _values(view), uid=message.control, twins=twins)
+        yield Sighting(
+            label,
+            exchange.at,
+            asker,
+            kind,
+            _values(view),
+            uid=message.control,
+            twins=twins,
+            written=_written(message["MSH-7.1"], exchange.at),
+        )
     if kind not in {"order", "own order"} or not exchange.response.size:
         return
     try:
@@ -188,6 +203,20 @@ def _of_hl7(exchange: Exchange) -> Iterator[Sighting]:
     for view in MessageView(answer).steps():
         values = {name: value for name, value in _values(view).items() if name in _ANSWERED}
         yield Sighting(f"{label}, answer", exchange.at + exchange.took, asked, "reply", values)
+
+
+def _written(told: str, sent: float) -> float:
+    """Return when a message that waited in a queue was written: the end of the second that MSH-7 names; 0 when it did not wait.
+
+    Who says that it waited for longer than a minute has a wrong clock.
+    """
+    zone = told[-_ZONE:] if told[-_ZONE:][:1] in {"+", "-"} else ""
+    try:
+        found = datetime.strptime(told[:_SECOND] + zone, f"%Y%m%d%H%M%S{'%z' if zone else ''}")  # noqa: DTZ007 - without a zone it is the house's own
+    except ValueError:
+        return 0.0
+    at = found.astimezone().timestamp() + 1.0
+    return at if sent - _QUEUED <= at < sent else 0.0
 
 
 def _message_kind(kind: str, view: View) -> str:

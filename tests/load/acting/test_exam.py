@@ -115,6 +115,16 @@ def test_who_does_not_come_is_not_scanned(
     assert not Account.read(here.folder / "ledger").of("instance")
 
 
+def test_what_a_filler_answered_to_a_cancellation_is_told_to_the_ehr(
+    running: Running, site: Callable[..., Site]
+) -> None:
+    directory, admins = everybody(running)
+    exam = play(site(directory, admins=admins), 122, exception="cancel")
+    admin = running.cast()["ehr"].admin
+    assert admin is not None
+    assert admin.ask("order", {"placer": exam.order.placer})["status"] == "cancelled"
+
+
 def test_images_can_come_over_the_web_and_on_several_associations(
     running: Running, site: Callable[..., Site]
 ) -> None:
