@@ -26,7 +26,7 @@ from stepwedge.wire.storage_classes import storage_classes
 from . import query, steps
 from .commitment import Commitments
 from .negotiate import Agreement
-from .tiers import NEARLINE, OFFLINE, ONLINE
+from .tiers import ONLINE
 from .ups import PUSH
 from .ups_dimse import CLASSES, Workitems
 from .vault import NOT_AUTHORIZED
@@ -149,13 +149,14 @@ class Pacs(Provider):
         return self._vault.deliver(instance, transfer_syntax)
 
     def _within_reach(self, instance: Instance) -> None:
-        if self._archive.tier(instance.study) == OFFLINE:
-            raise Refused(f"study {instance.study} is offline")
+        if (tier := self._archive.tier(instance.study)) != ONLINE:
+            raise Refused(f"study {instance.study} is {tier.lower()}")
 
     async def _recall(self, identifier: Elements) -> None:
         """Bring nearline studies back before they are sent; whoever retrieves waits for that."""
         instances = query.requested(self._archive, identifier)
-        near = {one.study for one in instances if self._archive.tier(one.study) == NEARLINE}
+        brings = self._archive.habits.brings_back
+        near = {one.study for one in instances if brings(self._archive.tier(one.study))}
         if near:
             await asyncio.sleep(self._settings.recall)
             with self._bench.change(self._archive) as change:

@@ -156,3 +156,35 @@ def _is_private(key: str) -> bool:
         and key[_GROUP - 1] in "13579BDFbdf"
         and key[0].isdigit()
     )
+
+
+@quirk(
+    "find.wildcard_wrong_operand",
+    defect="DEF-104",
+    severity="S2",
+    overrides=PacsHabits.keys,
+    notices="a patient of whom one typed the beginning of the name is not found (* compared as a letter)",
+)
+def wildcard_wrong_operand(
+    original: Callable[[dict[str, Any]], dict[str, Any]], identifier: dict[str, Any]
+) -> dict[str, Any]:
+    """Compare a wildcard with something else than the value."""
+    name = str(identifier.get("PatientName") or "")
+    starred = "*" in name and name != "*"
+    return original({**identifier, "PatientName": name.replace("*", "~")} if starred else identifier)
+
+
+@quirk(
+    "qido.open_range",
+    defect="DEF-105",
+    severity="S3",
+    overrides=PacsHabits.keys,
+    notices="a search for everything before a day finds nothing (a range with one end taken for a date)",
+)
+def open_range(
+    original: Callable[[dict[str, Any]], dict[str, Any]], identifier: dict[str, Any]
+) -> dict[str, Any]:
+    """Want both ends of a range."""
+    day = str(identifier.get("StudyDate") or "")
+    open_end = day.startswith("-") or day.endswith("-")
+    return original({**identifier, "StudyDate": day.strip("-")} if open_end else identifier)
