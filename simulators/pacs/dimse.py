@@ -12,6 +12,7 @@ from stepwedge.errors import Refused
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.address import Address
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
+from stepwedge.wire.elements import encode
 from stepwedge.wire.encodings import EVERY, PLAIN
 from stepwedge.wire.pixels import convertible
 from stepwedge.wire.provider import UNRECOGNIZED_OPERATION
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 Elements = dict[str, Any]
 
 MOVE_DESTINATION_UNKNOWN: Final = 0xA801
+_PARTING: Final = encode({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": ""}, explicit=False)
 IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900
 
 
@@ -94,7 +96,8 @@ class Pacs(Provider):
         """Say where the instances go; an AE title nobody told us of is A801."""
         self._level(model, identifier, self._agreed(peer, model), retrieval=True)
         await self._recall(identifier)
-        if (entity := self._entity(destination)) is None:
+        instead = self._archive.habits.reroutes(peer.calling)
+        if (entity := self._entity(destination) or self._entity(instead)) is None:
             raise Failure(MOVE_DESTINATION_UNKNOWN, f"no address is known for {destination}")
         context = self._bench.security.context(tls=entity.tls)
         return Retrieval(entity.host, entity.port, self._held(identifier), context)
@@ -111,6 +114,8 @@ class Pacs(Provider):
             response["Status"] = self._archive.habits.ended(response["Status"])
         if (done := response.get("NumberOfCompletedSuboperations")) is not None:
             response["NumberOfCompletedSuboperations"] = self._archive.habits.completed(done)
+        if exchange.kind == "C-FIND" and response.get("Status") == 0:
+            return self._archive.habits.parting(_PARTING) or data
         return data
 
     def _agreed(self, peer: PeerInfo, model: str) -> Agreement:

@@ -34,6 +34,22 @@ class PacsHabits(LifeHabits):
         """End a retrieval with what became of it: all, some, none, or called off (PS3.4 table C.4-2)."""
         return status
 
+    def parting(self, last: bytes) -> bytes:
+        """End a query with a response that carries no identifier (PS3.4 C.4.1.1.3)."""
+        return last[:0]
+
+    def reroutes(self, calling: str) -> str:
+        """Send nothing when nobody knows where the destination is, to whoever is ``calling`` either (A801)."""
+        return calling[:0]
+
+    def decodes(self, transfer_syntax: str) -> bool:
+        """Take objects in every transfer syntax that was agreed on (PS3.8 section 9.3.3.2)."""
+        return bool(transfer_syntax)
+
+    def marks(self, transfer_syntax: str) -> str:
+        """Write into a file the transfer syntax in which it is ((0002,0010), PS3.10 section 7.1)."""
+        return transfer_syntax
+
     def described(self, elements: dict[str, Any]) -> dict[str, Any]:
         """Describe an image with everything that its file says (PS3.18 section 10.4.1.1.2)."""
         return elements

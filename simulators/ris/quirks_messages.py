@@ -31,20 +31,6 @@ def after_final(original: Callable[[str], str], status: str) -> str:
 
 
 @quirk(
-    "order.blank_patient",
-    defect="DEF-229",
-    severity="S1",
-    overrides=RisHabits.chosen,
-    notices="an exam stands on the list for nobody (AA to an order without PID-3)",
-)
-def blank_patient(
-    original: Callable[[list[tuple[str, str]]], str], identifiers: list[tuple[str, str]]
-) -> str:
-    """Take an order whoever it is for."""
-    return original(identifiers) or "NOBODY"
-
-
-@quirk(
     "order.modality_change_reuse",
     defect="DEF-263",
     severity="S2",

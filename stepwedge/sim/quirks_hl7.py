@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from stepwedge.model.identifiers import ISSUER
 from stepwedge.sim.hl7 import MemoryHabits, SenderHabits
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.mllp import NEED_DATA, Frame, Framer, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_NUMBER, _SEX = 3, 8
+"""Fields of PID."""
 
 
 class LastRead(Framer):
@@ -72,15 +77,47 @@ def late_matches_next(_: Callable[[str, str], bool], _answered: str, _asked: str
 
 
 @quirk(
+    "order.blank_patient",
+    defect="DEF-229",
+    severity="S1",
+    overrides=MemoryHabits.whole,
+    notices="an exam stands on the list for nobody (AA to an order without PID-3)",
+)
+def blank_patient(original: Callable[[bytes], bytes], payload: bytes) -> bytes:
+    """File what names no patient under one number for all of them."""
+    lines = [line.split(b"|") for line in original(payload).split(b"\r")]
+    for fields in lines:
+        if fields[0] == b"PID" and len(fields) > _NUMBER and not fields[_NUMBER].partition(b"^")[0]:
+            fields[_NUMBER] = f"SW00000000^^^{ISSUER}".encode()
+    return b"\r".join(b"|".join(fields) for fields in lines)
+
+
+@quirk(
+    "patient.sex_component",
+    defect="DEF-038",
+    severity="S3",
+    overrides=MemoryHabits.whole,
+    notices="the sex is empty for patients of a system that writes it with its meaning (PID-8 F^Female)",
+)
+def sex_component(original: Callable[[bytes], bytes], payload: bytes) -> bytes:
+    """Understand PID-8 only when it is one letter."""
+    lines = [line.split(b"|") for line in original(payload).split(b"\r")]
+    for fields in lines:
+        if fields[0] == b"PID" and len(fields) > _SEX and b"^" in fields[_SEX]:
+            fields[_SEX] = b""
+    return b"\r".join(b"|".join(fields) for fields in lines)
+
+
+@quirk(
     "date.invalid_da",
     defect="DEF-146",
     severity="S3",
     overrides=MemoryHabits.tolerates,
     notices="somebody is born on 29 February of a year that has none (AA to PID-7 20230229)",
 )
-def invalid_da(_: Callable[[str], bool], _value: str) -> bool:
+def invalid_da(_: Callable[[str], bool], value: str) -> bool:
     """Believe every date."""
-    return True
+    return "is no time" in value
 
 
 QUIRKS: Final = collect(globals())
