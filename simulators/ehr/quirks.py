@@ -29,6 +29,19 @@ def final_overwritten(_: Callable[[Report], Report], report: Report) -> Report:
 
 
 @quirk(
+    "report.retract_ignored",
+    defect="DEF-224",
+    severity="S1",
+    overrides=EhrHabits.filed,
+    notices="a report of another patient, long withdrawn, is still read on this chart (OBR-25 X ignored)",
+)
+def retract_ignored(original: Callable[[Report], Report], report: Report) -> Report:
+    """Go on showing what was withdrawn."""
+    kept = original(report)
+    return replace(kept, status="final", versions=kept.versions[:-1]) if kept.status == "cancelled" else kept
+
+
+@quirk(
     "siu.second_appointment",
     defect="DEF-235",
     severity="S2",

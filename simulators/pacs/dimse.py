@@ -12,6 +12,7 @@ from stepwedge.errors import Refused
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.address import Address
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
+from stepwedge.wire.elements import encode
 from stepwedge.wire.encodings import EVERY, PLAIN
 from stepwedge.wire.pixels import convertible
 from stepwedge.wire.provider import UNRECOGNIZED_OPERATION
@@ -26,7 +27,7 @@ from stepwedge.wire.storage_classes import storage_classes
 from . import query, steps
 from .commitment import Commitments
 from .negotiate import Agreement
-from .tiers import NEARLINE, OFFLINE, ONLINE
+from .tiers import ONLINE
 from .ups import PUSH
 from .ups_dimse import CLASSES, Workitems
 from .vault import NOT_AUTHORIZED
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 Elements = dict[str, Any]
 
 MOVE_DESTINATION_UNKNOWN: Final = 0xA801
+_PARTING: Final = encode({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": ""}, explicit=False)
 IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900
 
 
@@ -94,7 +96,8 @@ class Pacs(Provider):
         """Say where the instances go; an AE title nobody told us of is A801."""
         self._level(model, identifier, self._agreed(peer, model), retrieval=True)
         await self._recall(identifier)
-        if (entity := self._entity(destination)) is None:
+        instead = self._archive.habits.reroutes(peer.calling)
+        if (entity := self._entity(destination) or self._entity(instead)) is None:
             raise Failure(MOVE_DESTINATION_UNKNOWN, f"no address is known for {destination}")
         context = self._bench.security.context(tls=entity.tls)
         return Retrieval(entity.host, entity.port, self._held(identifier), context)
@@ -111,6 +114,8 @@ class Pacs(Provider):
             response["Status"] = self._archive.habits.ended(response["Status"])
         if (done := response.get("NumberOfCompletedSuboperations")) is not None:
             response["NumberOfCompletedSuboperations"] = self._archive.habits.completed(done)
+        if exchange.kind == "C-FIND" and response.get("Status") == 0:
+            return self._archive.habits.parting(_PARTING) or data
         return data
 
     def _agreed(self, peer: PeerInfo, model: str) -> Agreement:
@@ -149,13 +154,14 @@ class Pacs(Provider):
         return self._vault.deliver(instance, transfer_syntax)
 
     def _within_reach(self, instance: Instance) -> None:
-        if self._archive.tier(instance.study) == OFFLINE:
-            raise Refused(f"study {instance.study} is offline")
+        if (tier := self._archive.tier(instance.study)) != ONLINE:
+            raise Refused(f"study {instance.study} is {tier.lower()}")
 
     async def _recall(self, identifier: Elements) -> None:
         """Bring nearline studies back before they are sent; whoever retrieves waits for that."""
         instances = query.requested(self._archive, identifier)
-        near = {one.study for one in instances if self._archive.tier(one.study) == NEARLINE}
+        brings = self._archive.habits.brings_back
+        near = {one.study for one in instances if brings(self._archive.tier(one.study))}
         if near:
             await asyncio.sleep(self._settings.recall)
             with self._bench.change(self._archive) as change:

@@ -9,6 +9,8 @@ from .habits_life import LifeHabits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stepwedge.model.patient import Patient
+
     from .rendering import Window
     from .state import Failure, Instance, Person
 
@@ -31,6 +33,22 @@ class PacsHabits(LifeHabits):
     def ended(self, status: int) -> int:
         """End a retrieval with what became of it: all, some, none, or called off (PS3.4 table C.4-2)."""
         return status
+
+    def parting(self, last: bytes) -> bytes:
+        """End a query with a response that carries no identifier (PS3.4 C.4.1.1.3)."""
+        return last[:0]
+
+    def reroutes(self, calling: str) -> str:
+        """Send nothing when nobody knows where the destination is, to whoever is ``calling`` either (A801)."""
+        return calling[:0]
+
+    def decodes(self, transfer_syntax: str) -> bool:
+        """Take objects in every transfer syntax that was agreed on (PS3.8 section 9.3.3.2)."""
+        return bool(transfer_syntax)
+
+    def marks(self, transfer_syntax: str) -> str:
+        """Write into a file the transfer syntax in which it is ((0002,0010), PS3.10 section 7.1)."""
+        return transfer_syntax
 
     def described(self, elements: dict[str, Any]) -> dict[str, Any]:
         """Describe an image with everything that its file says (PS3.18 section 10.4.1.1.2)."""
@@ -83,6 +101,34 @@ class PacsHabits(LifeHabits):
     def admits_failure(self, problem: str) -> bool:
         """Tell whether a message that could not be carried out is answered AE."""
         return bool(problem)
+
+    def merges_into_unknown(self, known: bool) -> bool:
+        """Take a merge into a number nobody has for a change of identifier (ITI-30 3.30.6.4.4)."""
+        del known
+        return True
+
+    def stays(self, patient: Patient) -> Patient:
+        """Let a merge leave the record that the message names, and make no third one."""
+        return patient
+
+    def refuses_circle(self, circle: bool) -> bool:
+        """Refuse a merge of a record into itself, directly or by way of others."""
+        return circle
+
+    def refuses_owner(self, study: str, image: str) -> bool:
+        """Take every image of a study; one of another patient goes to the exception list, not back to the scanner."""
+        del study, image
+        return False
+
+    def refuses_charset(self, term: str) -> bool:
+        """Take objects in every character set that can be read, whatever the patient's record is written in."""
+        del term
+        return False
+
+    def guesses(self, alike: Sequence[str]) -> str:
+        """Leave a study that names no order to a person, whatever orders there are for patients of the same name."""
+        del alike
+        return ""
 
     def lists(self, person: Person) -> bool:
         """Tell whether a patient is offered to queries: not when merged away."""

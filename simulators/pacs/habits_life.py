@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .rejection import EXPIRED
+from .tiers import NEARLINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +62,28 @@ class LifeHabits:
     def held(self, hold: bool) -> bool:
         """Tell whether a legal hold keeps a study from being deleted."""
         return hold
+
+    def passes_note_on(self, went: Sequence[str]) -> Sequence[str]:
+        """Send a rejection note after its images, wherever they ``went`` (RAD-66)."""
+        return went
+
+    def announces(self, told: Sequence[str], everybody: Sequence[str]) -> Sequence[str]:
+        """Tell of new studies whom the site named (RAD-49), and nobody else of ``everybody`` on the network."""
+        del everybody
+        return told
+
+    def brings_back(self, tier: str) -> bool:
+        """Bring what lies nearline back before it is sent."""
+        return tier == NEARLINE
+
+    def insists(self, word: str) -> bool:
+        """Go on sending to a destination that is down or full, until the object is there."""
+        return bool(word)
+
+    def deletes(self, files: Sequence[str], kept: Sequence[str]) -> Sequence[str]:
+        """Delete the files of what is gone, and none of those ``kept``."""
+        del kept
+        return files
 
     def routed_to(self, named: Sequence[str]) -> Sequence[str]:
         """Return where an object goes of what its rule names."""

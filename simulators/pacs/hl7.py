@@ -79,6 +79,9 @@ def _stale(archive: Archive, patient: str, at: str) -> bool:
 def merge(archive: Archive, message: Message, now: datetime) -> Reply:
     """Take ADT^A40; an unknown survivor makes it a change of identifier, an unknown prior is no error (ITI-30)."""
     survivor, prior = read_merge(message)
+    survivor = archive.habits.stays(survivor)
+    if not archive.habits.merges_into_unknown(patient_key(survivor.id, survivor.issuer) in archive.people):
+        raise HL7Error(204, "PID-3", f"patient {survivor.id} is not known")
     _know(archive, message, survivor, now)
     if problem := archive.merge(patient_key(survivor.id, survivor.issuer), patient_key(prior), moment(now)):
         raise HL7Error(204, "MRG-1", problem)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.elements import EXPLICIT_LE
 
-from . import quirks_identity, quirks_life, quirks_queries
+from . import quirks_identity, quirks_life, quirks_people, quirks_queries
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def bad_digest(_: Callable[[bool], bool], _damaged: bool) -> bool:
 
 @quirk(
     "store.short_pixels",
-    defect="not listed",
+    defect="DEF-129",
     severity="S1",
     overrides=PacsHabits.refuses_short,
     notices="the lower part of an image is black, and nobody was told that it never came (0000 for fewer bytes than Rows x Columns)",
@@ -423,5 +423,6 @@ QUIRKS = (
     collect(globals())
     | collect(vars(quirks_life))
     | collect(vars(quirks_identity))
+    | collect(vars(quirks_people))
     | collect(vars(quirks_queries))
 )

@@ -99,7 +99,7 @@ def false_online(_: Callable[[str], str], _tier: str) -> str:
 
 @quirk(
     "retention.ignores_hold",
-    defect="not listed",
+    defect="DEF-150",
     severity="S1",
     overrides=LifeHabits.held,
     notices="images that a court asked for were deleted",
@@ -112,7 +112,7 @@ def ignores_hold(_: Callable[[bool], bool], _hold: bool) -> bool:
 
 @quirk(
     "retention.too_early",
-    defect="not listed",
+    defect="DEF-155",
     severity="S1",
     overrides=LifeHabits.expires,
     notices="images that had to be kept are gone",
@@ -237,3 +237,84 @@ def final_changes(_: Callable[[bool], bool], _ended: bool) -> bool:
 def no_task(_: Callable[[bool], bool], _wanted: bool) -> bool:
     """Make no reading task; seen as a worklist without the exam."""
     return False
+
+
+@quirk(
+    "iocm.export_old_uids",
+    defect="DEF-168",
+    severity="S1",
+    overrides=LifeHabits.passes_note_on,
+    notices="the other archive goes on showing images that were withdrawn here (no rejection note sent after them)",
+    needs="routes",
+)
+def export_old_uids(_: Callable[[Sequence[str]], Sequence[str]], went: Sequence[str]) -> Sequence[str]:
+    """Carry out a withdrawal in one's own archive alone."""
+    return went[:0]
+
+
+@quirk(
+    "rollout.double_effect",
+    defect="DEF-200",
+    severity="S1",
+    overrides=LifeHabits.announces,
+    notices="a study is announced twice, once by the archive that only runs beside the other (two RAD-49 from two archives)",
+    needs="routes",
+)
+def double_effect(
+    original: Callable[..., Sequence[str]], told: Sequence[str], everybody: Sequence[str]
+) -> Sequence[str]:
+    """Tell whoever listens, though one was set up to tell nobody."""
+    return original(told, everybody) or everybody
+
+
+@quirk(
+    "tier.export_purged_fails",
+    defect="DEF-158",
+    severity="S2",
+    overrides=LifeHabits.brings_back,
+    notices="an old study is listed and cannot be opened (C-MOVE of what lies nearline fails)",
+)
+def export_purged_fails(_: Callable[[str], bool], _tier: str) -> bool:
+    """Send from the first store alone."""
+    return False
+
+
+@quirk(
+    "export.complete_on_failure",
+    defect="DEF-151",
+    severity="S1",
+    overrides=LifeHabits.insists,
+    notices="the second archive lacks what was stored while it was down, and nobody sends it again",
+    needs="routes",
+)
+def complete_on_failure(_: Callable[[str], bool], _word: str) -> bool:
+    """Call a copy done after one try."""
+    return False
+
+
+@quirk(
+    "purge.data_loss",
+    defect="DEF-153",
+    severity="S1",
+    overrides=LifeHabits.deletes,
+    notices="with a study that was to be deleted the images of another are gone (a file that is still needed is removed)",
+)
+def data_loss(
+    original: Callable[..., Sequence[str]], files: Sequence[str], kept: Sequence[str]
+) -> Sequence[str]:
+    """Delete one file too many."""
+    gone = list(original(files, kept))
+    return [*gone, *kept[:1]] if gone else gone
+
+
+@quirk(
+    "prefetch.duplicates",
+    defect="DEF-161",
+    severity="S3",
+    overrides=LifeHabits.fetches,
+    notices="the reading room gets its priors at every turn (fetched when ordered, when arrived and when stored)",
+    needs="prefetch",
+)
+def duplicates(_: Callable[[str, str], bool], _wanted: str, _moment: str) -> bool:
+    """Fetch ahead whenever there is a reason."""
+    return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.sim.quirks import quirk
+from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
+from stepwedge.wire.encodings import PLAIN
 
 from .habits import PacsHabits
 
@@ -156,3 +158,83 @@ def _is_private(key: str) -> bool:
         and key[_GROUP - 1] in "13579BDFbdf"
         and key[0].isdigit()
     )
+
+
+@quirk(
+    "find.wildcard_wrong_operand",
+    defect="DEF-104",
+    severity="S2",
+    overrides=PacsHabits.keys,
+    notices="a patient of whom one typed the beginning of the name is not found (* compared as a letter)",
+)
+def wildcard_wrong_operand(
+    original: Callable[[dict[str, Any]], dict[str, Any]], identifier: dict[str, Any]
+) -> dict[str, Any]:
+    """Compare a wildcard with something else than the value."""
+    name = str(identifier.get("PatientName") or "")
+    starred = "*" in name and name != "*"
+    return original({**identifier, "PatientName": name.replace("*", "~")} if starred else identifier)
+
+
+@quirk(
+    "qido.open_range",
+    defect="DEF-105",
+    severity="S3",
+    overrides=PacsHabits.keys,
+    notices="a search for everything before a day finds nothing (a range with one end taken for a date)",
+)
+def open_range(
+    original: Callable[[dict[str, Any]], dict[str, Any]], identifier: dict[str, Any]
+) -> dict[str, Any]:
+    """Want both ends of a range."""
+    day = str(identifier.get("StudyDate") or "")
+    open_end = day.startswith("-") or day.endswith("-")
+    return original({**identifier, "StudyDate": day.strip("-")} if open_end else identifier)
+
+
+@quirk(
+    "find.bad_final",
+    defect="DEF-094",
+    severity="S3",
+    overrides=PacsHabits.parting,
+    notices="the last study of a list stands there twice, or a workstation stops with an error (a final C-FIND-RSP with a data set)",
+)
+def bad_final(_: Callable[[bytes], bytes], last: bytes) -> bytes:
+    """End a query with one more identifier."""
+    return last
+
+
+@quirk(
+    "qr.move_anywhere",
+    defect="DEF-239",
+    severity="S2",
+    overrides=PacsHabits.reroutes,
+    notices="images go to a station that nobody asked for (C-MOVE to an unknown destination carried out, no A801)",
+)
+def move_anywhere(_: Callable[[str], str], calling: str) -> str:
+    """Send what has no known destination to whoever asked."""
+    return calling
+
+
+@quirk(
+    "img.ts_mislabel",
+    defect="DEF-123",
+    severity="S2",
+    overrides=PacsHabits.marks,
+    notices="images that came over the web cannot be opened ((0002,0010) is not how the file is written)",
+)
+def ts_mislabel(original: Callable[[str], str], transfer_syntax: str) -> str:
+    """Name the other of two encodings."""
+    return IMPLICIT_LE if original(transfer_syntax) == EXPLICIT_LE else EXPLICIT_LE
+
+
+@quirk(
+    "assoc.wrong_ts",
+    defect="DEF-102",
+    severity="S2",
+    overrides=PacsHabits.decodes,
+    notices="the scanner's compressed images are refused one by one, although the archive had agreed to take them",
+)
+def wrong_ts(_: Callable[[str], bool], transfer_syntax: str) -> bool:
+    """Agree on whatever is proposed, and decode no compression."""
+    return transfer_syntax in PLAIN

@@ -110,7 +110,8 @@ def route(archive: Archive, instance: Instance, origin: str) -> list[Send]:
 def follow(archive: Archive, note: Instance, named: list[str]) -> list[Send]:
     """Send a rejection note after the objects it names (RAD-66), wherever those were sent."""
     went = [one.to for sop in named for one in archive.routed.by("sop", sop)]
-    return [send for to in dict.fromkeys(went) for send in _queued(archive, note, to, "note")]
+    told = archive.habits.passes_note_on(list(dict.fromkeys(went)))
+    return [send for to in told for send in _queued(archive, note, to, "note")]
 
 
 def fetch_ahead(archive: Archive, patient: str, moment: str, study: str = "") -> list[Send]:

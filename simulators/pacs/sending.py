@@ -118,6 +118,8 @@ class Persistence(Policy):
 
     def pause(self, word: str, tries: int) -> float | None:
         """Take "out of resources" (A7xx, PS3.4 table B.2-1) for "not now"."""
+        if not self._archive.habits.insists(word):
+            return None
         if word.startswith("A7"):
             return min(FIRST_PAUSE * 2.0 ** min(tries - 1, 16), LONGEST_PAUSE)
         return super().pause(word, tries)

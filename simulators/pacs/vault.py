@@ -62,7 +62,7 @@ class Vault:
         try:
             data, transfer_syntax = transcoding.kept(data, transfer_syntax)
             instance = objects.read(sop_class, sop, transfer_syntax, data)
-            self._whole(data, transfer_syntax)
+            self._sound(instance, data, transfer_syntax)
         except RemoteProtocolError as error:
             return _refused(CANNOT_UNDERSTAND, str(error))
         if study and instance.study != study:
@@ -80,8 +80,12 @@ class Vault:
                 return Filing(status, "", "full")
             return _refused(status, "out of resources: no room on the disk")
 
-    def _whole(self, data: bytes, transfer_syntax: str) -> None:
-        """Raise RemoteProtocolError when pixels are missing that the header speaks of."""
+    def _sound(self, instance: Instance, data: bytes, transfer_syntax: str) -> None:
+        """Raise RemoteProtocolError when pixels are missing that the header speaks of, or it cannot be read here."""
+        if not self.archive.habits.decodes(transfer_syntax):
+            raise RemoteProtocolError(f"transfer syntax {transfer_syntax} cannot be decoded")
+        if self.archive.habits.refuses_charset(str(instance.header.get("SpecificCharacterSet", ""))):
+            raise RemoteProtocolError("the character set is not compatible")
         reading = datasets.read(data, transfer_syntax)
         missing = objects.short(reading.header, reading.size) if transfer_syntax in PLAIN else 0
         if self.archive.habits.refuses_short(missing):

@@ -140,7 +140,8 @@ class Wado:
             data = self._vault.deliver(one, syntax)
         except Damaged as damaged:
             raise Trouble(500, str(damaged)) from damaged
-        return part10.write(StoredInstance(one.sop_class, one.sop, syntax, data))
+        marked = self._vault.archive.habits.marks(syntax)
+        return part10.write(StoredInstance(one.sop_class, one.sop, marked, data))
 
     # --- metadata and bulk data
 

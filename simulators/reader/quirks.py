@@ -82,4 +82,19 @@ def no_predecessor(original: Callable[[str], str], sop: str) -> str:
     return original(sop)[:0]
 
 
+@quirk(
+    "img.view_missing",
+    defect="DEF-120",
+    severity="S2",
+    overrides=ReaderHabits.arranged,
+    notices="one of two views never comes onto the screen (an image that was retrieved is not in the display order)",
+)
+def view_missing(
+    original: Callable[[Sequence[tuple[float, str]]], list[str]], slices: Sequence[tuple[float, str]]
+) -> list[str]:
+    """Show all images but the last."""
+    shown = original(slices)
+    return shown[:-1] or shown
+
+
 QUIRKS = collect(globals())

@@ -124,6 +124,36 @@ class RisHabits(FhirHabits):
         del before
         return after
 
+    def agreed(self, found: Sequence[Order | None]) -> Order | None:
+        """Take the order that all numbers of a message agree on; of numbers of two orders none."""
+        return found[0] if found and all(order is found[0] for order in found) else None
+
+    def link(self, address: str) -> str:
+        """Name where images are shown by an address that opens nothing by itself."""
+        return address
+
+    def stands(self, status: str) -> str:
+        """Judge a cancellation by what the order is: one that was done cannot be undone (HL7 table 0119, UC)."""
+        return status
+
+    def study_for(self, own: str, others: tuple[str, ...]) -> str:
+        """Give every order a study of its own, whatever ``others`` the patient has (RAD-4)."""
+        del others
+        return own
+
+    def status_control(self, control: str, status: str) -> str:
+        """Tell of an order's progress under the code that says so (RAD-3: SC in ORC-1)."""
+        del status
+        return control
+
+    def verifier(self, author: str) -> str:
+        """Name who signed a report, as the reader did (OBR-32)."""
+        return author
+
+    def attachment(self, pdf: str) -> str:
+        """Send a report on with the page that came with it (OBX of type ED)."""
+        return pdf
+
     def outdated(self, told: str, known: str) -> bool:
         """Leave out what is older than what is known of a patient (EVN-2, MSH-7)."""
         return told < known

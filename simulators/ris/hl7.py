@@ -184,18 +184,20 @@ class Correspondence:
             case ToArchive(code, status, _, requested, steps):
                 return procedure_message(code, status, order, requested, steps, patient, envelope, encounter)
             case ToPlacer(code, status, _):
+                code = ris.habits.status_control(code, status)
                 return order_message(code, order, patient, envelope, status=status, encounter=encounter)
             case ToCalendar(trigger, _, appointment):
                 return appointment_message(trigger, appointment, patient, envelope, encounter)
             case ToChart(trigger, _, document):
                 return document_message(trigger, document, order, patient, envelope, encounter)
-        return report_message(self._linked(notice.event), patient, envelope, encounter)
+        return report_message(self._linked(ris, notice.event), patient, envelope, encounter)
 
-    def _linked(self, event: ReportEvent) -> ReportEvent:
+    def _linked(self, ris: Ris, event: ReportEvent) -> ReportEvent:
         """Add where the images of a report are shown; the address holds a UID and nothing about the patient."""
         web = (
             self.bench.directory[self.settings.archive].web
             if self.settings.archive in self.bench.directory
             else None
         )
-        return replace(event, link=f"{web}/studies/{event.study}") if web and event.study else event
+        shown = ris.habits.link(f"{web}/studies/{event.study}")
+        return replace(event, link=shown) if web and event.study else event

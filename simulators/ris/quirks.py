@@ -10,7 +10,7 @@ from stepwedge.model.patient import PersonName
 from stepwedge.sim.quirks import collect, quirk
 from stepwedge.wire.hl7_escape import escape
 
-from . import quirks_order, quirks_reports
+from . import quirks_messages, quirks_order, quirks_reports, quirks_worklist
 from .habits import RisHabits
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def arrived_not_started(original: Callable[[str], str], mpps_event: str) -> str:
 
 @quirk(
     "mpps.final_changes",
-    defect="not listed",
+    defect="DEF-249",
     severity="S2",
     overrides=RisHabits.final,
     notices="an exam that was completed is completed again, with other images",
@@ -474,4 +474,8 @@ def ignores_if_none_exist(
     return matches[:0]
 
 
-QUIRKS = collect(globals()) | collect(vars(quirks_reports)) | collect(vars(quirks_order))
+QUIRKS = {
+    name: quirk
+    for part in (quirks_reports, quirks_order, quirks_worklist, quirks_messages)
+    for name, quirk in (collect(globals()) | collect(vars(part))).items()
+}

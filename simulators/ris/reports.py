@@ -49,6 +49,8 @@ def file_report(ris: Ris, event: ReportEvent, patient: Patient, now: datetime) -
         event,
         letter=ris.habits.result_letter(event.letter),
         critical=ris.habits.flags(critical=event.critical),
+        author=ris.habits.verifier(event.author),
+        pdf=ris.habits.attachment(event.pdf),
         accession=ris.habits.reported_accession(order.accession),
         text=ris.habits.reported_text(event.text),
         placer=order.placer,

@@ -114,7 +114,7 @@ class Ris(People):
             *([next(iter(self.orders.by("filler", filler)), None)] if filler else []),
             *([next(iter(self.orders.by("accession", accession)), None)] if accession else []),
         ]
-        return found[0] if found and all(order is found[0] for order in found) else None
+        return self.habits.agreed(found)
 
     def place(
         self, item: Item, patient: Patient, version: str, now: datetime, encounter: Encounter | None = None
@@ -266,13 +266,14 @@ class Ris(People):
 
     def _cancel(self, order: Order, why: str) -> list[Notice] | None:
         try:
-            status = follow(ORDER, order.status, "cancel")
+            status = follow(ORDER, self.habits.stands(order.status), "cancel")
         except IllegalTransition:
             return None
         was_scheduled = order.status in {"scheduled", "held"}
         self.orders[order.placer] = order = replace(order, status=status, why=why)
         for step in self.steps_of(order):
-            self.steps[step.id] = replace(step, status=follow(STEP, step.status, "cancel"))
+            if "cancel" in STEP[step.status]:  # what was done has been done
+                self.steps[step.id] = replace(step, status=follow(STEP, step.status, "cancel"))
         notices = self._archive("CA", "CA", order) if was_scheduled else []
         return [*notices, *self._appoint(order, "S15", why)]
 
@@ -303,7 +304,8 @@ class Ris(People):
     ) -> list[Notice]:
         """Make one requested procedure with all its steps, and tell archive and placer."""
         status = follow(ORDER, order.status, "schedule")
-        study = order.study or uid(self.seed, "study", order.filler)
+        others = tuple(one.study for one in self.orders.by("patient", order.patient) if one.study)
+        study = order.study or self.habits.study_for(uid(self.seed, "study", order.filler), others)
         requested = RequestedProcedure(
             f"RP{order.filler[1:]}", order.placer, study, order.procedure, order.text
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stepwedge.sim.quirks import collect, quirk
 
+from . import quirks_delivery
 from .habits import UNDECIDED, RouterHabits
 
 if TYPE_CHECKING:
@@ -119,4 +120,4 @@ def alters_pixels(_: Callable[[bytes], bytes], data: bytes) -> bytes:
     return data[:-2] + bytes(byte ^ 0x01 for byte in data[-2:])
 
 
-QUIRKS = collect(globals())
+QUIRKS = collect(globals()) | collect(vars(quirks_delivery))

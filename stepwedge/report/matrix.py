@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from stepwedge.lab.defects import Defect
     from stepwedge.report.run_model import Case, Record
     from stepwedge.sim.quirks import Quirk
 
@@ -273,6 +274,20 @@ def catalogue(
     for name, (role, quirk) in quirks.items():
         places = ", ".join(labs[name]) or "not in this lab"
         table.add_row(*map(escape, (name, role, quirk.defect, quirk.severity, places, quirk.notices)))
+    console.print(table)
+
+
+def without_quirk(console: Console, defects: Mapping[str, Defect]) -> None:
+    """Print the known defects that are no quirk, each with its reason."""
+    left = {number: defect for number, defect in defects.items() if not defect.quirks}
+    table = Table(
+        title=f"Known defects: {len(defects) - len(left)} of {len(defects)} are quirks; the others",
+        title_justify="left",
+    )
+    for column in ("defect", "severity", "stands", "why"):
+        table.add_column(column, overflow="fold")
+    for number, defect in left.items():
+        table.add_row(*map(escape, (number, defect.severity, defect.standing, defect.reason)))
     console.print(table)
 
 

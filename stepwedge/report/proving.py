@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import TextColumn
 
-from stepwedge.lab import labfile, launch, places
+from stepwedge.lab import defects, labfile, launch, places
 from stepwedge.lab import prove as trials
 from stepwedge.lab import quirks as systems
 from stepwedge.lab.bar import counted
@@ -84,6 +84,8 @@ def catalogue(console: Console, names: Sequence[str], lab: Path | None) -> int:
     labs, quirks = _labs(lab), systems.chosen(names)
     can = {name: [one.file.stem for one in places.of(*known, labs)] for name, known in quirks.items()}
     proof.catalogue(console, quirks, can)
+    if not names:
+        proof.without_quirk(console, defects.read())
     return 0
 
 

@@ -22,7 +22,7 @@ from stepwedge.sim.store import Change, Send, StoredReply, digest
 from stepwedge.wire import mllp_asyncio
 from stepwedge.wire.hl7 import HL7Error, Message, acknowledgement, parse
 from stepwedge.wire.hl7_values import check
-from stepwedge.wire.mllp import MESSAGE_LIMIT
+from stepwedge.wire.mllp import MESSAGE_LIMIT, Framer
 
 if TYPE_CHECKING:
     from stepwedge.evidence.exchange import Exchange, Keys
@@ -103,6 +103,14 @@ class MemoryHabits:
         """Take everything between start and end block as one message, blank lines and all (MLLP release 1)."""
         return payload
 
+    def framing(self, kind: type[Framer]) -> type[Framer]:
+        """Put together what belongs together, however it comes over the line (HL7 2.5.1 appendix C.2)."""
+        return kind
+
+    def tolerates(self, value: str) -> bool:
+        """Take no message whose values cannot be, such as a day that the calendar does not have (error 102)."""
+        return not value
+
     def longest(self, limit: int) -> int:
         """Hang up on a message that is longer than any that could be meant (bytes)."""
         return limit
@@ -156,6 +164,7 @@ class Hl7Door:
                 limit=self._habits.longest(MESSAGE_LIMIT),
                 trouble=self._trouble,
                 gate=gate,
+                framer=self._framer,
             ),
         )
         endpoint = Endpoint(self._bench.ports.host, port, gate is not None)
@@ -164,6 +173,10 @@ class Hl7Door:
             if self._listener
             else Address(hl7=endpoint)
         )
+
+    def _framer(self, longest: int) -> Framer:
+        """Return what cuts the stream of a new connection into messages."""
+        return self._habits.framing(Framer)(longest)
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -286,7 +299,7 @@ class Hl7Door:
             facts["repeated"] = True
             return before.reply, "AA", told_by(before.reply)
         try:
-            _check(message, before)
+            self._check(message, before)
             reply = self._handle(message, now)
             answer = self._acknowledge(message, reply, content, now)
             if reply.code == "AA":
@@ -347,6 +360,16 @@ class Hl7Door:
             )
         return handler(self._state, message, now)
 
+    def _check(self, message: Message, before: StoredReply | None) -> None:
+        """Refuse what no handler should see: a control ID used for something else, values wrong by themselves."""
+        if before is not None:
+            raise HL7Error(DUPLICATE_KEY, "MSH-10", f"{message.control} was used before, for another message")
+        try:
+            check(message)
+        except HL7Error as error:
+            if not self._habits.tolerates(str(error)):
+                raise
+
     def _acknowledge(self, message: Message | None, reply: Reply, content: bytes, now: datetime) -> bytes:
         """Compose the answer; its own control ID depends on what is answered, so that a run can be replayed."""
         return acknowledgement(
@@ -382,13 +405,6 @@ class Hl7Door:
             self._bench.record("hl7", "in", "MLLP", began=moment(), peer=peer, outcome="garbled", facts=facts)
 
 
-def _check(message: Message, before: StoredReply | None) -> None:
-    """Refuse what no handler should see: a control ID used for something else, values wrong by themselves."""
-    if before is not None:
-        raise HL7Error(DUPLICATE_KEY, "MSH-10", f"{message.control} was used before, for another message")
-    check(message)
-
-
 def told_by(reply: bytes) -> Keys:
     """Return the keys an application reply adds: filler and accession number (ORR, ORG, ORI)."""
     if b"ORC" not in reply:
@@ -396,6 +412,14 @@ def told_by(reply: bytes) -> Keys:
     found = keys.of_message(parse(reply))
     found.pop("control", None)
     return found
+
+
+class SenderHabits:
+    """What a careful sender does."""
+
+    def belongs(self, answered: str, asked: str) -> bool:
+        """Take an answer for that of the message whose MSH-10 it repeats in MSA-2 (HL7 2.5.1 section 2.9.2), and no other."""
+        return answered == asked
 
 
 class Hl7Sender:
@@ -415,6 +439,7 @@ class Hl7Sender:
         self._bench = bench
         self._facts = facts
         self._clients: dict[Endpoint, mllp_asyncio.Client] = {}
+        self._habits = bench.adopt(SenderHabits())
         self._timeout = float(bench.settings.get("hl7_timeout", 10.0))
 
     def check(self, send: Send) -> None:
@@ -431,6 +456,7 @@ class Hl7Sender:
                 endpoint.port,
                 context=self._bench.security.context(tls=endpoint.tls),
                 late=partial(self._heard_late, send.to) if self._heard_late else None,
+                belongs=self._belongs,
             )
         began = moment()
         reply, facts = b"", dict[str, Any]()
@@ -447,6 +473,10 @@ class Hl7Sender:
             raise
         self._record(send, began, outcome, reply, facts | _late(client))
         return delivery
+
+    def _belongs(self, answered: str, asked: str) -> bool:
+        """Tell whether an answer (MSA-2) is that of a message (MSH-10)."""
+        return self._habits.belongs(answered, asked)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stepwedge.sim import bearer, security
+from stepwedge.sim import bearer, quirks_hl7, security
 from stepwedge.sim.audit import TrailHabits
 from stepwedge.sim.hl7 import MemoryHabits
 from stepwedge.sim.log import LogHabits
@@ -242,4 +242,4 @@ def commit_only(_: Callable[[str], bool], control: str) -> bool:
     return not control
 
 
-SHARED = {**collect(globals()), **security.QUIRKS, **bearer.QUIRKS}
+SHARED = {**collect(globals()), **quirks_hl7.QUIRKS, **security.QUIRKS, **bearer.QUIRKS}

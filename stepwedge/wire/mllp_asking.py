@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -26,9 +27,17 @@ class Asking:
     protocol error.
     """
 
-    def __init__(self, limit: int = MESSAGE_LIMIT, tell: Callable[[bytes], None] | None = None) -> None:
-        """Start with nothing asked; ``tell`` hears of late answers as they come."""
-        self._tell = tell
+    def __init__(
+        self,
+        limit: int = MESSAGE_LIMIT,
+        tell: Callable[[bytes], None] | None = None,
+        belongs: Callable[[str, str], bool] = operator.eq,
+    ) -> None:
+        """Start with nothing asked; ``tell`` hears of late answers as they come.
+
+        ``belongs`` tells whether an answer (its MSA-2) is one to a question (its MSH-10).
+        """
+        self._tell, self._belongs = tell, belongs
         self._framer = Framer(limit)
         self._open: str | None = None
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
@@ -73,7 +82,7 @@ class Asking:
 
     def _match(self, payload: bytes) -> bytes | None:
         answered = _answered(payload)
-        if answered == self._open:
+        if self._open is not None and self._belongs(answered, self._open):
             self.give_up()
             return payload
         if answered in self._over:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import operator
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -64,7 +65,7 @@ class _Served(asyncio.BufferedProtocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._framer = Framer(server.limit)
+        self._framer = server.framer(server.limit)
         self._frames: deque[bytes] = deque()
         self._paused = self._ended = False
         self._writable = True
@@ -191,8 +192,16 @@ class _Served(asyncio.BufferedProtocol):
 class Server:
     """A listening MLLP server; ``port`` is the real one when 0 was asked for."""
 
-    def __init__(self, handler: Handler | Together, trouble: Trouble, limit: int, connections: int) -> None:
+    def __init__(
+        self,
+        handler: Handler | Together,
+        trouble: Trouble,
+        limit: int,
+        connections: int,
+        framer: Callable[[int], Framer] = Framer,
+    ) -> None:
         """Bound message size and number of connections; :func:`serve` starts one."""
+        self.framer = framer
         self.handler, self.trouble, self.limit, self._most = handler, trouble, limit, connections
         self._ready: dict[_Served, None] = {}
         self._turning = False
@@ -277,12 +286,14 @@ async def serve(
     limit: int = MESSAGE_LIMIT,
     connections: int = 256,
     gate: tls_asyncio.Gate | None = None,
+    framer: Callable[[int], Framer] = Framer,
 ) -> Server:
     """Answer every message with what ``handler`` returns, in order on each connection; over TLS behind a ``gate``.
 
-    A broken frame, or a handler that raises, ends its connection without an answer and is told to ``trouble``.
+    A broken frame, or a handler that raises, ends its connection without an answer and is told to ``trouble``. ``framer``
+    makes what cuts the stream of one connection into messages of so many bytes at most.
     """
-    server = Server(handler, trouble, limit, connections)
+    server = Server(handler, trouble, limit, connections, framer)
     server.gate = gate
     await server.start(host, port)
     return server
@@ -291,9 +302,11 @@ async def serve(
 class _Asked(asyncio.Protocol):
     """The client's connection: hands bytes to :class:`Asking`, the answer to whoever waits."""
 
-    def __init__(self, name: str, limit: int, late: Callable[[bytes], None] | None) -> None:
+    def __init__(
+        self, name: str, limit: int, late: Callable[[bytes], None] | None, belongs: Callable[[str, str], bool]
+    ) -> None:
         self._name = name
-        self.asking = Asking(limit, late)
+        self.asking = Asking(limit, late, belongs)
         self.answer: asyncio.Future[bytes] | None = None
         self.lost = False
 
@@ -343,9 +356,13 @@ class Client:
         limit: int = MESSAGE_LIMIT,
         context: ssl.SSLContext | None = None,
         late: Callable[[bytes], None] | None = None,
+        belongs: Callable[[str, str], bool] = operator.eq,
     ) -> None:
-        """Connect on the first question; over TLS with a ``context``; ``late`` hears answers whose question was given up."""
-        self._late = late
+        """Connect on the first question; over TLS with a ``context``; ``late`` hears answers whose question was given up.
+
+        ``belongs`` tells whether an answer (its MSA-2) is one to a question (its MSH-10).
+        """
+        self._late, self._belongs = late, belongs
         self.host, self.port, self._limit, self._context = host, port, limit, context
         self.name = f"{'mllps' if context else 'mllp'}://{host}:{port}"
         self._turn = asyncio.Lock()
@@ -397,7 +414,7 @@ class Client:
         try:
             async with asyncio.timeout(allowed):
                 _, link = await tls_asyncio.connect(
-                    lambda: _Asked(self.name, self._limit, self._late),
+                    lambda: _Asked(self.name, self._limit, self._late, self._belongs),
                     self.host,
                     self.port,
                     self._context,
