@@ -102,7 +102,7 @@ class Retriever:
                 )
         finally:
             self._screen.arrived.pop(study, None)
-        return _judged("C-MOVE", done), list(place.values())
+        return _judged("C-MOVE", done, stopped=bool(stop)), list(place.values())
 
     async def get(self, study: str, case: Case, *, stop: int = 0) -> tuple[str, list[Instance]]:
         """Take the study on the association of the request."""
@@ -111,7 +111,7 @@ class Retriever:
             self._bench, self._archive, [STUDY_GET, *classes], case=case.id, scp_of=classes
         ) as association:
             done = await association.get(STUDY_GET, _identifier(study), limit=stop)
-        return _judged("C-GET", done), done.instances
+        return _judged("C-GET", done, stopped=bool(stop)), done.instances
 
     async def wado(self, study: str, case: Case) -> tuple[str, list[Instance]]:
         """Take the study as one multipart answer."""
@@ -137,9 +137,9 @@ def _identifier(study: str) -> dict[str, Any]:
     return {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": study}
 
 
-def _judged(service: str, done: Any) -> str:
-    """Return the final status; a failure is told with what the archive said."""
-    if done.category not in {"success", "warning", "cancel"}:
+def _judged(service: str, done: Any, *, stopped: bool) -> str:
+    """Return the final status; a failure is told with what the archive said, and so is an end that nobody asked for."""
+    if done.category not in {"success", "warning", *(["cancel"] if stopped else [])}:
         raise Refused(
             f"the study was not given: {service} ended with {done.status:04X} {done.comment}".strip()
         )
