@@ -202,9 +202,17 @@ def watched(before, after, what="rss"):
 
 
 @pytest.mark.parametrize(("after", "word"), [(105, "met"), (150, "missed")])
-def test_what_grows_in_a_soak_is_missed(made, after, word):
+def test_what_grows_in_a_soak_is_missed(made, monkeypatch, after, word):
+    monkeypatch.setattr(gates, "WARM", 1.0)
     found = gates.judge(made.write().facts({"steady": {"rss": 0.1}}, watched=watched(100, after)))
     assert of(found, "growth of pacs", "rss").verdict == word
+
+
+def test_growth_of_what_was_not_yet_warm_is_untold_and_none_is_none(made):
+    made.write()
+    for after, word in ((150, "untold"), (100, "met")):
+        found = gates.judge(made.facts({"steady": {"rss": 0.1}}, watched=watched(100, after)))
+        assert of(found, "growth of pacs", "rss").verdict == word
 
 
 def test_growth_that_nobody_could_watch_is_untold(made):
