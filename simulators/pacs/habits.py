@@ -34,10 +34,6 @@ class PacsHabits(LifeHabits):
         """End a retrieval with what became of it: all, some, none, or called off (PS3.4 table C.4-2)."""
         return status
 
-    def parting(self, last: bytes) -> bytes:
-        """End a query with a response that carries no identifier (PS3.4 C.4.1.1.3)."""
-        return last[:0]
-
     def reroutes(self, calling: str) -> str:
         """Send nothing when nobody knows where the destination is, to whoever is ``calling`` either (A801)."""
         return calling[:0]
@@ -114,11 +110,6 @@ class PacsHabits(LifeHabits):
     def refuses_circle(self, circle: bool) -> bool:
         """Refuse a merge of a record into itself, directly or by way of others."""
         return circle
-
-    def refuses_owner(self, study: str, image: str) -> bool:
-        """Take every image of a study; one of another patient goes to the exception list, not back to the scanner."""
-        del study, image
-        return False
 
     def refuses_charset(self, term: str) -> bool:
         """Take objects in every character set that can be read, whatever the patient's record is written in."""

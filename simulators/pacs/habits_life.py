@@ -67,11 +67,6 @@ class LifeHabits:
         """Send a rejection note after its images, wherever they ``went`` (RAD-66)."""
         return went
 
-    def announces(self, told: Sequence[str], everybody: Sequence[str]) -> Sequence[str]:
-        """Tell of new studies whom the site named (RAD-49), and nobody else of ``everybody`` on the network."""
-        del everybody
-        return told
-
     def brings_back(self, tier: str) -> bool:
         """Bring what lies nearline back before it is sent."""
         return tier == NEARLINE

@@ -253,21 +253,6 @@ def export_old_uids(_: Callable[[Sequence[str]], Sequence[str]], went: Sequence[
 
 
 @quirk(
-    "rollout.double_effect",
-    defect="DEF-200",
-    severity="S1",
-    overrides=LifeHabits.announces,
-    notices="a study is announced twice, once by the archive that only runs beside the other (two RAD-49 from two archives)",
-    needs="routes",
-)
-def double_effect(
-    original: Callable[..., Sequence[str]], told: Sequence[str], everybody: Sequence[str]
-) -> Sequence[str]:
-    """Tell whoever listens, though one was set up to tell nobody."""
-    return original(told, everybody) or everybody
-
-
-@quirk(
     "tier.export_purged_fails",
     defect="DEF-158",
     severity="S2",
@@ -304,7 +289,7 @@ def data_loss(
 ) -> Sequence[str]:
     """Delete one file too many."""
     gone = list(original(files, kept))
-    return [*gone, *kept[:1]] if gone else gone
+    return [*gone, *kept[-1:]] if gone else gone
 
 
 @quirk(

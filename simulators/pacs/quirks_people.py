@@ -52,18 +52,6 @@ def unknown_target_refused(_: Callable[[bool], bool], known: bool) -> bool:
 
 
 @quirk(
-    "store.issuer_conflict_refuse",
-    defect="DEF-037",
-    severity="S2",
-    overrides=PacsHabits.refuses_owner,
-    notices="half a study is missing: what came after the patient's record changed was refused",
-)
-def issuer_conflict_refuse(_: Callable[[str, str], bool], study: str, image: str) -> bool:
-    """Refuse an image whose patient is not written as in the first one of its study."""
-    return study != image
-
-
-@quirk(
     "charset.incompatible",
     defect="DEF-040",
     severity="S1",

@@ -193,18 +193,6 @@ def open_range(
 
 
 @quirk(
-    "find.bad_final",
-    defect="DEF-094",
-    severity="S3",
-    overrides=PacsHabits.parting,
-    notices="the last study of a list stands there twice, or a workstation stops with an error (a final C-FIND-RSP with a data set)",
-)
-def bad_final(_: Callable[[bytes], bytes], last: bytes) -> bytes:
-    """End a query with one more identifier."""
-    return last
-
-
-@quirk(
     "qr.move_anywhere",
     defect="DEF-239",
     severity="S2",

@@ -273,9 +273,10 @@ class Archive(State):
         if (gone := self.people.get(prior)) is None or gone.merged_into == survivor:
             return ""
         into = self.survivor(survivor)
-        if into is None or self.habits.refuses_circle(prior in {survivor, into.key}):
+        circle = into is None or prior in {survivor, into.key}
+        if self.habits.refuses_circle(circle):
             return f"patient {prior} cannot be merged into itself"
-        if gone.merged_into or into.key != survivor:
+        if not circle and (gone.merged_into or (into and into.key != survivor)):
             return f"patient {prior if gone.merged_into else survivor} was merged away before"
         if self.habits.merges():
             self.people[prior] = replace(self.people[prior], merged_into=survivor, changed=at)
@@ -287,9 +288,6 @@ class Archive(State):
         """Take one instance into the index, or say why not; the same instance twice is one instance (IDM-04, IDM-05)."""
         if not readmitted(self, instance.sop) and self.hidden(instance.sop) and self.resend == "refuse":
             return Filing(REJECTED, f"SOP Instance {instance.sop[-12:]} was rejected", "refused")
-        study = self.studies.get(instance.study)
-        if study is not None and self.habits.refuses_owner(study.patient, instance.patient):
-            return Filing(CONFLICT, "the study is another patient's", "refused")
         if (known := self.instances.get(instance.sop)) is None:
             return self._add(instance)
         decision = self.habits.duplicate(known.content == instance.content)
@@ -419,8 +417,8 @@ class Archive(State):
 
     def orphans(self, gone: Iterable[Instance]) -> list[str]:
         """Return the files that no instance needs any more, now that these are gone."""
-        needed = {one.file for one in self.instances.values()}
-        return list(self.habits.deletes([one.file for one in gone if one.file not in needed], sorted(needed)))
+        needed = dict.fromkeys(one.file for one in self.instances.values())
+        return list(self.habits.deletes([one.file for one in gone if one.file not in needed], list(needed)))
 
     # --- storage commitment
 
