@@ -38,10 +38,6 @@ class PacsHabits(LifeHabits):
         """Send nothing when nobody knows where the destination is, to whoever is ``calling`` either (A801)."""
         return calling[:0]
 
-    def decodes(self, transfer_syntax: str) -> bool:
-        """Take objects in every transfer syntax that was agreed on (PS3.8 section 9.3.3.2)."""
-        return bool(transfer_syntax)
-
     def marks(self, transfer_syntax: str) -> str:
         """Write into a file the transfer syntax in which it is ((0002,0010), PS3.10 section 7.1)."""
         return transfer_syntax
@@ -115,11 +111,6 @@ class PacsHabits(LifeHabits):
         """Take objects in every character set that can be read, whatever the patient's record is written in."""
         del term
         return False
-
-    def guesses(self, alike: Sequence[str]) -> str:
-        """Leave a study that names no order to a person, whatever orders there are for patients of the same name."""
-        del alike
-        return ""
 
     def lists(self, person: Person) -> bool:
         """Tell whether a patient is offered to queries: not when merged away."""

@@ -75,11 +75,6 @@ class LifeHabits:
         """Go on sending to a destination that is down or full, until the object is there."""
         return bool(word)
 
-    def deletes(self, files: Sequence[str], kept: Sequence[str]) -> Sequence[str]:
-        """Delete the files of what is gone, and none of those ``kept``."""
-        del kept
-        return files
-
     def routed_to(self, named: Sequence[str]) -> Sequence[str]:
         """Return where an object goes of what its rule names."""
         return named

@@ -278,21 +278,6 @@ def complete_on_failure(_: Callable[[str], bool], _word: str) -> bool:
 
 
 @quirk(
-    "purge.data_loss",
-    defect="DEF-153",
-    severity="S1",
-    overrides=LifeHabits.deletes,
-    notices="with a study that was to be deleted the images of another are gone (a file that is still needed is removed)",
-)
-def data_loss(
-    original: Callable[..., Sequence[str]], files: Sequence[str], kept: Sequence[str]
-) -> Sequence[str]:
-    """Delete one file too many."""
-    gone = list(original(files, kept))
-    return [*gone, *kept[-1:]] if gone else gone
-
-
-@quirk(
     "prefetch.duplicates",
     defect="DEF-161",
     severity="S3",

@@ -10,7 +10,7 @@ from stepwedge.sim.quirks import quirk
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from stepwedge.model.patient import Patient
 
@@ -61,15 +61,3 @@ def unknown_target_refused(_: Callable[[bool], bool], known: bool) -> bool:
 def incompatible(_: Callable[[str], bool], term: str) -> bool:
     """Refuse objects that are not written in the character set of the house."""
     return term not in {"", "ISO_IR 100"}
-
-
-@quirk(
-    "orphan.auto_match",
-    defect="DEF-214",
-    severity="S2",
-    overrides=PacsHabits.guesses,
-    notices="an exam that nobody ordered lies under the order of another patient with the same name",
-)
-def auto_match(_: Callable[[Sequence[str]], str], alike: Sequence[str]) -> str:
-    """Put an exam without an order under the first one for a patient of that name."""
-    return next(iter(alike), "")

@@ -220,7 +220,6 @@ class Archive(State):
         self.instances.index("modality", lambda one: [str(one.header.get("Modality", ""))])
         self.expected = self.table("expected", Expected)
         self.expected.index("study", lambda expected: [expected.study])
-        self.expected.index("patient", lambda expected: [expected.patient])
         self.notes = self.table("notes", Note)
         self.commitments = self.table("commitments", Commitment)
         self.performed = self.table("performed", Performed)
@@ -322,16 +321,7 @@ class Archive(State):
         elif self.survivor(study.patient) != self.survivor(instance.patient):
             self.note("two patients", "the study holds images of another patient", instance.at, instance)
         self.instances[instance.sop] = instance
-        if not self.studies[instance.study].accession and (
-            guess := self.habits.guesses(self._alike(instance))
-        ):
-            self.adopt(instance.study, guess, self.expected[guess].patient)
         return Filing()
-
-    def _alike(self, instance: Instance) -> list[str]:
-        """Return the accession numbers that were announced for patients of the same name."""
-        same = self.people.by("name", folded(str(instance.header.get("PatientName", ""))))
-        return [order.accession for person in same for order in self.expected.by("patient", person.key)]
 
     def adopt(self, study: str, accession: str, patient: str) -> None:
         """Give a study that nobody had ordered its order and its patient (IHE PIR); one that has an order keeps it."""
@@ -417,8 +407,8 @@ class Archive(State):
 
     def orphans(self, gone: Iterable[Instance]) -> list[str]:
         """Return the files that no instance needs any more, now that these are gone."""
-        needed = dict.fromkeys(one.file for one in self.instances.values())
-        return list(self.habits.deletes([one.file for one in gone if one.file not in needed], list(needed)))
+        needed = {one.file for one in self.instances.values()}
+        return [one.file for one in gone if one.file not in needed]
 
     # --- storage commitment
 
