@@ -12,7 +12,6 @@ from stepwedge.errors import Refused
 from stepwedge.evidence.redact import refusal
 from stepwedge.sim.address import Address
 from stepwedge.wire.dimse_asyncio import Failure, Held, Provider, Reply, Retrieval
-from stepwedge.wire.elements import encode
 from stepwedge.wire.encodings import EVERY, PLAIN
 from stepwedge.wire.pixels import convertible
 from stepwedge.wire.provider import UNRECOGNIZED_OPERATION
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 Elements = dict[str, Any]
 
 MOVE_DESTINATION_UNKNOWN: Final = 0xA801
-_PARTING: Final = encode({"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": ""}, explicit=False)
 IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900
 
 
@@ -114,8 +112,6 @@ class Pacs(Provider):
             response["Status"] = self._archive.habits.ended(response["Status"])
         if (done := response.get("NumberOfCompletedSuboperations")) is not None:
             response["NumberOfCompletedSuboperations"] = self._archive.habits.completed(done)
-        if exchange.kind == "C-FIND" and response.get("Status") == 0:
-            return self._archive.habits.parting(_PARTING) or data
         return data
 
     def _agreed(self, peer: PeerInfo, model: str) -> Agreement:

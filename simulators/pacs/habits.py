@@ -34,17 +34,9 @@ class PacsHabits(LifeHabits):
         """End a retrieval with what became of it: all, some, none, or called off (PS3.4 table C.4-2)."""
         return status
 
-    def parting(self, last: bytes) -> bytes:
-        """End a query with a response that carries no identifier (PS3.4 C.4.1.1.3)."""
-        return last[:0]
-
     def reroutes(self, calling: str) -> str:
         """Send nothing when nobody knows where the destination is, to whoever is ``calling`` either (A801)."""
         return calling[:0]
-
-    def decodes(self, transfer_syntax: str) -> bool:
-        """Take objects in every transfer syntax that was agreed on (PS3.8 section 9.3.3.2)."""
-        return bool(transfer_syntax)
 
     def marks(self, transfer_syntax: str) -> str:
         """Write into a file the transfer syntax in which it is ((0002,0010), PS3.10 section 7.1)."""
@@ -115,20 +107,10 @@ class PacsHabits(LifeHabits):
         """Refuse a merge of a record into itself, directly or by way of others."""
         return circle
 
-    def refuses_owner(self, study: str, image: str) -> bool:
-        """Take every image of a study; one of another patient goes to the exception list, not back to the scanner."""
-        del study, image
-        return False
-
     def refuses_charset(self, term: str) -> bool:
         """Take objects in every character set that can be read, whatever the patient's record is written in."""
         del term
         return False
-
-    def guesses(self, alike: Sequence[str]) -> str:
-        """Leave a study that names no order to a person, whatever orders there are for patients of the same name."""
-        del alike
-        return ""
 
     def lists(self, person: Person) -> bool:
         """Tell whether a patient is offered to queries: not when merged away."""

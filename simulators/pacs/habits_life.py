@@ -67,11 +67,6 @@ class LifeHabits:
         """Send a rejection note after its images, wherever they ``went`` (RAD-66)."""
         return went
 
-    def announces(self, told: Sequence[str], everybody: Sequence[str]) -> Sequence[str]:
-        """Tell of new studies whom the site named (RAD-49), and nobody else of ``everybody`` on the network."""
-        del everybody
-        return told
-
     def brings_back(self, tier: str) -> bool:
         """Bring what lies nearline back before it is sent."""
         return tier == NEARLINE
@@ -79,11 +74,6 @@ class LifeHabits:
     def insists(self, word: str) -> bool:
         """Go on sending to a destination that is down or full, until the object is there."""
         return bool(word)
-
-    def deletes(self, files: Sequence[str], kept: Sequence[str]) -> Sequence[str]:
-        """Delete the files of what is gone, and none of those ``kept``."""
-        del kept
-        return files
 
     def routed_to(self, named: Sequence[str]) -> Sequence[str]:
         """Return where an object goes of what its rule names."""

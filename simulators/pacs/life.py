@@ -89,8 +89,7 @@ class Life:
     ) -> None:
         """Put a notice for everybody who is to hear of it into the outbox (RAD-49)."""
         attributes = availability.notification(self._archive, study, instances, self._bench.ae_title, step)
-        listening = [name for name, address in self._bench.directory.items() if address.worklist]
-        for name in self._archive.habits.announces(self._settings.notify, listening):
+        for name in self._settings.notify:
             address = self._bench.directory.get(name)
             if address is None or not (address.worklist or address.dicom):
                 continue

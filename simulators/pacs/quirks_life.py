@@ -253,21 +253,6 @@ def export_old_uids(_: Callable[[Sequence[str]], Sequence[str]], went: Sequence[
 
 
 @quirk(
-    "rollout.double_effect",
-    defect="DEF-200",
-    severity="S1",
-    overrides=LifeHabits.announces,
-    notices="a study is announced twice, once by the archive that only runs beside the other (two RAD-49 from two archives)",
-    needs="routes",
-)
-def double_effect(
-    original: Callable[..., Sequence[str]], told: Sequence[str], everybody: Sequence[str]
-) -> Sequence[str]:
-    """Tell whoever listens, though one was set up to tell nobody."""
-    return original(told, everybody) or everybody
-
-
-@quirk(
     "tier.export_purged_fails",
     defect="DEF-158",
     severity="S2",
@@ -290,21 +275,6 @@ def export_purged_fails(_: Callable[[str], bool], _tier: str) -> bool:
 def complete_on_failure(_: Callable[[str], bool], _word: str) -> bool:
     """Call a copy done after one try."""
     return False
-
-
-@quirk(
-    "purge.data_loss",
-    defect="DEF-153",
-    severity="S1",
-    overrides=LifeHabits.deletes,
-    notices="with a study that was to be deleted the images of another are gone (a file that is still needed is removed)",
-)
-def data_loss(
-    original: Callable[..., Sequence[str]], files: Sequence[str], kept: Sequence[str]
-) -> Sequence[str]:
-    """Delete one file too many."""
-    gone = list(original(files, kept))
-    return [*gone, *kept[:1]] if gone else gone
 
 
 @quirk(

@@ -10,7 +10,7 @@ from stepwedge.sim.quirks import quirk
 from .habits import PacsHabits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from stepwedge.model.patient import Patient
 
@@ -52,18 +52,6 @@ def unknown_target_refused(_: Callable[[bool], bool], known: bool) -> bool:
 
 
 @quirk(
-    "store.issuer_conflict_refuse",
-    defect="DEF-037",
-    severity="S2",
-    overrides=PacsHabits.refuses_owner,
-    notices="half a study is missing: what came after the patient's record changed was refused",
-)
-def issuer_conflict_refuse(_: Callable[[str, str], bool], study: str, image: str) -> bool:
-    """Refuse an image whose patient is not written as in the first one of its study."""
-    return study != image
-
-
-@quirk(
     "charset.incompatible",
     defect="DEF-040",
     severity="S1",
@@ -73,15 +61,3 @@ def issuer_conflict_refuse(_: Callable[[str, str], bool], study: str, image: str
 def incompatible(_: Callable[[str], bool], term: str) -> bool:
     """Refuse objects that are not written in the character set of the house."""
     return term not in {"", "ISO_IR 100"}
-
-
-@quirk(
-    "orphan.auto_match",
-    defect="DEF-214",
-    severity="S2",
-    overrides=PacsHabits.guesses,
-    notices="an exam that nobody ordered lies under the order of another patient with the same name",
-)
-def auto_match(_: Callable[[Sequence[str]], str], alike: Sequence[str]) -> str:
-    """Put an exam without an order under the first one for a patient of that name."""
-    return next(iter(alike), "")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.sim.quirks import quirk
 from stepwedge.wire.elements import EXPLICIT_LE, IMPLICIT_LE
-from stepwedge.wire.encodings import PLAIN
 
 from .habits import PacsHabits
 
@@ -193,18 +192,6 @@ def open_range(
 
 
 @quirk(
-    "find.bad_final",
-    defect="DEF-094",
-    severity="S3",
-    overrides=PacsHabits.parting,
-    notices="the last study of a list stands there twice, or a workstation stops with an error (a final C-FIND-RSP with a data set)",
-)
-def bad_final(_: Callable[[bytes], bytes], last: bytes) -> bytes:
-    """End a query with one more identifier."""
-    return last
-
-
-@quirk(
     "qr.move_anywhere",
     defect="DEF-239",
     severity="S2",
@@ -226,15 +213,3 @@ def move_anywhere(_: Callable[[str], str], calling: str) -> str:
 def ts_mislabel(original: Callable[[str], str], transfer_syntax: str) -> str:
     """Name the other of two encodings."""
     return IMPLICIT_LE if original(transfer_syntax) == EXPLICIT_LE else EXPLICIT_LE
-
-
-@quirk(
-    "assoc.wrong_ts",
-    defect="DEF-102",
-    severity="S2",
-    overrides=PacsHabits.decodes,
-    notices="the scanner's compressed images are refused one by one, although the archive had agreed to take them",
-)
-def wrong_ts(_: Callable[[str], bool], transfer_syntax: str) -> bool:
-    """Agree on whatever is proposed, and decode no compression."""
-    return transfer_syntax in PLAIN

@@ -220,7 +220,6 @@ class Archive(State):
         self.instances.index("modality", lambda one: [str(one.header.get("Modality", ""))])
         self.expected = self.table("expected", Expected)
         self.expected.index("study", lambda expected: [expected.study])
-        self.expected.index("patient", lambda expected: [expected.patient])
         self.notes = self.table("notes", Note)
         self.commitments = self.table("commitments", Commitment)
         self.performed = self.table("performed", Performed)
@@ -273,9 +272,10 @@ class Archive(State):
         if (gone := self.people.get(prior)) is None or gone.merged_into == survivor:
             return ""
         into = self.survivor(survivor)
-        if into is None or self.habits.refuses_circle(prior in {survivor, into.key}):
+        circle = into is None or prior in {survivor, into.key}
+        if self.habits.refuses_circle(circle):
             return f"patient {prior} cannot be merged into itself"
-        if gone.merged_into or into.key != survivor:
+        if not circle and (gone.merged_into or (into and into.key != survivor)):
             return f"patient {prior if gone.merged_into else survivor} was merged away before"
         if self.habits.merges():
             self.people[prior] = replace(self.people[prior], merged_into=survivor, changed=at)
@@ -287,9 +287,6 @@ class Archive(State):
         """Take one instance into the index, or say why not; the same instance twice is one instance (IDM-04, IDM-05)."""
         if not readmitted(self, instance.sop) and self.hidden(instance.sop) and self.resend == "refuse":
             return Filing(REJECTED, f"SOP Instance {instance.sop[-12:]} was rejected", "refused")
-        study = self.studies.get(instance.study)
-        if study is not None and self.habits.refuses_owner(study.patient, instance.patient):
-            return Filing(CONFLICT, "the study is another patient's", "refused")
         if (known := self.instances.get(instance.sop)) is None:
             return self._add(instance)
         decision = self.habits.duplicate(known.content == instance.content)
@@ -324,16 +321,7 @@ class Archive(State):
         elif self.survivor(study.patient) != self.survivor(instance.patient):
             self.note("two patients", "the study holds images of another patient", instance.at, instance)
         self.instances[instance.sop] = instance
-        if not self.studies[instance.study].accession and (
-            guess := self.habits.guesses(self._alike(instance))
-        ):
-            self.adopt(instance.study, guess, self.expected[guess].patient)
         return Filing()
-
-    def _alike(self, instance: Instance) -> list[str]:
-        """Return the accession numbers that were announced for patients of the same name."""
-        same = self.people.by("name", folded(str(instance.header.get("PatientName", ""))))
-        return [order.accession for person in same for order in self.expected.by("patient", person.key)]
 
     def adopt(self, study: str, accession: str, patient: str) -> None:
         """Give a study that nobody had ordered its order and its patient (IHE PIR); one that has an order keeps it."""
@@ -420,7 +408,7 @@ class Archive(State):
     def orphans(self, gone: Iterable[Instance]) -> list[str]:
         """Return the files that no instance needs any more, now that these are gone."""
         needed = {one.file for one in self.instances.values()}
-        return list(self.habits.deletes([one.file for one in gone if one.file not in needed], sorted(needed)))
+        return [one.file for one in gone if one.file not in needed]
 
     # --- storage commitment
 

@@ -82,8 +82,6 @@ class Vault:
 
     def _sound(self, instance: Instance, data: bytes, transfer_syntax: str) -> None:
         """Raise RemoteProtocolError when pixels are missing that the header speaks of, or it cannot be read here."""
-        if not self.archive.habits.decodes(transfer_syntax):
-            raise RemoteProtocolError(f"transfer syntax {transfer_syntax} cannot be decoded")
         if self.archive.habits.refuses_charset(str(instance.header.get("SpecificCharacterSet", ""))):
             raise RemoteProtocolError("the character set is not compatible")
         reading = datasets.read(data, transfer_syntax)

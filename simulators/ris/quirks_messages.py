@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from stepwedge.sim.quirks import quirk
 
 from .habits import RisHabits
-
-_STAMP = "%Y%m%d%H%M%S"
-_SKEW = timedelta(minutes=5)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,19 +112,3 @@ def first_of_many(_: Callable[..., Order | None], found: Sequence[Order | None])
 def token_in_url(original: Callable[[str], str], address: str) -> str:
     """Write the key beside the door."""
     return f"{original(address)}?access_token=letmein"
-
-
-@quirk(
-    "time.cross_node_clock",
-    defect="DEF-211",
-    severity="S2",
-    overrides=RisHabits.outdated,
-    notices="a correction made right after another is not on the worklist (EVN-2 compared as by a clock five minutes off)",
-)
-def cross_node_clock(original: Callable[[str, str], bool], told: str, known: str) -> bool:
-    """Read the sender's time by a clock of one's own."""
-    try:
-        seen = datetime.strptime(told[:14], _STAMP) - _SKEW  # noqa: DTZ007 - local time, as HL7 has it
-    except ValueError:
-        return original(told, known)
-    return original(seen.strftime(_STAMP), known)

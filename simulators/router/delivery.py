@@ -173,7 +173,7 @@ class Delivery:
                 raise
             await self._failed(job, "not accepted", str(trouble))
             return
-        if self._router.habits.arrived(result.category):
+        if result.category in {"success", "warning"}:
             reason = "" if result.category == "success" else _said(result)
             with self._bench.change(self._router):
                 self._router.decided(job.number, DELIVERED, reason)

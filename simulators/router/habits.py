@@ -49,14 +49,6 @@ class RouterHabits:
             return min(FIRST_PAUSE * float(1 << min(tries - 1, 16)), longest)
         return None
 
-    def arrived(self, category: str) -> bool:
-        """Count an object as delivered when its destination says so, with a warning or without (PS3.4 table B.2-1)."""
-        return category in {"success", "warning"}
-
-    def takes_unrouted(self, ways: int) -> bool:
-        """Take an object only when some rule sends it somewhere."""
-        return ways > 0
-
     def copies(self, tries: int) -> int:
         """Return how many times an object is sent on its n-th try."""
         return min(tries, 1)

@@ -132,7 +132,7 @@ class Router(State):
                 return Taken(0, woken=self._sent_again(held.sop))
             return Taken(CONFLICT, "another object is held under this SOP Instance UID")
         chosen = self.ways(held, hour)
-        if not self.habits.takes_unrouted(len(chosen)):
+        if not chosen:
             return Taken(PROCESSING_FAILURE, "no rule sends this object anywhere")
         room = list(self._room_for(held.size))
         if sum(one.size for one in room) < self._short_of(held.size):

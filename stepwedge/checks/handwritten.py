@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from stepwedge.actors import asking_hl7
 from stepwedge.actors.words import Parameter
 from stepwedge.checks import matchers
 from stepwedge.checks.check import Candidate, Look, Question, check, only
+from stepwedge.checks.difference import Difference
 from stepwedge.checks.message_view import MessageView
 from stepwedge.checks.messages import MESSAGE
-from stepwedge.errors import BadInput
-
-if TYPE_CHECKING:
-    from stepwedge.checks.difference import Difference
+from stepwedge.errors import BadInput, NoAnswer
 
 
 @check(
@@ -34,7 +30,8 @@ if TYPE_CHECKING:
 def answered(question: Question) -> Look:
     """Let the probe send ``where: {message: TEXT}`` and judge each answer with ``is``; CONTROL in the text becomes MSH-10, MOMENT the time.
 
-    A message that was answered otherwise was answered otherwise: no later look makes it good.
+    A message that was answered otherwise was answered otherwise: no later look makes it good. One that is answered when it
+    comes in one piece, and not in the form that was asked for, was not understood in that form.
     """
     how = {"encoding": "utf-8", "ends": "cr", "form": "whole"} | dict(question.args)
     if how["ends"] not in asking_hl7.ENDS or how["form"] not in asking_hl7.FORMS:
@@ -42,7 +39,12 @@ def answered(question: Question) -> Look:
             "message.answered", f"ends {list(asking_hl7.ENDS)}, form {list(asking_hl7.FORMS)}", str(how)
         )
     text = str(question.where["message"])
-    found = asking_hl7.answers(question.cast, question.from_, text, **how)
+    try:
+        found = asking_hl7.answers(question.cast, question.from_, text, **how)
+    except NoAnswer as silence:
+        if how["form"] == "whole":
+            raise
+        return _deaf(question, text, how, str(silence))
     candidates = [Candidate(_label(MessageView(one)), MessageView(one), (number,)) for one, number in found]
     differences: list[Difference] = []
     for one in candidates:
@@ -55,6 +57,14 @@ def answered(question: Question) -> Look:
         [candidates[0].evidence[0]],
         final=bool(differences),
     )
+
+
+def _deaf(question: Question, text: str, how: dict[str, str], silence: str) -> Look:
+    """Judge silence: when nothing answers the whole message either, this raises as well, and nothing is known."""
+    ((answer, number),) = asking_hl7.answers(question.cast, question.from_, text, **how | {"form": "whole"})
+    label = _label(MessageView(answer))
+    heard = Difference("answer", f"one to each message sent as {how['form']}", f"{silence}; whole: {label}")
+    return Look([], [heard], label, 1, [number], final=True)
 
 
 def _label(view: MessageView) -> str:

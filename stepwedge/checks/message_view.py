@@ -99,6 +99,12 @@ def _provider(message: hl7.Group) -> str | None:
     return PersonName.from_hl7(parts).dicom() or None
 
 
+def _author(message: hl7.Group) -> str | None:
+    """Return OBR-32 as a DICOM PN: NDL has the name as parts of its first component (2.5.1 section 2.A.47)."""
+    parts = [(_first(f"OBR-32.1.{number}")(message) or "") for number in range(2, 7)]
+    return PersonName.from_hl7(parts).dicom() or None
+
+
 NAMES: Final[dict[str, tuple[str, Callable[[hl7.Group], str | None]]]] = {
     "control": ("order control (ORC-1, table 0119)", _first("ORC-1")),
     "status": (
@@ -131,6 +137,7 @@ NAMES: Final[dict[str, tuple[str, Callable[[hl7.Group], str | None]]]] = {
     "visit": ("visit number (PV1-19)", _first("PV1-19.1")),
     "alerts": ("danger code (OBR-13)", _first("OBR-13.1")),
     "provider": ("ordering physician as a DICOM PN (OBR-16)", _provider),
+    "author": ("who interpreted the images, as a DICOM PN (OBR-32)", _author),
     "reported": ("when the report was signed (OBR-22)", _first("OBR-22.1")),
     "reason": ("reason for the study (OBR-31)", _first("OBR-31.2", "OBR-31.1")),
     "text": ("report text (OBX-5)", _text),

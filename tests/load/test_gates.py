@@ -130,7 +130,9 @@ def test_a_phase_may_have_a_budget_of_its_own(made):
 
 
 def test_who_does_not_say_what_waits_there_is_untold_and_named(made):
-    gate = of(gates.judge(made.write().facts(drained=gates.Drained(math.inf, 0, ("pacs",)))), "queues", "drained")
+    gate = of(
+        gates.judge(made.write().facts(drained=gates.Drained(math.inf, 0, ("pacs",)))), "queues", "drained"
+    )
     assert gate.verdict == "untold"
     assert gate.said.startswith("pacs does not answer")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from stepwedge.actors import asking, asking_web, intruding, offering, pestering
+from stepwedge.actors import asking, asking_hl7, asking_web, intruding, offering, pestering
 from stepwedge.actors.asking import Retrieved
 from stepwedge.actors.cast import Cast, Player
 from stepwedge.actors.witness import Asked
 from stepwedge.checks.check import Question, find
-from stepwedge.errors import BadInput, Inconclusive, LinkLost, Refused
+from stepwedge.errors import BadInput, Inconclusive, LinkLost, NoAnswer, Refused
 from stepwedge.sim.address import Address
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -71,6 +71,30 @@ def test_an_answer_to_another_message_is_the_peers_fault():
     found = answered(lambda _: code("AA")("OTHER"), {"MSA-1": "AA"})
     assert not found.holds
     assert found.peer_fault
+
+
+def test_what_is_heard_whole_and_not_in_parts_was_not_understood(monkeypatch):
+    asked = asking_hl7.answers
+
+    def deaf(*args, **how):
+        if how["form"] != "whole":
+            raise NoAnswer("ris gave 0 answers of 1 within 1 s")
+        return asked(*args, **how)
+
+    monkeypatch.setattr(asking_hl7, "answers", deaf)
+    found = answered(code("AA"), {"MSA-1": "AA"}, form="bytes")
+    assert found.final
+    assert [one.found for one in found.differences] == ["ris gave 0 answers of 1 within 1 s; whole: AA"]
+
+
+def test_silence_in_every_form_proves_nothing(monkeypatch):
+    def silent(*_, **__):
+        raise NoAnswer("nothing came")
+
+    monkeypatch.setattr(asking_hl7, "answers", silent)
+    found = answered(code("AA"), {"MSA-1": "AA"}, form="bytes")
+    assert found.unsure
+    assert not found.differences
 
 
 def test_no_answer_to_a_message_by_hand_proves_nothing():
