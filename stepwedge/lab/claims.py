@@ -89,6 +89,10 @@ CLAIMS: Final[dict[str, Claim]] = {
     ),
     "archive-routing": Claim(("pacs",), "sends new images on to other systems by rule"),
     "patient-update": Claim(("ris", "pacs"), "follows corrected demographics (RAD-12, ADT^A08)"),
+    "unusual-messages": Claim(
+        ("ris",),
+        "takes what is legal and unusual (other delimiters, every priority, reports that fit no order), and lets us see how it went on",
+    ),
     "patient-merge": Claim(("ris", "pacs"), "follows merged patients (RAD-12, ADT^A40)"),
     "patient-identifier": Claim(("ris", "pacs"), "follows a changed patient ID (ITI-30, ADT^A47)"),
     "persons": Claim(("ris",), "follows persons who are in no encounter (ITI-30, ADT^A28, A31)"),
