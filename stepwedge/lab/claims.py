@@ -52,6 +52,9 @@ CLAIMS: Final[dict[str, Claim]] = {
         ("pacs",),
         "refuses objects without proper UIDs, of unknown kind or with half their pixels (PS3.4 B.2.3)",
     ),
+    "exact-matching": Claim(
+        ("pacs",), "matches keys letter by letter, and wildcards as PS3.4 C.2.2.2 has them, at every door"
+    ),
     "idle-peers": Claim(("pacs",), "serves others beside peers that connect and say nothing (PS3.8 ARTIM)"),
     "stow-rs": Claim(("pacs",), "stores images sent over DICOMweb (PS3.18 section 10.5)"),
     "transcoding": Claim(

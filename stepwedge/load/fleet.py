@@ -95,6 +95,13 @@ class Fleet:
         self.trouble += [one for one in self._dead() if one not in self.trouble]
         return self._marks(DONE) + len(self.trouble) >= self.workers
 
+    def undone(self) -> list[str]:
+        """Return the processes that were ready and are not done, by host and process id: those that died, or hang."""
+        ready, done = (
+            {path.stem.partition("-")[2] for path in self.folder.glob(pattern)} for pattern in (READY, DONE)
+        )
+        return sorted(ready - done)
+
     def stop(self) -> None:
         """End all processes; what was not told to end by its leader is ended here."""
         if self._leader is not None:

@@ -137,7 +137,8 @@ def _drive(
         time.sleep(_LOOK)
     outage.over()
     if not fleet.done():
-        fleet.trouble.append(f"the generator was not done {_PATIENCE:g} s after its time")
+        who = ", ".join(fleet.undone()) or "nobody was ready"
+        fleet.trouble.append(f"the generator was not done {_PATIENCE:g} s after its time: {who}")
 
 
 class _Outage:

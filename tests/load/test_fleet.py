@@ -65,6 +65,7 @@ def test_one_process_is_started_and_ended(folder: Path) -> None:
     crew.start()
     assert set(pids(folder)) == {"locust"}
     assert not crew.done()
+    assert crew.undone() == [f"host-{pids(folder)['locust']}"]
     crew.stop()
     assert gone(pids(folder)["locust"])
     assert not crew.trouble
@@ -76,6 +77,7 @@ def test_it_is_done_when_every_process_says_so(folder: Path) -> None:
     crew.start()
     assert set(pids(folder)) == {"locust", "worker-1", "worker-2"}
     assert crew.done()
+    assert not crew.undone()
     crew.stop()
     assert all(map(gone, pids(folder).values()))
 
