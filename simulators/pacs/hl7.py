@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.model.lifecycles import ORDER, IllegalTransition, follow
+from stepwedge.sim import hearing
 from stepwedge.sim.hl7 import Reply
 from stepwedge.sim.messages import (
     PATIENT_EVENTS,
@@ -20,7 +21,7 @@ from stepwedge.sim.messages import (
 from stepwedge.wire.hl7 import HL7Error
 
 from . import routing
-from .state import Expected, Heard, patient_key
+from .state import Expected, patient_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,24 +57,13 @@ def register(archive: Archive, message: Message, now: datetime) -> Reply:
     """Take ADT^A04 and A08: what the message does not mention stays, the null value removes (ITI TF-2 appendix C)."""
     patient = read_patient(message, foreign=True)
     patient = replace(patient, issuer=archive.habits.issuer(patient.issuer))
-    if _stale(archive, patient_key(patient.id, patient.issuer), day_and_time(message["EVN-2.1"])):
+    key, happened = patient_key(patient.id, patient.issuer), day_and_time(message["EVN-2.1"])
+    if hearing.stale(archive.heard, key, happened, archive.habits.outdated):
         return Reply(text="older than what is known of the patient; not applied")
     _know(archive, message, patient, now)
     if message.type not in ARRIVALS:
         return Reply()
-    key = patient_key(patient.id, patient.issuer)
     return Reply(sends=routing.fetch_ahead(archive, key, routing.ARRIVED))
-
-
-def _stale(archive: Archive, patient: str, at: str) -> bool:
-    """Note when an event happened; tell whether a newer one is known, so that this one must not be applied (IDM-13)."""
-    known = archive.heard.get(patient) or Heard("")
-    if at and known.at and archive.habits.outdated(at, known.at):
-        archive.heard[patient] = replace(known, left_out=known.left_out + 1)
-        return True
-    if at > known.at:
-        archive.heard[patient] = replace(known, at=at)
-    return False
 
 
 def merge(archive: Archive, message: Message, now: datetime) -> Reply:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stepwedge.model.identifiers import ISSUER
+from stepwedge.sim.hearing import Heard
 from stepwedge.sim.tables import State
 from stepwedge.wire.matching import sortable
 
@@ -57,14 +58,6 @@ class Person:
     def key(self) -> str:
         """The same ID from two issuers is two patients (ITI-30)."""
         return patient_key(self.id, self.issuer)
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """When the newest event of a patient happened (EVN-2), and how many older ones came behind it and were left out."""
-
-    at: str
-    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from stepwedge.model.context import NOTHING, ClinicalContext
 from stepwedge.model.encounter import Encounter
 from stepwedge.model.lifecycles import ENCOUNTER, IllegalTransition, follow
 from stepwedge.model.patient import Patient
+from stepwedge.sim import hearing
 from stepwedge.sim.tables import State
 from stepwedge.wire.hl7 import HL7Error
 
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
 
 _BEGINS_AS: Final = {"A05": "planned", "A03": "discharged", "A11": "cancelled", "A23": "deleted"}
 """State of an encounter whose beginning nobody told us, by the event we hear first; every other means it is active."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """When the newest event of a patient happened (EVN-2), and how many older ones came behind it and were left out."""
-
-    at: str
-    left_out: int = 0
 
 
 class People(State):
@@ -36,7 +29,7 @@ class People(State):
         self.patients = self.table("patients", Patient)
         self.encounters = self.table("encounters", Encounter)
         self.contexts = self.table("contexts", ClinicalContext)
-        self.heard = self.table("heard", Heard)
+        self.heard = self.table("heard", hearing.Heard)
         self.encounters.index("patient", lambda encounter: [encounter.patient])
 
     # --- patients, RAD-1, RAD-12, ITI-30
@@ -58,13 +51,7 @@ class People(State):
 
     def stale(self, patient: str, at: str) -> bool:
         """Note when an event happened; tell whether a newer one is known, so that this one must not be applied (IDM-13)."""
-        known = self.heard.get(patient) or Heard("")
-        if at and known.at and self.habits.outdated(at, known.at):
-            self.heard[patient] = replace(known, left_out=known.left_out + 1)
-            return True
-        if at > known.at:
-            self.heard[patient] = replace(known, at=at)
-        return False
+        return hearing.stale(self.heard, patient, at, self.habits.outdated)
 
     def admit(self, patient: Patient) -> None:
         """Take a registration or an update; what was merged away is not touched any more."""
