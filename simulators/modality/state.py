@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwedge.errors import BadInput
 from stepwedge.model.lifecycles import MPPS, follow
+from stepwedge.sim import performing
 from stepwedge.sim.tables import State
 
 from . import dose
@@ -167,30 +168,17 @@ class Scanner(State):
         """Return the attributes of N-CREATE (PS3.4 table F.7.2-1, types 1 and 2 complete)."""
         entry, scheduled = picked[0]
         return {
-            **(
-                {"SpecificCharacterSet": entry["SpecificCharacterSet"]}
-                if entry.get("SpecificCharacterSet")
-                else {}
-            ),
             "ScheduledStepAttributesSequence": [_scheduled(each, one, study) for each, one in picked],
             **patient_module(entry),
-            "ReferencedPatientSequence": [],
-            "PerformedProcedureStepID": f"P{uid[-8:]}",
-            "PerformedStationAETitle": self.ae_title,
-            "PerformedStationName": self.name.upper(),
-            "PerformedLocation": "",
-            "PerformedProcedureStepStartDate": f"{now:%Y%m%d}",
-            "PerformedProcedureStepStartTime": f"{now:%H%M%S}",
-            "PerformedProcedureStepStatus": "IN PROGRESS",
-            "PerformedProcedureStepDescription": scheduled.get("ScheduledProcedureStepDescription", ""),
-            "PerformedProcedureTypeDescription": "",
-            "ProcedureCodeSequence": entry.get("RequestedProcedureCodeSequence", []),
-            "PerformedProcedureStepEndDate": "",
-            "PerformedProcedureStepEndTime": "",
-            "Modality": self.modality,
-            "StudyID": entry.get("RequestedProcedureID", ""),
-            "PerformedProtocolCodeSequence": scheduled.get("ScheduledProtocolCodeSequence", []),
-            "PerformedSeriesSequence": [],
+            **performing.begun(
+                entry,
+                scheduled,
+                now,
+                step=f"P{uid[-8:]}",
+                ae_title=self.ae_title,
+                station=self.name.upper(),
+                modality=self.modality,
+            ),
         }
 
     def finished(

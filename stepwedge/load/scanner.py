@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwedge.errors import Failed, LinkLost, NoAnswer, Refused, StepwedgeError, WireError
 from stepwedge.load.pictures import STEP, Shelf
 from stepwedge.model.identifiers import uid, uids
+from stepwedge.sim import performing
 from stepwedge.wire.compiled import CompiledQuery
 from stepwedge.wire.dicomweb import DicomWeb
 from stepwedge.wire.elements import EXPLICIT_LE
@@ -196,28 +197,18 @@ class Scan:
         }
         told |= {key: scheduled.get(key, "") for key in _STEP_REPEATED}
         told["ScheduledProtocolCodeSequence"] = scheduled.get("ScheduledProtocolCodeSequence", [])
-        charset = entry.get("SpecificCharacterSet")
         return {
-            **({"SpecificCharacterSet": charset} if charset else {}),
             "ScheduledStepAttributesSequence": [told],
             **{key: entry.get(key, "") for key in _PATIENT},
-            "ReferencedPatientSequence": [],
-            "PerformedProcedureStepID": self._step_id,
-            "PerformedStationAETitle": self.site.modality(self.modality),
-            "PerformedStationName": f"LOAD{self.modality}",
-            "PerformedLocation": "",
-            "PerformedProcedureStepStartDate": f"{now:%Y%m%d}",
-            "PerformedProcedureStepStartTime": f"{now:%H%M%S}",
-            "PerformedProcedureStepStatus": "IN PROGRESS",
-            "PerformedProcedureStepDescription": scheduled.get("ScheduledProcedureStepDescription", ""),
-            "PerformedProcedureTypeDescription": "",
-            "ProcedureCodeSequence": entry.get("RequestedProcedureCodeSequence", []),
-            "PerformedProcedureStepEndDate": "",
-            "PerformedProcedureStepEndTime": "",
-            "Modality": self.modality,
-            "StudyID": entry.get("RequestedProcedureID", ""),
-            "PerformedProtocolCodeSequence": scheduled.get("ScheduledProtocolCodeSequence", []),
-            "PerformedSeriesSequence": [],
+            **performing.begun(
+                entry,
+                scheduled,
+                now,
+                step=self._step_id,
+                ae_title=self.site.modality(self.modality),
+                station=f"LOAD{self.modality}",
+                modality=self.modality,
+            ),
         }
 
     @property
