@@ -200,10 +200,10 @@ def _of_burst(plan: Plan, what: str, number: int, at: float, begin: float) -> Ar
         fixed |= {"door": "stow-rs"}
     elif what == "reports":  # everything before is done early, so that all signatures fall into the burst
         facts = exam(plan, number, begin, **fixed, sign_at=at)
-        return Arrival(begin * each_before(number), "exam", number, facts)
+        return Arrival(begin * _before(number), "exam", number, facts)
     return Arrival(at, "exam", number, exam(plan, number, at, **fixed))
 
 
-def each_before(number: int) -> float:
+def _before(number: int) -> float:
     """Return a share of the time before a burst, spread evenly over the numbers (the golden ratio's multiples)."""
     return 0.6 * ((number * 0.6180339887498949) % 1.0)

@@ -22,16 +22,12 @@ _CLOCK: Final = re.compile(r"([01]\d|2[0-4]):([0-5]\d)")
 
 
 def _moment(text: object) -> int:
+    """Return seconds since midnight of ``07:30``."""
     found = _CLOCK.fullmatch(text) if isinstance(text, str) else None
     seconds = int(found[1]) * SECONDS + int(found[2]) * 60 if found else -1
     if not 0 <= seconds <= 24 * SECONDS:
         raise ValueError("a time of day such as 07:00, 24:00 at most")
     return seconds
-
-
-def moment(text: str) -> int:
-    """Return seconds since midnight of ``07:30``."""
-    return _moment(text)
 
 
 Clock = Annotated[

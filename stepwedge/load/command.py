@@ -12,11 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 from stepwedge import kit
 from stepwedge.errors import BadInput
-from stepwedge.lab import labfile
+from stepwedge.lab import bar, labfile
 from stepwedge.load import baseline, capacity, fleet
 from stepwedge.load import case as cases
 from stepwedge.load import day as days
@@ -138,15 +136,14 @@ def _headline(plan: Plan, lab: Lab) -> str:
 
 
 def _driven(console: Console, lab: Lab, plan: Plan, folder: Path, wanted: Wanted) -> Verdict:
-    columns = (TextColumn("{task.description:44s}"), BarColumn(bar_width=28), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=plan.seconds + plan.drain)
+    with bar.counted(console) as progress:
+        task = progress.add_task("starting", total=plan.seconds + plan.drain)
         options = Options(
             workers=wanted.workers,
             remote=wanted.remote,
             web=wanted.web,
             quirks=wanted.quirks,
-            told=lambda at, words: bar.update(task, completed=max(at, 0.0), description=words),
+            told=lambda at, words: progress.update(task, completed=max(at, 0.0), description=words),
         )
         return run(lab, plan, folder, options)
 

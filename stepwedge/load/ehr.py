@@ -6,6 +6,7 @@ more, the same bytes under the same control ID: who got it before must not act t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -214,39 +215,37 @@ def receivers(site: Site) -> list[str]:
 
 def adopt(site: Site, patient: Patient, order: Order) -> bool:
     """Let the simulated EHR know a patient and an order of a load, whose status and report it will be told; False without one."""
-    admin = site.admin("ehr")
-    if admin is None:
-        return False
-    told = {
-        "patient": person_told(patient),
-        "order": {
-            "placer": order.placer,
-            "procedure": order.procedure,
-            "text": order.text,
-            "priority": order.priority,
-            "version": order.version,
-            "filler": order.filler,
-            "accession": order.accession,
-            "status": order.status,
-        },
+    known = {
+        "placer": order.placer,
+        "procedure": order.procedure,
+        "text": order.text,
+        "priority": order.priority,
+        "version": order.version,
+        "filler": order.filler,
+        "accession": order.accession,
+        "status": order.status,
     }
-    admin.act("adopt_order", told, {"id": f"load/{order.placer}"})
-    admin.close()
-    return True
+    return _let_know(site, "adopt_order", order.placer, patient=person_told(patient), order=known)
 
 
 def adopt_answer(site: Site, placer: str, reply: bytes) -> None:
     """Let the simulated EHR know what the filler answered when an order was changed or cancelled, byte for byte."""
-    if (admin := site.admin("ehr")) is not None:
-        admin.act("adopt_answer", {"answer": reply.decode("latin-1")}, {"id": f"load/{placer}"})
-        admin.close()
+    _let_know(site, "adopt_answer", placer, answer=reply.decode("latin-1"))
 
 
 def adopt_merge(site: Site, survivor: Patient, prior: str) -> None:
     """Let the simulated EHR know that one of these patients is another."""
-    if (admin := site.admin("ehr")) is not None:
-        admin.act("adopt_merge", {"patient": person_told(survivor), "prior": prior}, {"id": f"load/{prior}"})
-        admin.close()
+    _let_know(site, "adopt_merge", prior, patient=person_told(survivor), prior=prior)
+
+
+def _let_know(site: Site, word: str, about: str, **told: object) -> bool:
+    """Tell the simulated EHR, by its admin API; False where the EHR is a real one."""
+    admin = site.admin("ehr")
+    if admin is None:
+        return False
+    with contextlib.closing(admin):
+        admin.act(word, told, {"id": f"load/{about}"})
+    return True
 
 
 def person_told(patient: Patient) -> dict[str, str]:

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Final
 from stepwedge import kit
 from stepwedge.errors import Broken
 from stepwedge.lab.child import Child
+from stepwedge.load.gates import marks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-READY: Final = "ready-*.json"
-DONE: Final = "done-*.json"
 PIDS: Final = "fleet.json"
 LOG: Final = "locust.log"
 _START: Final = 60.0
@@ -73,7 +72,9 @@ class Fleet:
                 self._crew[name] = self._locust(name, f"{name}.log", *worker("127.0.0.1", self._port))
         pids = {name: child.process.pid for name, child in self._processes().items()}
         (self.folder / PIDS).write_text(json.dumps(pids), encoding="utf-8")
-        self._leader.wait_until(lambda: self._marks(READY) >= self.workers or bool(self._dead()), _START)
+        self._leader.wait_until(
+            lambda: len(marks(self.folder, "ready")) >= self.workers or bool(self._dead()), _START
+        )
         if dead := self._dead():
             raise Broken(f"{dead[0]}; its log ends:\n{self._processes()[dead[0].split()[0]].tail()}")
 
@@ -83,9 +84,6 @@ class Fleet:
     def _processes(self) -> dict[str, Child]:
         return ({"locust": self._leader} if self._leader else {}) | self._crew
 
-    def _marks(self, pattern: str) -> int:
-        return len(list(self.folder.glob(pattern)))
-
     def _dead(self) -> list[str]:
         ends = {name: child.process.poll() for name, child in self._processes().items()}
         return [f"{name} {_ended(code)}" for name, code in ends.items() if code is not None]
@@ -93,14 +91,11 @@ class Fleet:
     def done(self) -> bool:
         """Tell whether every process has ended what it had to do, or died before: those are noted."""
         self.trouble += [one for one in self._dead() if one not in self.trouble]
-        return self._marks(DONE) + len(self.trouble) >= self.workers
+        return len(marks(self.folder, "done")) + len(self.trouble) >= self.workers
 
     def undone(self) -> list[str]:
         """Return the processes that were ready and are not done, by host and process id: those that died, or hang."""
-        ready, done = (
-            {path.stem.partition("-")[2] for path in self.folder.glob(pattern)} for pattern in (READY, DONE)
-        )
-        return sorted(ready - done)
+        return sorted(marks(self.folder, "ready") - marks(self.folder, "done"))
 
     def stop(self) -> None:
         """End all processes; what was not told to end by its leader is ended here."""

@@ -122,7 +122,7 @@ def unfinished(folder: Path) -> int:
 
 
 def marks(folder: Path, kind: str = "ended") -> frozenset[str]:
-    """Return the names of the processes that left a mark: that they are ``done``, or ``ended`` in order."""
+    """Return the names of the processes that left a mark: that they are ``ready``, ``done``, or ``ended`` in order."""
     return frozenset(path.stem.removeprefix(f"{kind}-") for path in folder.glob(f"{kind}-*.json"))
 
 

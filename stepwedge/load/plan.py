@@ -161,8 +161,7 @@ def resolve(
     for one in case.phases:
         end = begin + one.share * length
         first, last = (one.begin or 0, one.end or SECONDS) if one.busy is None else (0, SECONDS)
-        rates = (one.rates[0] * times, one.rates[1] * times)
-        phases.append(Phase(one.phase, begin, end, last - first, first, one.busy or 0.0, rates))
+        phases.append(Phase(one.phase, begin, end, last - first, first, one.busy or 0.0, one.rates))
         begin = end
     hurry = max(min(one.compress for one in phases), _longest(day) / (length / 2))
     settings: dict[str, Any] = {
@@ -174,20 +173,20 @@ def resolve(
         "hurry": hurry,
         "drain": _longest(day) / hurry + _LAG,
     }
-    return Plan(
+    plan = Plan(
         case.load,
         case.title,
         seed=seed,
         seconds=length,
         day=day,
         phases=tuple(phases),
-        times=times,
         images=images or case.images,
         background=case.background,
         associations=case.associations,
         exceptions=case.exceptions,
         **{"lab": ""} | settings | more,
     )
+    return at_times(plan, times)
 
 
 def _shorter(burst: dict[str, Any], share: float) -> dict[str, Any]:

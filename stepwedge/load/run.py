@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from stepwedge.load.fleet import Fleet
 from stepwedge.load.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from stepwedge.actors.cast import Cast
@@ -94,24 +95,24 @@ def prepare(running: Running, plan: Plan, folder: Path, options: Options) -> Pla
     }
     (folder / ADDRESSES).write_text(json.dumps(told, indent=1), encoding="utf-8")
     due = list(agenda(plan))
-    counts: dict[str, int] = {}
-    for one in due:
-        counts[one.kind] = counts.get(one.kind, 0) + 1
-    claims = None if lab.claims is None else tuple(sorted(lab.claims))
+    counts = dict(Counter(one.kind for one in due))
     plan = replace(
-        plan, lab=str(lab.file), hospital=ADDRESSES, claims=claims, workers=options.workers, planned=counts
+        plan,
+        lab=str(lab.file),
+        hospital=ADDRESSES,
+        claims=None if lab.claims is None else tuple(sorted(lab.claims)),
+        workers=options.workers,
+        planned=counts,
+        expects=_expects(counts, [one.facts for one in due if one.kind == "exam"]),
     )
-    plan = replace(plan, expects=_expects(plan, [one.facts for one in due if one.kind == "exam"]))
     plan.write(folder)
     return plan
 
 
-def _expects(plan: Plan, exams: list[dict[str, Any]]) -> tuple[str, ...]:
+def _expects(planned: Mapping[str, int], exams: list[dict[str, Any]]) -> tuple[str, ...]:
     """Return the transactions that this plan cannot do without."""
     names = [
-        name
-        for kind, name in (("adt", "ADT background"), ("poll", "C-FIND worklist"))
-        if plan.planned.get(kind)
+        name for kind, name in (("adt", "ADT background"), ("poll", "C-FIND worklist")) if planned.get(kind)
     ]
     whole = [one for one in exams if one["exception"] == "none"]
     if whole:
